@@ -1,0 +1,147 @@
+//! What the agent knows now: the newest report of every destination and exchanger.
+//!
+//! Reports are immutable and replaced whole, so a reader holds a consistent picture however long
+//! it takes. What is removed here is gone from the next scrape. Counters and histograms are part
+//! of a report and carried from one to the next. Nothing here starts a probe.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    config::DestinationSettings,
+    facts::{ExchangerFacts, Facts, LookupStatus, MxLookup, RecordType, Stage},
+    metrics::histogram::Histogram,
+    name::{Destination, Exchanger},
+};
+
+/// A handle to the state; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    // A std mutex: held for a map operation, never across an await.
+    shared: Arc<Mutex<Snapshot>>,
+}
+
+/// A consistent picture of everything known; cheap to clone parts of.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Every configured destination, probed already or not.
+    pub destinations: BTreeMap<Destination, Arc<DestinationReport>>,
+    /// Every exchanger that some destination routes to.
+    pub exchangers: BTreeMap<Exchanger, Arc<ExchangerReport>>,
+    /// Lookups since start, over all names.
+    pub lookups: Arc<BTreeMap<LookupKey, LookupCounts>>,
+    /// The port all MX are probed at: exchangers there are labelled without port.
+    pub mx_port: u16,
+}
+
+/// One destination's newest round.
+#[derive(Clone, Debug)]
+pub struct DestinationReport {
+    /// What is set for it.
+    pub settings: Arc<DestinationSettings>,
+    /// The last completed round; `None` before the first.
+    pub last: Option<DestinationRound>,
+}
+
+/// What one destination round found.
+#[derive(Clone, Debug)]
+pub struct DestinationRound {
+    /// When it ended.
+    pub observed_at: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
+    /// Through each resolver, the primary first; empty for a smart host.
+    pub mx: Vec<MxLookup>,
+    /// The exchangers of the route in force, best first, with their preference. While the MX lookup
+    /// fails this is the last known route.
+    pub route: Vec<(u16, Exchanger)>,
+}
+
+/// One exchanger's newest round and what was counted since it is watched.
+#[derive(Clone, Debug, Default)]
+pub struct ExchangerReport {
+    /// The last completed round; `None` before the first.
+    pub facts: Option<Arc<ExchangerFacts>>,
+    /// Counted per family: index by `Family as usize`.
+    pub families: [FamilyCounts; 2],
+}
+
+/// What is counted for one exchanger and family.
+#[derive(Clone, Debug, Default)]
+pub struct FamilyCounts {
+    /// Sessions by how they ended: `(stage, reason)`, `("done", "ok")` when nothing failed.
+    pub sessions: BTreeMap<(&'static str, &'static str), u64>,
+    /// Replies by stage and code.
+    pub replies: BTreeMap<(Stage, ReplyCode), u64>,
+    /// TCP handshakes that succeeded.
+    pub connect: Histogram,
+    /// Established connection to complete banner.
+    pub banner: Histogram,
+    /// How long the most refusing address is being left alone; zero when none is.
+    pub backoff: Duration,
+}
+
+/// A reply code as label; the tail of the distribution is folded so that a server cannot create
+/// series at will.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum ReplyCode {
+    /// This code.
+    Code(u16),
+    /// One of too many different codes.
+    Other,
+}
+
+/// What lookups are counted by.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct LookupKey {
+    /// Record type asked for.
+    pub rtype: RecordType,
+    /// Name of the resolver.
+    pub resolver: Arc<str>,
+}
+
+/// Exchanges of one record type with one resolver since start.
+#[derive(Clone, Debug, Default)]
+pub struct LookupCounts {
+    /// By status.
+    pub by_status: BTreeMap<LookupStatus, u64>,
+    /// Time of the exchanges that got a response.
+    pub duration: Histogram,
+}
+
+impl Store {
+    /// The picture at this moment.
+    pub fn snapshot(&self) -> Snapshot {
+        self.lock().clone()
+    }
+
+    /// Changes the picture; `change` must not block.
+    pub fn update<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
+        change(&mut self.lock())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Snapshot> {
+        // Every change leaves the maps whole, so a panic elsewhere cannot have torn them.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Snapshot {
+    /// One destination with the exchangers on its route, as `check --json` and the API show it;
+    /// `None` when it is not configured or not yet probed.
+    pub fn facts(&self, destination: &Destination) -> Option<Facts> {
+        let round = self.destinations.get(destination)?.last.as_ref()?;
+        let report = |exchanger| self.exchangers.get(exchanger)?.facts.clone();
+        Some(Facts {
+            destination: destination.clone(),
+            observed_at: round.observed_at,
+            mx: round.mx.clone(),
+            exchangers: round.route.iter().filter_map(|(_, exchanger)| report(exchanger)).collect(),
+        })
+    }
+}

@@ -1,0 +1,8 @@
+//! mxwatch.
+#![forbid(unsafe_code)]
+
+pub mod agent;
+pub mod config;
+pub mod facts;
+pub mod metrics;
+pub mod name;

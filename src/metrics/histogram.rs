@@ -1,0 +1,26 @@
+//! A histogram over the fixed mail buckets: plain counts that a report carries along.
+
+use std::time::Duration;
+
+/// Upper bounds in seconds: mail answers in milliseconds or makes you wait for minutes
+/// (RFC 5321 §4.5.3.2 grants a banner 300 s).
+pub const BOUNDS: [f64; 7] = [0.01, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0];
+
+/// Counts per bucket, the last one unbounded, and the sum.
+#[derive(Clone, Debug, Default)]
+pub struct Histogram {
+    /// Not cumulative; one more than [`BOUNDS`].
+    pub counts: [u64; BOUNDS.len() + 1],
+    /// Seconds.
+    pub sum: f64,
+}
+
+impl Histogram {
+    /// Adds one observation.
+    pub fn observe(&mut self, value: Duration) {
+        let seconds = value.as_secs_f64();
+        let bucket = BOUNDS.iter().position(|&bound| seconds <= bound).unwrap_or(BOUNDS.len());
+        self.counts[bucket] += 1;
+        self.sum += seconds;
+    }
+}

@@ -1,0 +1,3 @@
+//! The exposition.
+
+pub mod histogram;

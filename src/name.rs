@@ -1,0 +1,409 @@
+//! Names of the mail world, parsed once: mail domains, exchangers, smart hosts, destinations.
+//!
+//! A value of these types has been checked; it is used as it stands as DNS query name, as metric
+//! label and as map key. Nothing here looks anything up.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use hickory_resolver::proto::rr::Name;
+use serde::{Deserialize, Serialize};
+
+/// A fully qualified mail domain (RFC 5321 §4.1.2 `Domain`) in lower-case A-labels, no final dot.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Domain(Arc<str>);
+
+impl Domain {
+    /// Parses what a user writes: any case, U-labels or A-labels (UTS 46), one final dot allowed.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let ascii = host_name(text)?;
+        if !ascii.contains('.') {
+            return Err(NameError::NotQualified);
+        }
+        Ok(Self(ascii.into()))
+    }
+
+    /// The A-label form, such as `xn--mnchen-3ya.example`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same name as an absolute DNS name.
+    pub fn to_dns(&self) -> Name {
+        absolute(&self.0)
+    }
+
+    /// The exchanger that stands in when a domain has no MX (RFC 5321 §5.1).
+    pub fn implicit_exchanger(&self) -> ExchangerName {
+        ExchangerName(Arc::clone(&self.0))
+    }
+}
+
+/// The name of a mail exchanger: an MX target as DNS gave it, or the host of a smart host.
+///
+/// Unlike a [`Domain`] it may be anything that fits into a DNS name, because a stranger's zone
+/// wrote it. Unprintable bytes stand in `\DDD` form (RFC 1035 §5.1), letters are lower case.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ExchangerName(Arc<str>);
+
+impl ExchangerName {
+    /// Takes an MX target from a DNS answer; `None` for the root, which is a null MX (RFC 7505).
+    pub fn from_dns(name: &Name) -> Option<Self> {
+        if name.is_root() {
+            return None;
+        }
+        Some(Self(presentation(name).into()))
+    }
+
+    /// Parses the host of a smart host; one label is enough.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        host_name(text).map(|ascii| Self(ascii.into()))
+    }
+
+    /// The presentation form without the final dot.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same name as an absolute DNS name.
+    pub fn to_dns(&self) -> Name {
+        absolute(&self.0)
+    }
+
+    /// Whether the name spells an IPv4 or IPv6 address, which is no host name (RFC 5321 §5.1).
+    pub fn spells_address(&self) -> bool {
+        self.0.parse::<IpAddr>().is_ok()
+    }
+}
+
+/// The host part of an exchanger: a name to look up, or an address that needs no lookup.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Host {
+    /// A fixed address.
+    Address(IpAddr),
+    /// A host name.
+    Name(ExchangerName),
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+/// One exchanger to probe: host and port. Shared by all destinations that route to it.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Exchanger {
+    /// Where it is.
+    pub host: Host,
+    /// Its TCP port.
+    pub port: u16,
+}
+
+impl Exchanger {
+    /// The value of the `mx` label: the host alone on the port all MX are probed at, else
+    /// `host:port`.
+    pub fn label(&self, mx_port: u16) -> String {
+        if self.port == mx_port { self.host.to_string() } else { self.to_string() }
+    }
+}
+
+impl fmt::Display for Exchanger {
+    /// `host:port`, IPv6 addresses in brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Address(IpAddr::V6(address)) => write!(f, "[{address}]:{}", self.port),
+            host => write!(f, "{host}:{}", self.port),
+        }
+    }
+}
+
+/// What a user configures to be watched.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Destination {
+    /// A mail domain, routed by its MX.
+    Domain(Domain),
+    /// A fixed relay without MX lookup.
+    SmartHost(Exchanger),
+}
+
+impl Destination {
+    /// Parses `example.com`, `relay.example.com:587`, `192.0.2.1:25` or `[2001:db8::1]:25`.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let text = text.trim();
+        if text.parse::<IpAddr>().is_ok() {
+            return Err(NameError::AddressWithoutPort);
+        }
+        match text.rsplit_once(':') {
+            None => Domain::parse(text).map(Self::Domain),
+            Some((host, port)) => {
+                let port = port.parse().ok().filter(|&p: &u16| p != 0).ok_or(NameError::Port)?;
+                let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+                let host = match bracketed {
+                    Some(inner) => Host::Address(inner.parse().map_err(|_| NameError::Address)?),
+                    None => match host.parse() {
+                        Ok(address) => Host::Address(address),
+                        Err(_) => Host::Name(ExchangerName::parse(host)?),
+                    },
+                };
+                Ok(Self::SmartHost(Exchanger { host, port }))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Destination {
+    /// The value of the `domain` label.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Domain(domain) => domain.fmt(f),
+            Self::SmartHost(exchanger) => exchanger.fmt(f),
+        }
+    }
+}
+
+/// Why a text is not one of the names above.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NameError {
+    /// Not an IP address where brackets announce one.
+    #[error("the brackets must hold an IP address, as in \"[2001:db8::1]:25\"")]
+    Address,
+    /// An address is no mail domain, and a smart host needs a port.
+    #[error(
+        "an IP address is not a mail domain; a smart host is written with its port, as in \"192.0.2.1:25\" or \"[2001:db8::1]:25\""
+    )]
+    AddressWithoutPort,
+    /// Nothing there.
+    #[error("the name is empty")]
+    Empty,
+    /// A label or the whole name is too long (RFC 1035 §2.3.4).
+    #[error("a label may have 63 characters and a name 253")]
+    Length,
+    /// One label only.
+    #[error("not a fully qualified mail domain, such as \"example.com\"")]
+    NotQualified,
+    /// The port is no number from 1 to 65535.
+    #[error("the port must be a number from 1 to 65535")]
+    Port,
+    /// A character that host names do not have.
+    #[error("labels are letters, digits and inner hyphens, separated by single dots")]
+    Syntax,
+}
+
+/// Checks and normalises a host name (RFC 1123 §2.1 after UTS 46).
+fn host_name(text: &str) -> Result<String, NameError> {
+    let text = text.trim();
+    let text = text.strip_suffix('.').unwrap_or(text);
+    if text.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if text.parse::<IpAddr>().is_ok() {
+        return Err(NameError::AddressWithoutPort);
+    }
+    // UTS 46 maps characters that would smuggle structure in; refuse them before it does.
+    if text
+        .chars()
+        .any(|c| c.is_ascii() && !(c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')))
+    {
+        return Err(NameError::Syntax);
+    }
+    let ascii = idna::domain_to_ascii(text).map_err(|_| NameError::Syntax)?;
+    for label in ascii.split('.') {
+        if label.is_empty() || label.starts_with('-') || label.ends_with('-') {
+            return Err(NameError::Syntax);
+        }
+        if label.len() > 63 {
+            return Err(NameError::Length);
+        }
+        if !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            return Err(NameError::Syntax);
+        }
+    }
+    if ascii.len() > 253 {
+        return Err(NameError::Length);
+    }
+    Ok(ascii)
+}
+
+/// A DNS name as text that holds only printable ASCII, lower case, without the final dot:
+/// RFC 1035 §5.1 with every byte but letters, digits, `-`, `_` and `/` as `\DDD`.
+pub(crate) fn presentation(name: &Name) -> String {
+    let mut text = String::new();
+    for label in name.iter() {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        for byte in label.to_ascii_lowercase() {
+            match byte {
+                b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'/' => text.push(char::from(byte)),
+                other => text.push_str(&format!("\\{other:03}")),
+            }
+        }
+    }
+    text
+}
+
+/// Reads [`presentation`] back; `None` for what it would not have written.
+fn from_presentation(text: &str) -> Option<Name> {
+    let mut labels = Vec::new();
+    for label in text.split('.') {
+        let mut bytes = Vec::new();
+        let mut rest = label.as_bytes();
+        while let [first, tail @ ..] = rest {
+            rest = tail;
+            if *first == b'\\' {
+                let digits = std::str::from_utf8(rest.get(..3)?).ok()?;
+                bytes.push(digits.parse::<u8>().ok()?);
+                rest = &rest[3..];
+            } else {
+                bytes.push(*first);
+            }
+        }
+        labels.push(bytes);
+    }
+    let mut name = Name::from_labels(labels.iter().map(Vec::as_slice)).ok()?;
+    name.set_fqdn(true);
+    Some(name)
+}
+
+/// The DNS name of a text that one of the types above holds.
+fn absolute(text: &str) -> Name {
+    from_presentation(text).expect("the constructors took only what reads back")
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Display for ExchangerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl TryFrom<String> for Domain {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Domain> for String {
+    fn from(domain: Domain) -> Self {
+        domain.0.as_ref().to_owned()
+    }
+}
+
+impl TryFrom<String> for ExchangerName {
+    type Error = NameError;
+
+    /// Reads back what was written, so escapes of a stranger's name are taken as they are.
+    fn try_from(text: String) -> Result<Self, NameError> {
+        let name = from_presentation(&text).ok_or(NameError::Syntax)?;
+        Self::from_dns(&name).ok_or(NameError::Empty)
+    }
+}
+
+impl From<ExchangerName> for String {
+    fn from(name: ExchangerName) -> Self {
+        name.0.as_ref().to_owned()
+    }
+}
+
+impl TryFrom<String> for Destination {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Destination> for String {
+    fn from(destination: Destination) -> Self {
+        destination.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_become_lower_case_a_labels() {
+        for (text, want) in [
+            ("Example.COM.", "example.com"),
+            ("MÜNCHEN.example", "xn--mnchen-3ya.example"),
+            ("xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
+            (" example.net ", "example.net"),
+        ] {
+            assert_eq!(
+                Domain::parse(text).map(|d| d.as_str().to_owned()),
+                Ok(want.to_owned()),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_domain_is_refused_with_its_reason() {
+        let long_label = format!("{}.example", "a".repeat(64));
+        let long_name = format!("{}example", "abcdefghi.".repeat(25));
+        for (text, want) in [
+            ("", NameError::Empty),
+            (".", NameError::Empty),
+            ("nodot", NameError::NotQualified),
+            ("a..example", NameError::Syntax),
+            ("-bad.example", NameError::Syntax),
+            ("bad-.example", NameError::Syntax),
+            ("user@example.com", NameError::Syntax),
+            ("exa mple.com", NameError::Syntax),
+            ("192.0.2.1", NameError::AddressWithoutPort),
+            (&long_label, NameError::Length),
+            (&long_name, NameError::Length),
+        ] {
+            assert_eq!(Domain::parse(text), Err(want), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn destinations_tell_domains_from_smart_hosts() {
+        for (text, shown) in [
+            ("Example.com", "example.com"),
+            ("Relay.example.com:587", "relay.example.com:587"),
+            ("192.0.2.1:25", "192.0.2.1:25"),
+            ("[2001:DB8::1]:2525", "[2001:db8::1]:2525"),
+        ] {
+            let destination = Destination::parse(text).unwrap();
+            assert_eq!(destination.to_string(), shown);
+            assert_eq!(matches!(destination, Destination::SmartHost(_)), text.contains(':'));
+        }
+        for (text, want) in [
+            ("relay.example.com:0", NameError::Port),
+            ("relay.example.com:smtp", NameError::Port),
+            ("[nonsense]:25", NameError::Address),
+            ("2001:db8::1", NameError::AddressWithoutPort),
+        ] {
+            assert_eq!(Destination::parse(text), Err(want), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn hostile_mx_targets_keep_their_bytes_escaped_and_survive_json() {
+        let raw = Name::from_labels([b"m\nx\"1".as_slice(), b"Example".as_slice()]).unwrap();
+        let name = ExchangerName::from_dns(&raw).unwrap();
+        assert_eq!(name.as_str(), r"m\010x\0341.example");
+        assert!(name.to_dns().eq_ignore_root_case(&raw), "{name}");
+        let json = serde_json::to_string(&name).unwrap();
+        assert_eq!(serde_json::from_str::<ExchangerName>(&json).unwrap(), name);
+        assert_eq!(ExchangerName::from_dns(&Name::root()), None);
+    }
+}
