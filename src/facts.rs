@@ -19,6 +19,9 @@ use crate::name::{Destination, Exchanger, ExchangerName};
 /// The version of the JSON form of these facts; it grows when a field changes its meaning.
 pub const FACTS_VERSION: u32 = 1;
 
+/// Records kept of one answer: a stranger's zone may hold thousands.
+pub const MAX_RECORDS: usize = 100;
+
 /// Everything known about one destination: its route and the exchangers on it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Facts {
@@ -162,7 +165,10 @@ pub struct Exchange {
     /// From sending the query until the response was complete or was given up.
     #[serde(rename = "duration_seconds", with = "seconds")]
     pub duration: Duration,
-    /// Records of the asked type, in the order of the answer.
+    /// How many distinct records of the asked type the answer held.
+    #[serde(default)]
+    pub answers: usize,
+    /// The first [`MAX_RECORDS`] of them, in the order of the answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub records: Vec<Record>,
     /// The lowest TTL of the answer, CNAMEs included; of a negative answer by RFC 2308 §5.
@@ -343,7 +349,7 @@ pub struct ExchangerFacts {
     pub observed_at: Timestamp,
     /// A and AAAA through every resolver, the primary first; empty for a fixed address.
     pub lookups: Vec<Lookup>,
-    /// Every distinct address found, in the order first seen, whether probed or not.
+    /// Every distinct address found, in ascending order, whether probed or not.
     pub addresses: Vec<IpAddr>,
     /// The newest session with each address that was probed. A session may be older than this
     /// round when its address is being left alone for a while.
@@ -375,12 +381,10 @@ pub struct Session {
     /// From the first SYN to the end.
     #[serde(rename = "duration_seconds", with = "seconds")]
     pub duration: Duration,
+    /// The name given with EHLO and HELO.
+    pub helo_name: Arc<str>,
     /// The stages reached, in order; the last one is where it stopped.
     pub stages: Vec<StageFact>,
-    /// Lines of the EHLO reply after the first: keyword and parameters (RFC 5321 §4.1.1.1),
-    /// keyword in upper case, unprintable bytes replaced.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub extensions: Vec<String>,
     /// Why no mail could have been handed over in this session; `None` when it could.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -402,11 +406,20 @@ impl Session {
         self.stages.iter().find(|s| s.stage == stage)
     }
 
+    /// The lines of the EHLO reply after the first: keyword and parameters (RFC 5321 §4.1.1.1).
+    pub fn extensions(&self) -> impl Iterator<Item = &str> {
+        let reply = self.stage(Stage::Ehlo).and_then(|s| s.reply.as_ref());
+        let lines = reply.filter(|r| r.positive()).map_or(&[][..], |r| &r.lines);
+        lines.iter().skip(1).map(String::as_str)
+    }
+
     /// The SIZE limit announced (RFC 1870 §3), `Some(0)` for "no fixed limit".
     pub fn size_limit(&self) -> Option<u64> {
-        self.extensions.iter().find_map(|line| {
-            let mut words = line.split(' ');
-            (words.next() == Some("SIZE"))
+        self.extensions().find_map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            words
+                .next()
+                .is_some_and(|keyword| keyword.eq_ignore_ascii_case("SIZE"))
                 .then(|| words.next().and_then(|n| n.parse().ok()).unwrap_or(0))
         })
     }
@@ -424,6 +437,10 @@ pub struct StageFact {
     /// The reply, if a complete one came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Reply>,
+    /// The beginning of what came when it was no complete reply; unprintable bytes replaced by
+    /// U+FFFD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<String>,
     /// Why this stage failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,

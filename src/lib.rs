@@ -6,3 +6,4 @@ pub mod config;
 pub mod facts;
 pub mod metrics;
 pub mod name;
+pub mod probe;

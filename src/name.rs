@@ -3,7 +3,11 @@
 //! A value of these types has been checked; it is used as it stands as DNS query name, as metric
 //! label and as map key. Nothing here looks anything up.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt::{self, Write as _},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use hickory_resolver::proto::rr::Name;
 use serde::{Deserialize, Serialize};
@@ -242,7 +246,8 @@ pub(crate) fn presentation(name: &Name) -> String {
         for byte in label.to_ascii_lowercase() {
             match byte {
                 b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'/' => text.push(char::from(byte)),
-                other => text.push_str(&format!("\\{other:03}")),
+                // Writing to a String cannot fail.
+                other => drop(write!(text, "\\{other:03}")),
             }
         }
     }

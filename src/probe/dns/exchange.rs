@@ -1,0 +1,174 @@
+//! One query to one server over UDP, over TCP when the answer was truncated.
+//!
+//! A fresh connected socket per exchange: the kernel picks an unpredictable source port (RFC 5452)
+//! and reports a closed port at once. Exactly one datagram is sent; retries are the caller's.
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UdpSocket},
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    Patience,
+    message::{Answer, Question, Reading, UDP_PAYLOAD, Wire},
+};
+use crate::facts::{Exchange, LookupStatus, Transport};
+
+/// Puts one question to one server and says what came of it.
+pub(super) async fn exchange(
+    server: SocketAddr,
+    question: &Question,
+    patience: Patience,
+) -> Exchange {
+    let begun = Instant::now();
+    let until = begun + patience.timeout;
+    let Some(query) = Wire::encode(question) else {
+        return unanswered(server, Transport::Udp, LookupStatus::NetworkError, begun);
+    };
+    let socket = match send_datagram(server, &query).await {
+        Ok(socket) => socket,
+        Err(_) => return unanswered(server, Transport::Udp, LookupStatus::NetworkError, begun),
+    };
+    match receive_datagram(&socket, &query, until).await {
+        Ok(answer) if answer.truncated => {
+            let mut over_tcp = match stream_exchange(server, &query, until).await {
+                Ok(answer) => answered(server, Transport::Tcp, answer, begun),
+                Err(status) => unanswered(server, Transport::Tcp, status, begun),
+            };
+            over_tcp.truncated = true;
+            over_tcp
+        }
+        Ok(answer) => answered(server, Transport::Udp, answer, begun),
+        Err(LookupStatus::Timeout) => {
+            let mut silent = unanswered(server, Transport::Udp, LookupStatus::Timeout, begun);
+            silent.late = late_answer(&socket, &query, begun, until + patience.late_window).await;
+            silent
+        }
+        Err(status) => unanswered(server, Transport::Udp, status, begun),
+    }
+}
+
+async fn send_datagram(server: SocketAddr, query: &Wire) -> io::Result<UdpSocket> {
+    let any: SocketAddr = match server {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(server).await?;
+    socket.send(&query.bytes).await?;
+    Ok(socket)
+}
+
+/// Waits for the response to `query`; what is not for us is passed over.
+async fn receive_datagram(
+    socket: &UdpSocket,
+    query: &Wire,
+    until: Instant,
+) -> Result<Answer, LookupStatus> {
+    loop {
+        match timeout_at(until, socket.readable()).await {
+            Err(_) => return Err(LookupStatus::Timeout),
+            Ok(Err(_)) => return Err(LookupStatus::NetworkError),
+            Ok(Ok(())) => {}
+        }
+        // On the stack only between two waits, so an exchange in flight stays small.
+        let mut buffer = [0; MAX_DATAGRAM];
+        match socket.try_recv(&mut buffer) {
+            Ok(length) => match query.read(&buffer[..length]) {
+                Reading::Answer(answer) => return Ok(answer),
+                Reading::Ignore => {}
+                Reading::Malformed => return Err(LookupStatus::Malformed),
+            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // ICMP port or host unreachable, as the kernel tells a connected socket.
+            Err(_) => return Err(LookupStatus::NetworkError),
+        }
+    }
+}
+
+/// Listens on after the time-out; the time from the query to an answer that came after all.
+async fn late_answer(
+    socket: &UdpSocket,
+    query: &Wire,
+    begun: Instant,
+    until: Instant,
+) -> Option<Duration> {
+    receive_datagram(socket, query, until).await.ok().map(|_| begun.elapsed())
+}
+
+/// RFC 7766: the same query over TCP with its two-byte length in front.
+async fn stream_exchange(
+    server: SocketAddr,
+    query: &Wire,
+    until: Instant,
+) -> Result<Answer, LookupStatus> {
+    let dialogue = async {
+        let mut stream = TcpStream::connect(server).await?;
+        let length = u16::try_from(query.bytes.len()).map_err(io::Error::other)?;
+        let mut framed = length.to_be_bytes().to_vec();
+        framed.extend_from_slice(&query.bytes);
+        stream.write_all(&framed).await?;
+        // The length field bounds the message at 64 KiB.
+        let length = stream.read_u16().await?;
+        let mut response = vec![0; usize::from(length)];
+        stream.read_exact(&mut response).await?;
+        io::Result::Ok(response)
+    };
+    match timeout_at(until, dialogue).await {
+        Err(_) => Err(LookupStatus::Timeout),
+        Ok(Err(_)) => Err(LookupStatus::NetworkError),
+        Ok(Ok(response)) => match query.read(&response) {
+            Reading::Answer(answer) if !answer.truncated => Ok(answer),
+            _ => Err(LookupStatus::Malformed),
+        },
+    }
+}
+
+fn answered(server: SocketAddr, transport: Transport, answer: Answer, begun: Instant) -> Exchange {
+    Exchange {
+        server,
+        transport,
+        status: answer.status,
+        duration: begun.elapsed(),
+        answers: answer.answers,
+        records: answer.records,
+        ttl: answer.ttl,
+        cname_chain: answer.cname_chain,
+        authentic_data: answer.authentic_data,
+        authoritative: answer.authoritative,
+        truncated: false,
+        late: None,
+    }
+}
+
+fn unanswered(
+    server: SocketAddr,
+    transport: Transport,
+    status: LookupStatus,
+    begun: Instant,
+) -> Exchange {
+    Exchange {
+        server,
+        transport,
+        status,
+        duration: begun.elapsed(),
+        answers: 0,
+        records: Vec::new(),
+        ttl: None,
+        cname_chain: Vec::new(),
+        authentic_data: false,
+        authoritative: false,
+        truncated: false,
+        late: None,
+    }
+}
+
+/// More than is announced, because servers overdo it; never a jumbo buffer.
+const MAX_DATAGRAM: usize = 4 * UDP_PAYLOAD as usize;

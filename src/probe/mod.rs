@@ -1,0 +1,9 @@
+//! Observation: asks DNS servers and mail exchangers, and returns facts.
+//!
+//! A failed probe is a value, not an error. Nothing here knows of metrics, schedules or verdicts;
+//! the agent and `check` call it.
+
+pub mod addresses;
+pub mod dns;
+pub mod route;
+pub mod smtp;

@@ -1,0 +1,58 @@
+//! The TCP handshake with an exchanger, and the reasons it fails for.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+};
+
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::{Instant, timeout_at},
+};
+
+use crate::facts::Reason;
+
+/// Connects to `peer`, from `source` if one is given, until `until`.
+pub(super) async fn connect(
+    peer: SocketAddr,
+    source: Option<IpAddr>,
+    until: Instant,
+) -> Result<TcpStream, Reason> {
+    let socket = if peer.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = socket.map_err(|error| reason(&error, peer))?;
+    if let Some(source) = source {
+        socket.bind((source, 0).into()).map_err(|_| Reason::LocalError)?;
+    }
+    let attempt = async {
+        let stream = socket.connect(peer).await?;
+        // Commands are small; waiting to fill a segment would be measured as the peer's time.
+        stream.set_nodelay(true)?;
+        io::Result::Ok(stream)
+    };
+    match timeout_at(until, attempt).await {
+        Err(_) => Err(Reason::Timeout),
+        Ok(Err(error)) => Err(reason(&error, peer)),
+        Ok(Ok(stream)) => Ok(stream),
+    }
+}
+
+fn reason(error: &io::Error, peer: SocketAddr) -> Reason {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Reason::Refused,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Reason::Reset,
+        io::ErrorKind::TimedOut => Reason::Timeout,
+        _ if !has_route(peer) => Reason::NoLocalFamily,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Reason::Unreachable,
+        _ => Reason::LocalError,
+    }
+}
+
+/// Whether this host itself would know where to send: connecting a UDP socket sends nothing, it
+/// only consults the routing table. Tells "we have no IPv6" from "the network there is down".
+fn has_route(peer: SocketAddr) -> bool {
+    let any: SocketAddr = match peer {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    UdpSocket::bind(any).and_then(|socket| socket.connect(peer)).is_ok()
+}

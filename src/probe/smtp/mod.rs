@@ -1,0 +1,5 @@
+//! SMTP as a sending server speaks it, up to the point where mail would follow.
+
+mod connect;
+pub mod reply;
+pub mod session;

@@ -1,0 +1,253 @@
+//! The SMTP reply parser: bytes in, replies out, no I/O.
+//!
+//! Takes input in any pieces, several replies in one piece, CRLF or bare LF. Everything is
+//! bounded: a line at 2 KiB, a reply at 64 KiB and 128 lines.
+
+use crate::facts::{EnhancedCode, Reason, Reply};
+
+/// The longest line taken, its end included; RFC 5321 §4.5.3.1.5 grants 512 octets.
+pub const MAX_LINE: usize = 2048;
+/// The longest reply.
+pub const MAX_REPLY: usize = 64 * 1024;
+/// The most lines in a reply.
+pub const MAX_LINES: usize = 128;
+
+/// A reply under construction.
+#[derive(Debug, Default)]
+pub struct ReplyParser {
+    line: Vec<u8>,
+    code: Option<u16>,
+    lines: Vec<String>,
+    bytes: usize,
+}
+
+impl ReplyParser {
+    /// Takes input until a reply is complete. Returns how much was consumed and the reply, if one
+    /// ended; what follows it belongs to the next. Errors: [`Reason::Malformed`] and
+    /// [`Reason::TooLong`]; the parser is of no further use then.
+    pub fn feed(&mut self, input: &[u8]) -> Result<(usize, Option<Reply>), Reason> {
+        let mut consumed = 0;
+        while let Some(rest) = input.get(consumed..).filter(|r| !r.is_empty()) {
+            let end = rest.iter().position(|&b| b == b'\n');
+            let piece = &rest[..end.map_or(rest.len(), |at| at + 1)];
+            if self.line.len() + piece.len() > MAX_LINE || self.bytes + piece.len() > MAX_REPLY {
+                return Err(Reason::TooLong);
+            }
+            self.line.extend_from_slice(piece);
+            self.bytes += piece.len();
+            consumed += piece.len();
+            if end.is_none() {
+                // Rubbish that never ends its line is found out at its first bytes.
+                begins_like_a_reply(&self.line)?;
+                break;
+            }
+            if self.end_line()? {
+                return Ok((consumed, Some(self.take())));
+            }
+        }
+        Ok((consumed, None))
+    }
+
+    /// What came of a reply that is not complete: its beginning as text, at most `limit`
+    /// characters. `None` when nothing came.
+    pub fn beginning(&self, limit: usize) -> Option<String> {
+        if self.bytes == 0 {
+            return None;
+        }
+        let code = self.code.unwrap_or_default();
+        let whole = self.lines.iter().map(|text| format!("{code}-{text}"));
+        let text = whole.chain([printable(&self.line)]).collect::<Vec<_>>().join("\n");
+        Some(text.chars().take(limit).collect())
+    }
+
+    /// Ends a line; whether it was the last of the reply.
+    fn end_line(&mut self) -> Result<bool, Reason> {
+        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        begins_like_a_reply(line)?;
+        let (digits, rest) = line.split_at_checked(3).ok_or(Reason::Malformed)?;
+        let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+        // RFC 5321 §4.2.1: the code is the same on every line.
+        if self.code.is_some_and(|first| first != code) {
+            return Err(Reason::Malformed);
+        }
+        let (last, text) = match rest {
+            [] => (true, rest),
+            [b' ', text @ ..] => (true, text),
+            [b'-', text @ ..] => (false, text),
+            _ => return Err(Reason::Malformed),
+        };
+        if self.lines.len() == MAX_LINES {
+            return Err(Reason::TooLong);
+        }
+        self.lines.push(printable(text));
+        self.code = Some(code);
+        self.line.clear();
+        Ok(last)
+    }
+
+    fn take(&mut self) -> Reply {
+        let finished = std::mem::take(self);
+        let code = finished.code.unwrap_or_default();
+        Reply { code, enhanced: enhanced(code, &finished.lines), lines: finished.lines }
+    }
+}
+
+/// RFC 5321 §4.2: 2–5, then two digits, then a space, a hyphen or the end. Looks at what is there.
+fn begins_like_a_reply(line: &[u8]) -> Result<(), Reason> {
+    let wrong = line.iter().take(4).enumerate().any(|(place, &byte)| match place {
+        0 => !(b'2'..=b'5').contains(&byte),
+        1 | 2 => !byte.is_ascii_digit(),
+        _ => !matches!(byte, b' ' | b'-' | b'\r' | b'\n'),
+    });
+    if wrong { Err(Reason::Malformed) } else { Ok(()) }
+}
+
+/// RFC 2034 §4: the text opens with the enhanced code, whose class is that of the reply.
+fn enhanced(code: u16, lines: &[String]) -> Option<EnhancedCode> {
+    let first = lines.first()?.split(' ').next()?;
+    EnhancedCode::parse(first).filter(|e| u16::from(e.class) == code / 100)
+}
+
+/// Text fit for a terminal, a log and a page once escaped for it: controls become U+FFFD.
+fn printable(bytes: &[u8]) -> String {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .map(|c| if c.is_control() || invisible(c) { char::REPLACEMENT_CHARACTER } else { c })
+        .collect()
+}
+
+/// Characters that reorder or hide text around them (Unicode bidirectional and format controls).
+const fn invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse_all(input: &[u8], piece: usize) -> Result<Vec<Reply>, Reason> {
+        let mut parser = ReplyParser::default();
+        let mut replies = Vec::new();
+        for mut part in input.chunks(piece.max(1)) {
+            while !part.is_empty() {
+                let (consumed, reply) = parser.feed(part)?;
+                part = &part[consumed..];
+                replies.extend(reply);
+            }
+        }
+        Ok(replies)
+    }
+
+    #[test]
+    fn pipelined_multi_line_replies_come_out_the_same_in_any_pieces() {
+        let input =
+            b"220-mx1.example.test ESMTP\r\n220 ready\r\n250-mx1\n250-SIZE 1000\n250 HELP\n\
+                      421\r\n550 5.7.1 go away\r\n";
+        for piece in 1..=input.len() {
+            let replies = parse_all(input, piece).unwrap();
+            let codes: Vec<u16> = replies.iter().map(|r| r.code).collect();
+            assert_eq!(codes, [220, 250, 421, 550], "pieces of {piece}");
+            assert_eq!(replies[0].lines, ["mx1.example.test ESMTP", "ready"]);
+            assert_eq!(replies[2].lines, [""]);
+            assert_eq!(replies[3].enhanced.map(|e| e.to_string()), Some("5.7.1".to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_reply_is_malformed_at_its_first_wrong_byte() {
+        for input in [
+            "HTTP/1.1 400 Bad Request\r\n",
+            "H",
+            "22x ready\r\n",
+            "120 soon\r\n",
+            "220/ready\r\n",
+            "\r\n",
+            "22\r\n",
+            "250-one\r\n251 two\r\n",
+            "\u{0}\u{1}",
+        ] {
+            assert_eq!(parse_all(input.as_bytes(), 1024), Err(Reason::Malformed), "{input:?}");
+        }
+    }
+
+    #[test]
+    fn lines_replies_and_line_counts_are_bounded() {
+        let long_line = format!("220 {}", "a".repeat(MAX_LINE));
+        let endless = "250-again and again\r\n".repeat(MAX_LINES + 1);
+        let wide = format!("250-{}\r\n", "a".repeat(2000)).repeat(40);
+        for input in [long_line, endless, wide] {
+            assert_eq!(parse_all(input.as_bytes(), 700), Err(Reason::TooLong));
+        }
+        let longest = format!("220 {}\r\n", "a".repeat(MAX_LINE - 6));
+        assert_eq!(parse_all(longest.as_bytes(), 700).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_enhanced_code_must_match_the_class_of_the_reply() {
+        for (line, want) in [
+            ("451 4.7.1 try later", Some("4.7.1")),
+            ("250 4.7.1 odd", None),
+            ("550 5.1 short", None),
+            ("550 5.1.1.1 long", None),
+            ("550 5.1.1000 big", None),
+            ("550", None),
+        ] {
+            let replies = parse_all(format!("{line}\r\n").as_bytes(), 99).unwrap();
+            assert_eq!(replies[0].enhanced.map(|e| e.to_string()).as_deref(), want, "{line}");
+        }
+    }
+
+    #[test]
+    fn control_and_bidi_characters_do_not_get_through() {
+        let replies = parse_all(b"220 a\x1b[31mred\x07\xff \xe2\x80\xae evil\r\n", 99).unwrap();
+        assert_eq!(replies[0].lines, ["a\u{fffd}[31mred\u{fffd}\u{fffd} \u{fffd} evil"]);
+    }
+
+    #[test]
+    fn the_beginning_of_an_unfinished_reply_can_be_shown() {
+        let mut parser = ReplyParser::default();
+        assert_eq!(parser.beginning(80), None);
+        parser.feed(b"220-one\r\n220-tw").unwrap();
+        assert_eq!(parser.beginning(80).as_deref(), Some("220-one\n220-tw"));
+        assert_eq!(parser.beginning(5).as_deref(), Some("220-o"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic_or_grow(pieces in proptest::collection::vec(
+            proptest::collection::vec(any::<u8>(), 0..300), 0..40,
+        )) {
+            let mut parser = ReplyParser::default();
+            for piece in &pieces {
+                let mut rest = piece.as_slice();
+                while !rest.is_empty() {
+                    let Ok((consumed, _)) = parser.feed(rest) else { return Ok(()) };
+                    prop_assert!(consumed > 0);
+                    prop_assert!(parser.line.len() <= MAX_LINE && parser.bytes <= MAX_REPLY);
+                    rest = &rest[consumed..];
+                }
+            }
+        }
+
+        #[test]
+        fn any_well_formed_reply_is_read_whatever_the_pieces(
+            code in 200_u16..600,
+            texts in proptest::collection::vec("[ -~]{0,80}", 1..10),
+            piece in 1_usize..50,
+        ) {
+            let last = texts.len() - 1;
+            let wire: String = texts.iter().enumerate()
+                .map(|(n, text)| format!("{code}{}{text}\r\n", if n == last { ' ' } else { '-' }))
+                .collect();
+            let replies = parse_all(wire.as_bytes(), piece).unwrap();
+            prop_assert_eq!(replies.len(), 1);
+            prop_assert_eq!(&replies[0].lines, &texts);
+            prop_assert_eq!(replies[0].code, code);
+        }
+    }
+}

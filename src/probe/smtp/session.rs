@@ -1,0 +1,293 @@
+//! One SMTP session with one address: connect, banner, EHLO (HELO when refused), QUIT.
+//!
+//! It never mails anything. Every stage has its own limit, all share one deadline. A server that
+//! still listens is always told QUIT.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{connect, reply::ReplyParser};
+use crate::facts::{Failure, Reason, Reply, Session, Stage, StageFact};
+
+/// What a session needs to know.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Whom to call.
+    pub peer: SocketAddr,
+    /// The own address to call from, if it is fixed.
+    pub source: Option<IpAddr>,
+    /// The name to give (RFC 5321 §4.1.1.1).
+    pub helo_name: Arc<str>,
+    /// For the TCP handshake.
+    pub connect_timeout: Duration,
+    /// For the banner.
+    pub banner_timeout: Duration,
+    /// For each later reply.
+    pub command_timeout: Duration,
+    /// When everything must be over.
+    pub until: Instant,
+}
+
+/// Holds the session. `None` when `stop` came first: then there is nothing to tell.
+pub async fn run(plan: Plan, stop: &mut watch::Receiver<bool>) -> Option<Session> {
+    let started_at = Timestamp::now();
+    let begun = Instant::now();
+    let mut stages = Vec::with_capacity(4);
+    let connected = tokio::select! {
+        biased;
+        _ = stop.wait_for(|&stopped| stopped) => return None,
+        connected = connect::connect(plan.peer, plan.source, plan.limit(plan.connect_timeout)) => connected,
+    };
+    stages.push(StageFact {
+        stage: Stage::Connect,
+        duration: begun.elapsed(),
+        reply: None,
+        received: None,
+        reason: connected.as_ref().err().copied(),
+    });
+    let mut source = plan.source;
+    if let Ok(stream) = connected {
+        source = stream.local_addr().ok().map(|own| own.ip());
+        let mut dialogue = Dialogue { stream, plan: &plan, pending: Vec::new(), stages };
+        let hold = dialogue.hold();
+        let finished = tokio::select! {
+            biased;
+            _ = stop.wait_for(|&stopped| stopped) => false,
+            () = hold => true,
+        };
+        if !finished {
+            dialogue.leave().await;
+            return None;
+        }
+        stages = dialogue.stages;
+    }
+    let failure = failure(&stages);
+    Some(Session {
+        peer: plan.peer,
+        source,
+        started_at,
+        duration: begun.elapsed(),
+        helo_name: plan.helo_name,
+        stages,
+        failure,
+    })
+}
+
+/// What kept mail from being handed over. EHLO refused and HELO taken is no failure, nor is a
+/// QUIT that went wrong.
+fn failure(stages: &[StageFact]) -> Option<Failure> {
+    let helo_taken = stages.iter().any(|s| s.stage == Stage::Helo && s.reason.is_none());
+    stages.iter().rev().filter(|s| s.stage != Stage::Quit).find_map(|fact| {
+        let reason = fact.reason.filter(|_| !(fact.stage == Stage::Ehlo && helo_taken))?;
+        Some(Failure { stage: fact.stage, reason })
+    })
+}
+
+impl Plan {
+    /// When a stage that begins now must be over.
+    fn limit(&self, stage: Duration) -> Instant {
+        self.until.min(Instant::now() + stage)
+    }
+}
+
+/// An established connection and what happened on it so far.
+struct Dialogue<'p> {
+    stream: TcpStream,
+    plan: &'p Plan,
+    /// Bytes that came after the last complete reply.
+    pending: Vec<u8>,
+    stages: Vec<StageFact>,
+}
+
+impl Dialogue<'_> {
+    async fn hold(&mut self) {
+        let greeted = self.stage(Stage::Banner, None, self.plan.banner_timeout, judge_banner).await;
+        let listening = match greeted {
+            Listening::Gone => return,
+            Listening::Accepts => self.introduce().await,
+            // RFC 5321 §3.1: after a 554 banner the server waits for QUIT, so it gets one.
+            Listening::Refuses => Listening::Refuses,
+        };
+        if listening != Listening::Gone {
+            self.stage(Stage::Quit, Some("QUIT\r\n"), self.plan.command_timeout, judge_command)
+                .await;
+            self.let_server_close().await;
+        }
+    }
+
+    /// EHLO, and HELO when that is refused (RFC 5321 §3.2). After a 421 the server is closing.
+    async fn introduce(&mut self) -> Listening {
+        let patience = self.plan.command_timeout;
+        let ehlo = format!("EHLO {}\r\n", self.plan.helo_name);
+        let taken = self.stage(Stage::Ehlo, Some(&ehlo), patience, judge_command).await;
+        let closing = self.last_code() == Some(421);
+        if taken != Listening::Refuses || closing {
+            return taken;
+        }
+        let helo = format!("HELO {}\r\n", self.plan.helo_name);
+        self.stage(Stage::Helo, Some(&helo), patience, judge_command).await
+    }
+
+    /// Sends a command, if any, takes one reply, and notes the stage.
+    async fn stage(
+        &mut self,
+        stage: Stage,
+        command: Option<&str>,
+        patience: Duration,
+        judge: fn(&Reply) -> Option<Reason>,
+    ) -> Listening {
+        let begun = Instant::now();
+        let until = self.plan.limit(patience);
+        let mut parser = ReplyParser::default();
+        let outcome = match command {
+            Some(command) => {
+                match timeout_at(until, self.stream.write_all(command.as_bytes())).await {
+                    Err(_) => Err(Reason::Timeout),
+                    Ok(Err(error)) => Err(io_reason(&error)),
+                    Ok(Ok(())) => self.read_reply(&mut parser, until).await,
+                }
+            }
+            None => self.read_reply(&mut parser, until).await,
+        };
+        let (reply, received, reason, listening) = match outcome {
+            Ok(reply) => match judge(&reply) {
+                None => (Some(reply), None, None, Listening::Accepts),
+                Some(reason) => (Some(reply), None, Some(reason), Listening::Refuses),
+            },
+            Err(reason) => (None, parser.beginning(MAX_SHOWN), Some(reason), Listening::Gone),
+        };
+        self.stages.push(StageFact { stage, duration: begun.elapsed(), reply, received, reason });
+        listening
+    }
+
+    async fn read_reply(
+        &mut self,
+        parser: &mut ReplyParser,
+        until: Instant,
+    ) -> Result<Reply, Reason> {
+        if !self.pending.is_empty() {
+            let waiting = std::mem::take(&mut self.pending);
+            if let Some(reply) = self.feed(parser, &waiting)? {
+                return Ok(reply);
+            }
+        }
+        loop {
+            match timeout_at(until, self.stream.readable()).await {
+                Err(_) => return Err(Reason::Timeout),
+                Ok(Err(error)) => return Err(io_reason(&error)),
+                Ok(Ok(())) => {}
+            }
+            // On the stack only between two waits: thousands of silent servers cost no buffers.
+            let mut buffer = [0; 4096];
+            match self.stream.try_read(&mut buffer) {
+                Ok(0) => return Err(Reason::Closed),
+                Ok(length) => {
+                    if let Some(reply) = self.feed(parser, &buffer[..length])? {
+                        return Ok(reply);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(io_reason(&error)),
+            }
+        }
+    }
+
+    fn feed(&mut self, parser: &mut ReplyParser, input: &[u8]) -> Result<Option<Reply>, Reason> {
+        let (consumed, reply) = parser.feed(input)?;
+        // At most one read's worth, since nothing is read while something is pending.
+        self.pending.extend_from_slice(&input[consumed..]);
+        Ok(reply)
+    }
+
+    fn last_code(&self) -> Option<u16> {
+        self.stages.last()?.reply.as_ref().map(|reply| reply.code)
+    }
+
+    /// The server closes first, so that TIME_WAIT is on its side and its logs show an orderly end.
+    async fn let_server_close(&mut self) {
+        let until = self.plan.until.min(Instant::now() + CLOSE_PATIENCE);
+        let drain = async {
+            while self.stream.readable().await.is_ok() {
+                let mut buffer = [0; 512];
+                match self.stream.try_read(&mut buffer) {
+                    Ok(0) => return,
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => return,
+                }
+            }
+        };
+        // Whether it closed in time changes nothing.
+        let _ = timeout_at(until, drain).await;
+    }
+
+    /// Ends a session in the middle because the agent stops: QUIT if the server has greeted.
+    async fn leave(&mut self) {
+        let greeted = self.stages.iter().any(|s| s.stage == Stage::Banner && s.reply.is_some());
+        let quit = async {
+            if self.stream.write_all(b"QUIT\r\n").await.is_ok() {
+                self.let_server_close().await;
+            }
+        };
+        if greeted {
+            // The process is ending; a server that does not take it is left.
+            let _ = timeout(CLOSE_PATIENCE, quit).await;
+        }
+    }
+}
+
+/// How the server stands after a stage.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Listening {
+    Accepts,
+    Gone,
+    Refuses,
+}
+
+/// RFC 5321 §4.3.2: the connection is opened with 220, or 554, or 421.
+fn judge_banner(reply: &Reply) -> Option<Reason> {
+    (reply.code != 220).then(|| refusal(reply))
+}
+
+fn judge_command(reply: &Reply) -> Option<Reason> {
+    (!reply.positive()).then(|| refusal(reply))
+}
+
+fn refusal(reply: &Reply) -> Reason {
+    match reply.code / 100 {
+        4 => Reason::Reply4xx,
+        5 => Reason::Reply5xx,
+        _ => Reason::ReplyUnexpected,
+    }
+}
+
+/// Why reading or writing on an established connection failed.
+fn io_reason(error: &io::Error) -> Reason {
+    match error.kind() {
+        io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::BrokenPipe => Reason::Reset,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Reason::Unreachable,
+        io::ErrorKind::TimedOut => Reason::Timeout,
+        io::ErrorKind::UnexpectedEof => Reason::Closed,
+        _ => Reason::LocalError,
+    }
+}
+
+/// How much of a broken reply is kept, in characters.
+const MAX_SHOWN: usize = 256;
+
+/// How long an orderly end may take.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(1000);
