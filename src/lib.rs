@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod config;
+pub mod connectivity_log;
 pub mod facts;
 pub mod metrics;
 pub mod name;

@@ -65,8 +65,10 @@ pub struct DestinationRound {
 /// One exchanger's newest round and what was counted since it is watched.
 #[derive(Clone, Debug, Default)]
 pub struct ExchangerReport {
-    /// The last completed round; `None` before the first.
+    /// What is known, which grows while a round goes on; `None` before the first lookups.
     pub facts: Option<Arc<ExchangerFacts>>,
+    /// When the last round ended; `None` before the first did.
+    pub completed_at: Option<Timestamp>,
     /// Counted per family: index by `Family as usize`.
     pub families: [FamilyCounts; 2],
 }

@@ -1,0 +1,141 @@
+//! One log line when the state of a destination, lookup or exchanger changes, none while it stays.
+//!
+//! Pure comparison plus the line; who observed what and when is the caller's.
+
+use tracing::{info, warn};
+
+use crate::{
+    facts::{ExchangerFacts, Family, Lookup, LookupStatus, MxLookup, Route, Session},
+    name::{Destination, Exchanger},
+};
+
+/// Says what became different about a route.
+pub fn log_route(destination: &Destination, before: &[MxLookup], after: &[MxLookup]) {
+    for now in after {
+        let then = before.iter().find(|b| b.lookup.resolver == now.lookup.resolver);
+        let (old, new) = (then.map(|t| shown_route(&t.route)), shown_route(&now.route));
+        if old.as_ref() == Some(&new) {
+            log_lookup(then.map(|t| &t.lookup), &now.lookup);
+            continue;
+        }
+        let resolver = now.lookup.resolver.as_ref();
+        let status = now.lookup.status().label();
+        let was = old.as_deref().unwrap_or("not known yet");
+        if matches!(now.route, Route::Unknown | Route::NoDomain | Route::Null) {
+            warn!(domain = %destination, resolver, status, was, route = new, "route changed");
+        } else {
+            info!(domain = %destination, resolver, status, was, route = new, "route changed");
+        }
+    }
+}
+
+fn shown_route(route: &Route) -> String {
+    match route {
+        Route::Implicit { exchanger } => format!("implicit MX {exchanger}"),
+        Route::Mx { targets, .. } => {
+            let shown: Vec<String> =
+                targets.iter().map(|t| format!("{} {}", t.preference, t.exchanger)).collect();
+            shown.join(", ")
+        }
+        Route::Null => "null MX".to_owned(),
+        Route::NoDomain => "no such domain".to_owned(),
+        Route::Unknown => "lookup failed".to_owned(),
+    }
+}
+
+/// Says what became different about the address lookups of an exchanger.
+pub fn log_lookups(before: Option<&ExchangerFacts>, after: &[Lookup]) {
+    for now in after {
+        let then = before
+            .into_iter()
+            .flat_map(|facts| &facts.lookups)
+            .find(|then| (&then.resolver, then.rtype) == (&now.resolver, now.rtype));
+        log_lookup(then, now);
+    }
+}
+
+fn log_lookup(before: Option<&Lookup>, after: &Lookup) {
+    let (old, new) = (before.map(Lookup::status), after.status());
+    if old == Some(new) || (old.is_none() && new.answered()) {
+        return;
+    }
+    let (name, rtype, resolver) = (after.name.as_ref(), after.rtype.label(), &*after.resolver);
+    let was = old.map_or("not known yet", LookupStatus::label);
+    if new.answered() {
+        info!(name, rtype, resolver, was, status = new.label(), "lookup changed");
+    } else {
+        warn!(name, rtype, resolver, was, status = new.label(), "lookup changed");
+    }
+}
+
+/// Says what became different about one family of an exchanger: up with any address that takes
+/// mail, else the failure that came earliest.
+pub fn log_family(
+    exchanger: &Exchanger,
+    family: Family,
+    before: Option<&ExchangerFacts>,
+    after: &ExchangerFacts,
+) {
+    let (old, new) = (before.and_then(|b| state(b, family)), state(after, family));
+    let Some((new, example)) = new else { return };
+    if old.map(|(state, _)| state) == Some(new) {
+        return;
+    }
+    let was = old.map_or("not known yet".to_owned(), |(state, _)| state.to_string());
+    let text = last_words(example);
+    let (mx, family, address) = (exchanger.to_string(), family.label(), example.peer.ip());
+    match new {
+        FamilyState::Up => info!(mx, family, was, "exchanger up"),
+        FamilyState::Down(failure) => warn!(
+            mx,
+            family,
+            was,
+            stage = failure.stage.label(),
+            reason = failure.reason.label(),
+            %address,
+            text,
+            "exchanger down"
+        ),
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum FamilyState {
+    Up,
+    Down(crate::facts::Failure),
+}
+
+impl std::fmt::Display for FamilyState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Up => f.write_str("up"),
+            Self::Down(failure) => {
+                write!(f, "{} {}", failure.stage.label(), failure.reason.label())
+            }
+        }
+    }
+}
+
+fn state(facts: &ExchangerFacts, family: Family) -> Option<(FamilyState, &Session)> {
+    if let Some(up) = facts.sessions_of(family).find(|s| s.up()) {
+        return Some((FamilyState::Up, up));
+    }
+    let failed = facts.sessions_of(family).filter_map(|s| s.failure.map(|f| (f, s)));
+    failed
+        .min_by_key(|(failure, _)| *failure)
+        .map(|(f, session)| (FamilyState::Down(f), &**session))
+}
+
+/// What the server last said, for the log: its text is already free of control characters, the
+/// log format quotes it.
+fn last_words(session: &Session) -> String {
+    let fact = session.stages.iter().rev().find(|s| s.reply.is_some() || s.received.is_some());
+    let text = fact.map(|fact| match (&fact.reply, &fact.received) {
+        (Some(reply), _) => format!("{} {}", reply.code, reply.lines.join(" / ")),
+        (None, received) => received.clone().unwrap_or_default().replace('\n', " / "),
+    });
+    text.unwrap_or_default().chars().take(MAX_TEXT).collect()
+}
+
+/// Characters of server text in one log line.
+const MAX_TEXT: usize = 200;

@@ -1,0 +1,68 @@
+//! What a finished lookup or session adds to the counters of a report.
+//!
+//! A stranger's server chooses codes and ways to fail; the number of series it can create that way
+//! is bounded here.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::state::{FamilyCounts, LookupCounts, LookupKey, ReplyCode};
+use crate::facts::{Lookup, Session, Stage};
+
+/// Different ways to end that one exchanger and family may count apart.
+pub const MAX_ENDINGS: usize = 6;
+/// Different replies likewise.
+pub const MAX_REPLIES: usize = 6;
+
+/// Counts one session.
+pub fn count_session(counts: &mut FamilyCounts, session: &Session) {
+    let ending = match session.failure {
+        None => ("done", "ok"),
+        Some(failure) => (failure.stage.label(), failure.reason.label()),
+    };
+    let full = counts.sessions.len() >= MAX_ENDINGS && !counts.sessions.contains_key(&ending);
+    *counts.sessions.entry(if full { ("other", "other") } else { ending }).or_default() += 1;
+    for fact in &session.stages {
+        if let Some(reply) = &fact.reply {
+            count_reply(&mut counts.replies, fact.stage, reply.code);
+            if fact.stage == Stage::Banner {
+                counts.banner.observe(fact.duration);
+            }
+        }
+        if fact.stage == Stage::Connect && fact.reason.is_none() {
+            counts.connect.observe(fact.duration);
+        }
+    }
+}
+
+fn count_reply(replies: &mut BTreeMap<(Stage, ReplyCode), u64>, stage: Stage, code: u16) {
+    let key = (stage, ReplyCode::Code(code));
+    let room = replies.len() < MAX_REPLIES || replies.contains_key(&key);
+    *replies.entry(if room { key } else { (Stage::Quit, ReplyCode::Other) }).or_default() += 1;
+}
+
+/// Counts every exchange of a lookup.
+pub fn count_lookup(counts: &mut BTreeMap<LookupKey, LookupCounts>, lookup: &Lookup) {
+    let key = LookupKey { rtype: lookup.rtype, resolver: Arc::clone(&lookup.resolver) };
+    let counts = counts.entry(key).or_default();
+    for exchange in &lookup.exchanges {
+        *counts.by_status.entry(exchange.status).or_default() += 1;
+        if exchange.status.responded() {
+            counts.duration.observe(exchange.duration);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_invents_codes_cannot_create_series_without_end() {
+        let mut counts = FamilyCounts::default();
+        for code in 200..600 {
+            count_reply(&mut counts.replies, Stage::Ehlo, code);
+        }
+        assert_eq!(counts.replies.len(), MAX_REPLIES + 1);
+        assert_eq!(counts.replies.values().sum::<u64>(), 400);
+    }
+}

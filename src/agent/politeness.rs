@@ -1,0 +1,316 @@
+//! Manners towards the servers we call: never two sessions to one address, few to one provider,
+//! a bounded number over all, and a growing pause towards an address that refuses us.
+//!
+//! A session that only waits for a silent server gives its turn back: a thousand of those cost
+//! nobody anything and must not hold up the rest.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    config,
+    facts::{Reason, Session, Stage},
+    name::Host,
+};
+
+/// The gate that every session passes.
+#[derive(Debug)]
+pub struct Politeness {
+    limits: config::Politeness,
+    overall: Arc<Semaphore>,
+    providers: Gates<String>,
+    addresses: Gates<SocketAddr>,
+}
+
+impl Politeness {
+    /// A gate with the given limits.
+    pub fn new(limits: config::Politeness) -> Self {
+        Self {
+            overall: Arc::new(Semaphore::new(limits.max_sessions)),
+            providers: Gates::new(limits.max_sessions_per_provider),
+            addresses: Gates::new(1),
+            limits,
+        }
+    }
+
+    /// What it was made with.
+    pub fn limits(&self) -> &config::Politeness {
+        &self.limits
+    }
+
+    /// Waits for a turn to call `peer`, an address of `host`.
+    pub async fn turn(&self, host: &Host, peer: SocketAddr) -> Turn {
+        // The scarcest last, so that none is held while waiting for another.
+        let address = acquire(self.addresses.gate(peer)).await;
+        let provider = acquire(self.providers.gate(provider(host))).await;
+        let overall = acquire(Arc::clone(&self.overall)).await;
+        Turn { _address: address, _busy: Some((provider, overall)) }
+    }
+}
+
+/// A turn to hold a session; over when dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _address: OwnedSemaphorePermit,
+    _busy: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+}
+
+impl Turn {
+    /// The session only waits now: others may be busy meanwhile. Its address stays taken.
+    pub fn rest(&mut self) {
+        self._busy = None;
+    }
+}
+
+/// How long a session may take before it counts as waiting.
+pub const BUSY: Duration = Duration::from_secs(2);
+
+/// The provider of an exchanger: its registrable domain by the public suffix list, or the address.
+fn provider(host: &Host) -> String {
+    match host {
+        Host::Address(address) => address.to_string(),
+        Host::Name(name) => psl::domain_str(name.as_str()).unwrap_or(name.as_str()).to_owned(),
+    }
+}
+
+async fn acquire(gate: Arc<Semaphore>) -> OwnedSemaphorePermit {
+    gate.acquire_owned().await.expect("gates are never closed")
+}
+
+/// One semaphore for each key that is in use.
+#[derive(Debug)]
+struct Gates<K> {
+    width: usize,
+    open: Mutex<(HashMap<K, Weak<Semaphore>>, usize)>,
+}
+
+impl<K: Eq + Hash> Gates<K> {
+    fn new(width: usize) -> Self {
+        Self { width, open: Mutex::new((HashMap::new(), 64)) }
+    }
+
+    fn gate(&self, key: K) -> Arc<Semaphore> {
+        let mut guard = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let (open, sweep_at) = &mut *guard;
+        if let Some(gate) = open.get(&key).and_then(Weak::upgrade) {
+            return gate;
+        }
+        if open.len() >= *sweep_at {
+            open.retain(|_, gate| gate.strong_count() > 0);
+            *sweep_at = (open.len() * 2).max(64);
+        }
+        let gate = Arc::new(Semaphore::new(self.width));
+        open.insert(key, Arc::downgrade(&gate));
+        gate
+    }
+}
+
+/// The pause towards one address that refuses us, counted in rounds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Backoff {
+    /// Every how many rounds it is called; 0 and 1 mean every round.
+    pause: u32,
+    /// Rounds still to sit out.
+    sit_out: u32,
+}
+
+impl Backoff {
+    /// Whether this round is to be sat out; counts it.
+    pub fn sits_out(&mut self) -> bool {
+        let sits = self.sit_out > 0;
+        self.sit_out = self.sit_out.saturating_sub(1);
+        sits
+    }
+
+    /// Learns from a session: the pause doubles up to `max` while we are refused, else it is over.
+    pub fn learn(&mut self, session: &Session, interval: Duration, max: Duration) {
+        if refuses_us(session) {
+            let rounds = max.as_secs_f64() / interval.as_secs_f64();
+            // A pause of under two rounds is none.
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a quotient of durations is not negative, and saturating is right"
+            )]
+            let most = (rounds as u32).max(1);
+            self.pause = (self.pause.max(1) * 2).min(most);
+            self.sit_out = self.pause - 1;
+        } else {
+            *self = Self::default();
+        }
+    }
+
+    /// How long the address is left alone between calls; zero when it is called in every round.
+    pub fn pause(&self, interval: Duration) -> Duration {
+        if self.pause > 1 { interval * self.pause } else { Duration::ZERO }
+    }
+}
+
+/// The server does not want this client now: 421 or 5yz before mail, or a refused connection.
+fn refuses_us(session: &Session) -> bool {
+    let Some(failure) = session.failure else { return false };
+    match failure.reason {
+        Reason::Refused => true,
+        Reason::Reply5xx => matches!(failure.stage, Stage::Banner | Stage::Ehlo | Stage::Helo),
+        Reason::Reply4xx => {
+            let reply = session.stage(failure.stage).and_then(|s| s.reply.as_ref());
+            reply.is_some_and(|r| r.code == 421)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        facts::{Failure, Reply, StageFact},
+        name::ExchangerName,
+    };
+
+    fn host(name: &str) -> Host {
+        Host::Name(ExchangerName::parse(name).unwrap())
+    }
+
+    fn peer(last: u8) -> SocketAddr {
+        ([192, 0, 2, last], 25).into()
+    }
+
+    fn gate(overall: usize, provider: usize) -> Politeness {
+        Politeness::new(config::Politeness {
+            max_sessions: overall,
+            max_sessions_per_provider: provider,
+            max_backoff: Duration::from_secs(300),
+        })
+    }
+
+    /// Whether a turn is to be had at once.
+    fn at_once(gate: &Politeness, name: &str, last: u8) -> Option<Turn> {
+        let mut turn = tokio_test_poll(gate.turn(&host(name), peer(last)));
+        turn.take()
+    }
+
+    /// Polls once.
+    fn tokio_test_poll<F: Future>(future: F) -> Option<F::Output> {
+        let mut future = std::pin::pin!(future);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(value) => Some(value),
+            std::task::Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn sessions_to_one_address_never_overlap_even_while_resting() {
+        let gate = gate(9, 9);
+        let mut first = at_once(&gate, "mx1.example.com", 1).unwrap();
+        first.rest();
+        assert!(at_once(&gate, "mail.example.net", 1).is_none());
+        drop(first);
+        assert!(at_once(&gate, "mail.example.net", 1).is_some());
+    }
+
+    #[test]
+    fn a_provider_is_its_registrable_domain() {
+        let gate = gate(9, 1);
+        let mut busy = at_once(&gate, "mx1.mail.example.co.uk", 1).unwrap();
+        assert!(at_once(&gate, "mx2.example.co.uk", 2).is_none(), "same provider");
+        assert!(at_once(&gate, "mx1.other.co.uk", 3).is_some(), "another provider");
+        busy.rest();
+        assert!(at_once(&gate, "mx2.example.co.uk", 2).is_some(), "a waiting session is not busy");
+    }
+
+    #[test]
+    fn the_overall_limit_counts_busy_sessions() {
+        let gate = gate(2, 9);
+        let mut one = at_once(&gate, "mx1.example.com", 1).unwrap();
+        let _two = at_once(&gate, "mx1.example.net", 2).unwrap();
+        assert!(at_once(&gate, "mx1.example.org", 3).is_none());
+        one.rest();
+        assert!(at_once(&gate, "mx1.example.org", 3).is_some());
+    }
+
+    #[test]
+    fn gates_no_longer_used_are_forgotten() {
+        let gates = Gates::new(1);
+        for key in 0..10_000 {
+            drop(gates.gate(key));
+        }
+        assert!(gates.open.lock().unwrap().0.len() <= 128);
+    }
+
+    fn session(stage: Stage, reason: Reason, code: Option<u16>) -> Session {
+        let reply = code.map(|code| Reply { code, enhanced: None, lines: vec![String::new()] });
+        Session {
+            peer: peer(1),
+            source: None,
+            started_at: Timestamp::UNIX_EPOCH,
+            duration: Duration::ZERO,
+            helo_name: "probe.example.org".into(),
+            stages: vec![StageFact {
+                stage,
+                duration: Duration::ZERO,
+                reply,
+                received: None,
+                reason: Some(reason),
+            }],
+            failure: Some(Failure { stage, reason }),
+        }
+    }
+
+    #[test]
+    fn the_pause_doubles_while_refused_and_ends_with_the_first_welcome() {
+        let (interval, max) = (Duration::from_secs(60), Duration::from_secs(300));
+        let refused = session(Stage::Connect, Reason::Refused, None);
+        let mut backoff = Backoff::default();
+        let mut called = Vec::new();
+        for round in 0..20 {
+            if !backoff.sits_out() {
+                called.push(round);
+                backoff.learn(&refused, interval, max);
+            }
+        }
+        assert_eq!(called, [0, 2, 6, 11, 16], "2, 4, then 5 rounds: the limit");
+        assert_eq!(backoff.pause(interval), max);
+        let mut welcome = session(Stage::Banner, Reason::Timeout, None);
+        welcome.failure = None;
+        backoff.learn(&welcome, interval, max);
+        assert_eq!((backoff.sits_out(), backoff.pause(interval)), (false, Duration::ZERO));
+    }
+
+    #[test]
+    fn only_refusals_of_us_cause_a_pause() {
+        for (stage, reason, code, pauses) in [
+            (Stage::Connect, Reason::Refused, None, true),
+            (Stage::Banner, Reason::Reply5xx, Some(554), true),
+            (Stage::Banner, Reason::Reply4xx, Some(421), true),
+            (Stage::Ehlo, Reason::Reply4xx, Some(421), true),
+            (Stage::Banner, Reason::Reply4xx, Some(450), false),
+            (Stage::Banner, Reason::Timeout, None, false),
+            (Stage::Connect, Reason::Timeout, None, false),
+        ] {
+            assert_eq!(refuses_us(&session(stage, reason, code)), pauses, "{stage:?} {reason:?}");
+        }
+    }
+
+    #[test]
+    fn no_pause_is_longer_than_the_limit_allows() {
+        let refused = session(Stage::Connect, Reason::Refused, None);
+        let mut backoff = Backoff::default();
+        let interval = Duration::from_secs(600);
+        backoff.learn(&refused, interval, Duration::from_secs(300));
+        assert_eq!(backoff.pause(interval), Duration::ZERO);
+        assert!(!backoff.sits_out());
+    }
+}

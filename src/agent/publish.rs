@@ -1,0 +1,131 @@
+//! From rounds into the state: replaces reports, counts, and logs what changed.
+//!
+//! A round of something that was removed meanwhile changes nothing.
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{
+    changes, counting,
+    politeness::Backoff,
+    round::Progress,
+    state::{DestinationReport, DestinationRound, Store},
+};
+use crate::{
+    facts::{ExchangerFacts, Family, Route, Session},
+    name::{Destination, Exchanger},
+};
+
+/// Writes into one store.
+#[derive(Clone, Debug)]
+pub(super) struct Publisher {
+    store: Store,
+}
+
+impl Publisher {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Takes a destination's round and returns the route in force: while the lookup fails, mail
+    /// queues for the exchangers known before, so those stay watched. `None` when the destination
+    /// is no longer known.
+    pub(super) fn destination(
+        &self,
+        destination: &Destination,
+        mut round: DestinationRound,
+    ) -> Option<Vec<Exchanger>> {
+        let (then, now) = self.store.update(|state| {
+            for answer in &round.mx {
+                counting::count_lookup(Arc::make_mut(&mut state.lookups), &answer.lookup);
+            }
+            let report = state.destinations.get_mut(destination)?;
+            let before = report.last.as_ref();
+            let unknown = round.mx.first().is_some_and(|primary| primary.route == Route::Unknown);
+            if let Some(before) = before.filter(|_| unknown) {
+                round.route.clone_from(&before.route);
+            }
+            let settings = Arc::clone(&report.settings);
+            let now = Arc::new(DestinationReport { settings, last: Some(round) });
+            Some((std::mem::replace(report, Arc::clone(&now)), now))
+        })?;
+        let round = now.last.as_ref()?;
+        let before = then.last.as_ref().map_or(&[][..], |last| &last.mx);
+        changes::log_route(destination, before, &round.mx);
+        Some(round.route.iter().map(|(_, exchanger)| exchanger.clone()).collect())
+    }
+
+    /// Takes what an exchanger's round has to tell so far.
+    pub(super) fn progress(&self, exchanger: &Exchanger, progress: Progress) {
+        match progress {
+            Progress::Addresses { lookups, addresses, probed } => {
+                let changed = self.store.update(|state| {
+                    for lookup in &lookups {
+                        counting::count_lookup(Arc::make_mut(&mut state.lookups), lookup);
+                    }
+                    let report = Arc::make_mut(state.exchangers.get_mut(exchanger)?);
+                    let before = report.facts.take();
+                    let kept = before.iter().flat_map(|facts| &facts.sessions);
+                    let sessions: Vec<Arc<Session>> =
+                        kept.filter(|s| probed.contains(&s.peer)).cloned().collect();
+                    let observed_at = Timestamp::now();
+                    let exchanger = exchanger.clone();
+                    let after = Arc::new(ExchangerFacts {
+                        exchanger,
+                        observed_at,
+                        lookups,
+                        addresses,
+                        sessions,
+                    });
+                    report.facts = Some(Arc::clone(&after));
+                    Some((before, after))
+                });
+                if let Some((before, after)) = changed {
+                    changes::log_lookups(before.as_deref(), &after.lookups);
+                }
+            }
+            Progress::Session(session) => self.session(exchanger, session),
+        }
+    }
+
+    fn session(&self, exchanger: &Exchanger, session: Arc<Session>) {
+        let family = session.family();
+        let changed = self.store.update(|state| {
+            let report = Arc::make_mut(state.exchangers.get_mut(exchanger)?);
+            counting::count_session(&mut report.families[family as usize], &session);
+            let before = report.facts.take()?;
+            let mut after = (*before).clone();
+            match after.sessions.iter_mut().find(|s| s.peer == session.peer) {
+                Some(place) => *place = session,
+                None => after.sessions.push(session),
+            }
+            after.observed_at = Timestamp::now();
+            let after = Arc::new(after);
+            report.facts = Some(Arc::clone(&after));
+            Some((before, after))
+        });
+        if let Some((before, after)) = changed {
+            changes::log_family(exchanger, family, Some(&before), &after);
+        }
+    }
+
+    /// Notes the end of an exchanger's round.
+    pub(super) fn exchanger_ended(
+        &self,
+        exchanger: &Exchanger,
+        backoff: &HashMap<IpAddr, Backoff>,
+        interval: Duration,
+    ) {
+        self.store.update(|state| {
+            let Some(report) = state.exchangers.get_mut(exchanger) else { return };
+            let report = Arc::make_mut(report);
+            report.completed_at = Some(Timestamp::now());
+            for family in Family::ALL {
+                let own = backoff.iter().filter(|(address, _)| Family::of(**address) == family);
+                let longest = own.map(|(_, b)| b.pause(interval)).max().unwrap_or_default();
+                report.families[family as usize].backoff = longest;
+            }
+        });
+    }
+}

@@ -1,0 +1,222 @@
+//! One round: a destination's route, or one exchanger's addresses and sessions.
+//!
+//! Rounds observe and hand on; they do not know when they run, nor what becomes of the facts. What
+//! is found is published at once, so that a server which hangs holds back nothing but itself.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use prometheus::IntGauge;
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::Instant,
+};
+
+use super::{
+    demand::Wanted,
+    politeness::{BUSY, Backoff, Politeness},
+    state::DestinationRound,
+};
+use crate::{
+    connectivity_log::ConnectivityLog,
+    facts::{Lookup, Session},
+    name::{Destination, Exchanger, Host},
+    probe::{addresses, dns::Resolvers, route, smtp::session},
+};
+
+/// Everything a round needs to know and to hold on to; immutable, replaced whole on reload.
+#[derive(Clone, Debug)]
+pub struct Prober {
+    /// Whom to ask.
+    pub resolvers: Resolvers,
+    /// The name to give.
+    pub helo_name: Arc<str>,
+    /// The own IPv4 address to call from.
+    pub source_ipv4: Option<IpAddr>,
+    /// The own IPv6 address to call from.
+    pub source_ipv6: Option<IpAddr>,
+    /// The port of every MX.
+    pub mx_port: u16,
+    /// The gate to all servers.
+    pub politeness: Arc<Politeness>,
+    /// Lookups that may be under way at the same time.
+    pub lookups: Arc<Semaphore>,
+    /// Where everything is noted.
+    pub log: ConnectivityLog,
+    /// Counts open sessions.
+    pub sessions_in_flight: IntGauge,
+    /// Becomes true when the program ends.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// What an exchanger's round has to tell while it goes on.
+#[derive(Debug)]
+pub enum Progress {
+    /// The lookups are done; these addresses are probed, and those sessions will follow.
+    Addresses {
+        /// A and AAAA through every resolver.
+        lookups: Vec<Lookup>,
+        /// All addresses found.
+        addresses: Vec<IpAddr>,
+        /// Those that belong to this round, sat out or not.
+        probed: Vec<SocketAddr>,
+    },
+    /// One session is over. Boxed: far larger than the other variant is often.
+    Session(Arc<Session>),
+}
+
+impl Prober {
+    /// Looks up where a destination's mail goes. `None` when the program ends.
+    pub async fn route(&self, destination: &Destination) -> Option<DestinationRound> {
+        let begun = Instant::now();
+        let (mx, route) = match destination {
+            Destination::SmartHost(exchanger) => (Vec::new(), vec![(0, exchanger.clone())]),
+            Destination::Domain(domain) => {
+                let until = begun + LOOKUP_LIMIT;
+                let mx = self.lookup(route::look_up(domain, &self.resolvers, until)).await?;
+                for answer in &mx {
+                    self.log.lookup(&answer.lookup);
+                }
+                let targets = mx.first().map(|primary| primary.route.targets()).unwrap_or_default();
+                let exchangers = targets.into_iter().take(MAX_EXCHANGERS).map(|target| {
+                    let host = Host::Name(target.exchanger);
+                    (target.preference, Exchanger { host, port: self.mx_port })
+                });
+                (mx, exchangers.collect())
+            }
+        };
+        Some(DestinationRound {
+            observed_at: Timestamp::now(),
+            duration: begun.elapsed(),
+            mx,
+            route,
+        })
+    }
+
+    /// Looks up an exchanger's addresses and holds a session with each, but for those whose
+    /// backoff says not now. `None` when the program ends.
+    pub async fn exchanger(
+        &self,
+        exchanger: &Exchanger,
+        wanted: &Wanted,
+        mut backoff: HashMap<IpAddr, Backoff>,
+        publish: impl Fn(Progress),
+    ) -> Option<HashMap<IpAddr, Backoff>> {
+        let until = Instant::now() + LOOKUP_LIMIT;
+        let lookup = addresses::look_up(&exchanger.host, &self.resolvers, until);
+        let lookups = self.lookup(lookup).await?;
+        for lookup in &lookups {
+            self.log.lookup(lookup);
+        }
+        let found = addresses::distinct(&exchanger.host, &lookups);
+        let settings = &wanted.session;
+        let probed = addresses::to_probe(&found, &settings.families, settings.addresses_per_family);
+        backoff.retain(|address, _| probed.contains(address));
+        let called: Vec<IpAddr> = probed
+            .iter()
+            .copied()
+            .filter(|address| !backoff.get_mut(address).is_some_and(Backoff::sits_out))
+            .collect();
+        let probed = probed.iter().map(|&address| (address, exchanger.port).into()).collect();
+        publish(Progress::Addresses { lookups, addresses: found, probed });
+
+        let mut sessions = JoinSet::new();
+        for address in called {
+            let peer = SocketAddr::from((address, exchanger.port));
+            let (prober, host, wanted) = (self.clone(), exchanger.host.clone(), wanted.clone());
+            sessions.spawn(async move { prober.session(&host, peer, &wanted).await });
+        }
+        let max_backoff = self.politeness.limits().max_backoff;
+        let mut stopped = false;
+        while let Some(ended) = sessions.join_next().await {
+            // A panic in a session is the round's panic: its supervisor logs and counts it.
+            let session = ended.unwrap_or_else(|error| match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => None,
+            });
+            let Some(session) = session.map(Arc::new) else {
+                // The others are saying QUIT; leaving now would cut them off.
+                stopped = true;
+                continue;
+            };
+            let rest = backoff.entry(session.peer.ip()).or_default();
+            rest.learn(&session, wanted.interval, max_backoff);
+            self.log.session(exchanger, &session);
+            publish(Progress::Session(session));
+        }
+        (!stopped).then_some(backoff)
+    }
+
+    /// Does a lookup when not too many others are under way. `None` when the program ends.
+    async fn lookup<T>(&self, lookup: impl Future<Output = T>) -> Option<T> {
+        let limited = async {
+            let _permit = self.lookups.acquire().await;
+            lookup.await
+        };
+        self.unless_stopped(limited).await
+    }
+
+    /// Waits for a turn and holds one session. `None` when the program ends.
+    async fn session(&self, host: &Host, peer: SocketAddr, wanted: &Wanted) -> Option<Session> {
+        let mut turn = self.unless_stopped(self.politeness.turn(host, peer)).await?;
+        let settings = &wanted.session;
+        let plan = session::Plan {
+            peer,
+            source: if peer.is_ipv4() { self.source_ipv4 } else { self.source_ipv6 },
+            helo_name: Arc::clone(&self.helo_name),
+            connect_timeout: settings.connect_timeout,
+            banner_timeout: settings.banner_timeout,
+            command_timeout: settings.command_timeout,
+            until: Instant::now() + settings.session_timeout,
+        };
+        let _in_flight = InFlight::enter(&self.sessions_in_flight);
+        let mut stop = self.stop.clone();
+        let mut session = std::pin::pin!(session::run(plan, &mut stop));
+        tokio::select! {
+            session = &mut session => session,
+            () = tokio::time::sleep(BUSY) => {
+                turn.rest();
+                session.await
+            }
+        }
+    }
+
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|&stopped| stopped) => None,
+            done = work => Some(done),
+        }
+    }
+}
+
+/// Counts one more while it lives.
+#[derive(Debug)]
+pub struct InFlight(IntGauge);
+
+impl InFlight {
+    /// Counts.
+    pub fn enter(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// The most exchangers of one domain that are probed, best first: a zone may list hundreds.
+pub const MAX_EXCHANGERS: usize = 20;
+
+/// For all exchanges of one lookup, over all servers and attempts.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(60);

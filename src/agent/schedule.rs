@@ -1,0 +1,304 @@
+//! When each round starts: spread over the interval by a stable hash, at a fixed rate, never two
+//! rounds of one thing at a time.
+//!
+//! Pure: the caller brings the clock. Slots are aligned to the wall clock, so that an agent that
+//! is started again calls at the same moments as before.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    fmt::Display,
+    hash::Hash,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::time::Instant;
+
+/// One moment on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// For waiting.
+    pub instant: Instant,
+    /// For slots that survive a restart.
+    pub wall: SystemTime,
+}
+
+impl Now {
+    /// The present.
+    pub fn read() -> Self {
+        Self { instant: Instant::now(), wall: SystemTime::now() }
+    }
+}
+
+/// What is due and when, for keys of one kind.
+#[derive(Debug)]
+pub struct Schedule<K> {
+    queue: BinaryHeap<Reverse<Slot<K>>>,
+    entries: HashMap<K, Entry>,
+    serial: u64,
+}
+
+#[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Slot<K> {
+    at: Instant,
+    serial: u64,
+    key: K,
+}
+
+#[derive(Debug)]
+struct Entry {
+    interval: Duration,
+    /// Identifies the slot in the queue that counts; others are leftovers.
+    serial: u64,
+    running: bool,
+}
+
+/// A round whose time has come.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Due<K> {
+    /// What.
+    pub key: K,
+    /// When it should have started.
+    pub at: Instant,
+    /// Its last round still runs, so this one is left out.
+    pub skipped: bool,
+}
+
+impl<K> Default for Schedule<K>
+where
+    K: Ord,
+{
+    fn default() -> Self {
+        Self { queue: BinaryHeap::new(), entries: HashMap::new(), serial: 0 }
+    }
+}
+
+impl<K: Clone + Display + Eq + Hash + Ord> Schedule<K> {
+    /// Adds a key whose first round is due after `delay`, or gives a known one another interval.
+    /// A known key with the same interval keeps its place.
+    pub fn set(&mut self, key: &K, interval: Duration, delay: Duration, now: Now) {
+        match self.entries.get_mut(key) {
+            Some(entry) if entry.interval == interval => {}
+            Some(entry) => {
+                entry.interval = interval;
+                let at = now.instant + until_next_slot(key, interval, now.wall, Duration::ZERO);
+                self.enqueue(key.clone(), at);
+            }
+            None => {
+                self.entries.insert(key.clone(), Entry { interval, serial: 0, running: false });
+                self.enqueue(key.clone(), now.instant + delay);
+            }
+        }
+    }
+
+    /// Forgets a key.
+    pub fn remove(&mut self, key: &K) {
+        self.entries.remove(key);
+    }
+
+    /// Whether the key is known.
+    pub fn contains(&self, key: &K) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// When to look again.
+    pub fn next(&mut self) -> Option<Instant> {
+        self.drop_leftovers();
+        self.queue.peek().map(|Reverse(slot)| slot.at)
+    }
+
+    /// Takes one key that is due, marks it running and plans its next round, at least one interval
+    /// after this start.
+    pub fn take_due(&mut self, now: Now) -> Option<Due<K>> {
+        self.drop_leftovers();
+        if self.queue.peek()?.0.at > now.instant {
+            return None;
+        }
+        let Reverse(slot) = self.queue.pop()?;
+        let entry = self.entries.get_mut(&slot.key)?;
+        let skipped = std::mem::replace(&mut entry.running, true);
+        let interval = entry.interval;
+        // A quarter of grace: a start that was late by a little must not cost a whole slot.
+        let earliest = interval - interval / 4;
+        let wait = until_next_slot(&slot.key, interval, now.wall, earliest);
+        self.enqueue(slot.key.clone(), now.instant + wait);
+        Some(Due { key: slot.key, at: slot.at, skipped })
+    }
+
+    /// Notes that the round of a key has ended.
+    pub fn ended(&mut self, key: &K) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.running = false;
+        }
+    }
+
+    fn enqueue(&mut self, key: K, at: Instant) {
+        self.serial += 1;
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.serial = self.serial;
+        }
+        self.queue.push(Reverse(Slot { at, serial: self.serial, key }));
+    }
+
+    fn drop_leftovers(&mut self) {
+        while let Some(Reverse(slot)) = self.queue.peek() {
+            if self.entries.get(&slot.key).is_some_and(|entry| entry.serial == slot.serial) {
+                break;
+            }
+            self.queue.pop();
+        }
+    }
+}
+
+/// How long until the key's next slot that is at least `earliest` away.
+fn until_next_slot(
+    key: &impl Display,
+    interval: Duration,
+    wall: SystemTime,
+    earliest: Duration,
+) -> Duration {
+    let interval_ns = interval.as_nanos().max(1);
+    let now_ns = wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let phase_ns = u128::from(stable_hash(&key.to_string())) * interval_ns >> 64;
+    let from = now_ns + earliest.as_nanos();
+    let past_phase = (from + interval_ns - phase_ns) % interval_ns;
+    let wait = earliest.as_nanos() + (interval_ns - past_phase) % interval_ns;
+    Duration::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX))
+}
+
+/// 64 bits that are the same in every release: FNV-1a with a final mix, because FNV alone leaves
+/// the high bits of short names alike.
+fn stable_hash(text: &str) -> u64 {
+    let fnv = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mixed = (fnv ^ (fnv >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    mixed ^ (mixed >> 32)
+}
+
+/// How long after the start of the agent the `place`-th of many first rounds begins: quickly for
+/// few, paced for many.
+pub fn first_round_delay(place: usize, interval: Duration) -> Duration {
+    let paced = FIRST_ROUND_PACE.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX));
+    if paced <= interval || interval.is_zero() {
+        return paced;
+    }
+    let nanos = paced.as_nanos() % interval.as_nanos();
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// 500 first rounds a second.
+const FIRST_ROUND_PACE: Duration = Duration::from_millis(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn after(now: Now, wait: Duration) -> Now {
+        Now { instant: now.instant + wait, wall: now.wall + wait }
+    }
+
+    fn drain(schedule: &mut Schedule<String>, now: Now) -> Vec<String> {
+        let mut keys = Vec::new();
+        while let Some(due) = schedule.take_due(now) {
+            schedule.ended(&due.key);
+            keys.push(due.key);
+        }
+        keys
+    }
+
+    #[test]
+    fn rounds_follow_at_the_interval_and_never_earlier_than_three_quarters_of_it() {
+        let start = Now::read();
+        let mut schedule = Schedule::default();
+        for n in 0..50 {
+            let delay = first_round_delay(n, MINUTE);
+            schedule.set(&format!("domain{n}.example.com"), MINUTE, delay, start);
+        }
+        let mut last: HashMap<String, Instant> = HashMap::new();
+        let mut counts: HashMap<String, u32> = HashMap::new();
+        let mut now = start;
+        while now.instant < start.instant + MINUTE * 11 {
+            for key in drain(&mut schedule, now) {
+                if let Some(before) = last.insert(key.clone(), now.instant) {
+                    let gap = now.instant - before;
+                    assert!(gap >= MINUTE * 3 / 4 && gap < MINUTE * 2, "{key}: {gap:?}");
+                }
+                *counts.entry(key).or_default() += 1;
+            }
+            let next = schedule.next().unwrap();
+            now = after(start, next - start.instant);
+        }
+        assert_eq!(counts.len(), 50);
+        assert!(counts.values().all(|&n| (10..=12).contains(&n)), "{counts:?}");
+    }
+
+    #[test]
+    fn slots_are_spread_and_the_same_after_a_restart() {
+        let now = Now::read();
+        let waits: Vec<u64> = (0..600)
+            .map(|n| {
+                let key = format!("d{n}.example.com");
+                let wait = until_next_slot(&key, MINUTE, now.wall, Duration::ZERO);
+                let later = now.wall + wait + Duration::from_secs(600);
+                let again = until_next_slot(&key, MINUTE, later, Duration::ZERO);
+                assert!(
+                    again < Duration::from_micros(1) || again > MINUTE - Duration::from_micros(1)
+                );
+                wait.as_secs()
+            })
+            .collect();
+        for tenth in 0..10 {
+            let inside = waits.iter().filter(|&&w| w / 6 == tenth).count();
+            assert!((30..=90).contains(&inside), "{inside} of 600 in tenth {tenth}");
+        }
+    }
+
+    #[test]
+    fn a_round_that_still_runs_is_skipped_not_doubled() {
+        let start = Now::read();
+        let mut schedule = Schedule::default();
+        let key = "slow.example.com".to_owned();
+        schedule.set(&key, MINUTE, Duration::ZERO, start);
+        assert!(!schedule.take_due(start).unwrap().skipped);
+        let second = after(start, schedule.next().unwrap() - start.instant);
+        assert!(schedule.take_due(second).unwrap().skipped);
+        schedule.ended(&key);
+        let third = after(start, schedule.next().unwrap() - start.instant);
+        assert!(!schedule.take_due(third).unwrap().skipped);
+    }
+
+    #[test]
+    fn the_same_interval_keeps_the_place_and_another_moves_it() {
+        let start = Now::read();
+        let mut schedule = Schedule::default();
+        let key = "example.com".to_owned();
+        schedule.set(&key, MINUTE, Duration::from_secs(5), start);
+        let planned = schedule.next();
+        schedule.set(&key, MINUTE, Duration::ZERO, after(start, Duration::from_secs(1)));
+        assert_eq!(schedule.next(), planned);
+        schedule.set(&key, MINUTE * 2, Duration::ZERO, start);
+        assert_ne!(schedule.next(), planned);
+    }
+
+    #[test]
+    fn what_is_removed_is_never_due_and_what_comes_back_starts_anew() {
+        let start = Now::read();
+        let mut schedule = Schedule::default();
+        let key = "example.com".to_owned();
+        schedule.set(&key, MINUTE, Duration::ZERO, start);
+        schedule.remove(&key);
+        assert_eq!(schedule.next(), None);
+        assert_eq!(schedule.take_due(after(start, MINUTE)), None);
+        schedule.set(&key, MINUTE, Duration::from_secs(7), start);
+        assert_eq!(schedule.next(), Some(start.instant + Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn many_first_rounds_are_paced_within_one_interval() {
+        assert_eq!(first_round_delay(10, MINUTE), Duration::from_millis(20));
+        assert!(first_round_delay(100_000, MINUTE) < MINUTE);
+    }
+}

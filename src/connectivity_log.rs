@@ -1,0 +1,243 @@
+//! The connectivity log: one JSON line per lookup and per session, in a file that survives
+//! rotation. Off unless the configuration names a file.
+//!
+//! Probes hand lines over and never wait: when the disk is slower than the probes, lines are
+//! dropped and counted. A file that was renamed or removed by logrotate is noticed within a second
+//! and opened anew; `copytruncate` works too, because the file is only ever appended to.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+
+use crate::{
+    facts::{Lookup, Session},
+    name::Exchanger,
+};
+
+/// A handle for those who observe; clones write to the same file.
+#[derive(Clone, Debug)]
+pub struct ConnectivityLog {
+    lines: Option<SyncSender<String>>,
+    dropped: prometheus::IntCounter,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Event<'a> {
+    Lookup {
+        time: Timestamp,
+        status: &'static str,
+        #[serde(flatten)]
+        lookup: &'a Lookup,
+    },
+    Session {
+        time: Timestamp,
+        mx: String,
+        #[serde(flatten)]
+        session: &'a Session,
+    },
+}
+
+impl ConnectivityLog {
+    /// A log that keeps nothing.
+    pub fn off() -> Self {
+        let dropped = prometheus::IntCounter::new("unused", "unused");
+        Self { lines: None, dropped: dropped.expect("a valid name") }
+    }
+
+    /// Opens `path` for appending and starts its writer, which ends with the last handle.
+    /// `dropped` counts the lines that could not be kept.
+    pub fn open(path: &Path, dropped: prometheus::IntCounter) -> io::Result<Self> {
+        let writer = Writer::open(path, dropped.clone())?;
+        let (lines, waiting) = sync_channel(QUEUE);
+        thread::Builder::new()
+            .name("connectivity-log".to_owned())
+            .spawn(move || writer.run(&waiting))?;
+        Ok(Self { lines: Some(lines), dropped })
+    }
+
+    /// Notes one lookup with all its exchanges.
+    pub fn lookup(&self, lookup: &Lookup) {
+        if self.lines.is_some() {
+            let status = lookup.status().label();
+            self.write(&Event::Lookup { time: Timestamp::now(), status, lookup });
+        }
+    }
+
+    /// Notes one session.
+    pub fn session(&self, exchanger: &Exchanger, session: &Session) {
+        if self.lines.is_some() {
+            let mx = exchanger.to_string();
+            self.write(&Event::Session { time: Timestamp::now(), mx, session });
+        }
+    }
+
+    fn write(&self, event: &Event<'_>) {
+        let Some(lines) = &self.lines else { return };
+        // Facts are plain data; serde_json escapes what servers sent.
+        let kept = serde_json::to_string(event).is_ok_and(|mut line| {
+            line.push('\n');
+            match lines.try_send(line) {
+                Ok(()) => true,
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+            }
+        });
+        if !kept {
+            self.dropped.inc();
+        }
+    }
+}
+
+struct Writer {
+    path: PathBuf,
+    file: File,
+    checked: Instant,
+    dropped: prometheus::IntCounter,
+}
+
+impl Writer {
+    fn open(path: &Path, dropped: prometheus::IntCounter) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), file: append(path)?, checked: Instant::now(), dropped })
+    }
+
+    fn run(mut self, waiting: &Receiver<String>) {
+        loop {
+            match waiting.recv_timeout(ROTATION_CHECK) {
+                Ok(line) => {
+                    self.follow_rotation();
+                    // One write per line: with O_APPEND lines stay whole.
+                    if let Err(error) = self.file.write_all(line.as_bytes()) {
+                        self.dropped.inc();
+                        tracing::debug!(path = %self.path.display(), %error, "connectivity log not written");
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.follow_rotation(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Opens the path anew when it no longer leads to the open file.
+    fn follow_rotation(&mut self) {
+        if self.checked.elapsed() < ROTATION_CHECK {
+            return;
+        }
+        self.checked = Instant::now();
+        let named = std::fs::metadata(&self.path).map(|m| (m.dev(), m.ino())).ok();
+        let open = self.file.metadata().map(|m| (m.dev(), m.ino())).ok();
+        if named != open {
+            match append(&self.path) {
+                Ok(file) => self.file = file,
+                Err(error) => {
+                    tracing::warn!(path = %self.path.display(), %error, "connectivity log not reopened");
+                }
+            }
+        }
+    }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// Lines that may wait for the disk.
+const QUEUE: usize = 10_000;
+
+/// How often the path is compared with the open file.
+const ROTATION_CHECK: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, time::Duration};
+
+    use super::*;
+    use crate::{facts::RecordType, name::Host};
+
+    fn counter() -> prometheus::IntCounter {
+        prometheus::IntCounter::new("dropped", "dropped").unwrap()
+    }
+
+    fn lookup(name: &str) -> Lookup {
+        Lookup {
+            resolver: Arc::from("test"),
+            rtype: RecordType::Mx,
+            name: Arc::from(name),
+            exchanges: Vec::new(),
+        }
+    }
+
+    fn wait_for_line(path: &Path, part: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            if let Some(line) = text.lines().find(|line| line.contains(part)) {
+                return line.to_owned();
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{part} not in {text:?}");
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn lines_go_to_the_new_file_after_a_rotation() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("connectivity.jsonl");
+        let log = ConnectivityLog::open(&path, counter()).unwrap();
+        log.lookup(&lookup("before.example.com"));
+        wait_for_line(&path, "before.example.com");
+        std::fs::rename(&path, folder.path().join("connectivity.jsonl.1")).unwrap();
+        let begun = Instant::now();
+        // The writer opens the path anew by itself; lines written after that arrive there.
+        while !path.exists() {
+            assert!(begun.elapsed() < Duration::from_secs(20));
+            thread::yield_now();
+        }
+        log.lookup(&lookup("after.example.com"));
+        let line = wait_for_line(&path, "after.example.com");
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["event"], "lookup");
+        assert_eq!(value["type"], "MX");
+    }
+
+    #[test]
+    fn a_session_tells_who_and_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.jsonl");
+        let log = ConnectivityLog::open(&path, counter()).unwrap();
+        let session = Session {
+            peer: (Ipv4Addr::LOCALHOST, 25).into(),
+            source: None,
+            started_at: Timestamp::UNIX_EPOCH,
+            duration: Duration::from_millis(1500),
+            helo_name: "probe.example.org".into(),
+            stages: Vec::new(),
+            failure: Some(crate::facts::Failure {
+                stage: crate::facts::Stage::Banner,
+                reason: crate::facts::Reason::Timeout,
+            }),
+        };
+        let host = Host::Address(Ipv4Addr::LOCALHOST.into());
+        log.session(&Exchanger { host, port: 25 }, &session);
+        let value: serde_json::Value =
+            serde_json::from_str(&wait_for_line(&path, "session")).unwrap();
+        assert_eq!(value["mx"], "127.0.0.1:25");
+        assert_eq!(value["failure"]["reason"], "timeout");
+        assert_eq!(value["duration_seconds"], 1.5);
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_opened_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(ConnectivityLog::open(&folder.path().join("no/such/dir"), counter()).is_err());
+    }
+}
