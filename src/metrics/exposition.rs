@@ -1,0 +1,70 @@
+//! The probe series of a snapshot as Prometheus text 0.0.4.
+//!
+//! Pure: the same snapshot gives the same text. The agent's own metrics are `own`'s.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    names, series,
+    text::{Block, Family},
+    view::View,
+};
+use crate::{
+    agent::state::Snapshot,
+    config::Detail,
+    facts::{self, Route},
+    name::Destination,
+};
+
+/// What a response with this text says it is.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Appends every `mx_*` family of the snapshot.
+pub fn write(snapshot: &Snapshot, detail: Detail, out: &mut String) {
+    let view = View::new(snapshot);
+    series::domain::write(&view, out);
+    series::dns::write_last(&view, detail, out);
+    series::dns::write_counted(&view, out);
+    series::exchanger::write(&view, detail, out);
+    series::domain::write_timestamps(&view, out);
+}
+
+/// Appends the series of one destination and of the exchangers on its route, and the `probe_*`
+/// series of the multi-target pattern.
+pub fn write_one(snapshot: &Snapshot, destination: &Destination, detail: Detail, out: &mut String) {
+    let one = only(snapshot, destination);
+    write(&one, detail, out);
+    let facts = one.facts(destination);
+    let success = facts.as_ref().is_some_and(reachable);
+    Family::new(out, &names::PROBE_SUCCESS).sample(&Block::default(), &[], u8::from(success));
+    let took = took(&one, destination).as_secs_f64();
+    Family::new(out, &names::PROBE_DURATION).sample(&Block::default(), &[], took);
+}
+
+/// The part of the snapshot that belongs to one destination. Counts over all names do not.
+fn only(snapshot: &Snapshot, destination: &Destination) -> Snapshot {
+    let mut one = Snapshot { mx_port: snapshot.mx_port, ..Snapshot::default() };
+    let Some(report) = snapshot.destinations.get(destination) else { return one };
+    for (_, exchanger) in report.last.iter().flat_map(|round| &round.route) {
+        if let Some(report) = snapshot.exchangers.get(exchanger) {
+            one.exchangers.insert(exchanger.clone(), Arc::clone(report));
+        }
+    }
+    one.destinations.insert(destination.clone(), Arc::clone(report));
+    one
+}
+
+/// The route is known now and leads to an address that takes mail. A smart host has no lookup
+/// that could fail.
+fn reachable(facts: &facts::Facts) -> bool {
+    let known = facts.mx.first().is_none_or(|mx| mx.route != Route::Unknown);
+    known && facts.exchangers.iter().flat_map(|e| &e.sessions).any(|session| session.up())
+}
+
+fn took(one: &Snapshot, destination: &Destination) -> Duration {
+    let report = one.destinations.get(destination);
+    let lookup = report.and_then(|report| report.last.as_ref()).map(|round| round.duration);
+    let facts = one.exchangers.values().filter_map(|report| report.facts.as_deref());
+    let slowest = facts.flat_map(|f| &f.sessions).map(|session| session.duration).max();
+    lookup.unwrap_or_default() + slowest.unwrap_or_default()
+}

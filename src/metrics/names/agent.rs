@@ -1,0 +1,61 @@
+//! The metrics of the agent itself: `mxwatch_*`.
+
+use super::{Metric, counter, gauge, histogram};
+
+/// Version and revision of the running binary.
+pub const BUILD_INFO: Metric = gauge(
+    "mxwatch_build_info",
+    &["version", "revision"],
+    "1 with version and revision of the running binary.",
+);
+/// Whether the configuration in force is the newest.
+pub const CONFIG_LAST_RELOAD_SUCCESSFUL: Metric = gauge(
+    "mxwatch_config_last_reload_successful",
+    &[],
+    "Whether the last attempt to load the configuration succeeded.",
+);
+/// When the configuration in force was loaded.
+pub const CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP: Metric = gauge(
+    "mxwatch_config_last_reload_success_timestamp_seconds",
+    &[],
+    "When the configuration was last loaded successfully.",
+);
+/// Size of the task.
+pub const DESTINATIONS: Metric =
+    gauge("mxwatch_destinations", &[], "Number of configured destinations.");
+/// Rounds at work.
+pub const ROUNDS_IN_FLIGHT: Metric = gauge(
+    "mxwatch_rounds_in_flight",
+    &["kind"],
+    "Rounds that have begun and not ended, by what they probe.",
+);
+/// Punctuality.
+pub const ROUND_LAG: Metric =
+    histogram("mxwatch_round_lag_seconds", &[], "How much later than scheduled the rounds began.");
+/// Rounds that could not begin.
+pub const ROUNDS_SKIPPED: Metric = counter(
+    "mxwatch_rounds_skipped_total",
+    &["kind"],
+    "Rounds left out because the previous one had not ended.",
+);
+/// Defects survived.
+pub const PROBE_PANICS: Metric = counter(
+    "mxwatch_probe_panics_total",
+    &[],
+    "Rounds that ended in a panic of the agent; each is a defect worth a report.",
+);
+/// Sessions at work.
+pub const SESSIONS_IN_FLIGHT: Metric =
+    gauge("mxwatch_sessions_in_flight", &[], "SMTP sessions open at this moment.");
+/// The agent's own delay, which spoils latencies when it grows.
+pub const RUNTIME_DELAY: Metric = histogram(
+    "mxwatch_runtime_delay_seconds",
+    &[],
+    "How much later than asked for the runtime woke a timer; what it adds to measured latencies.",
+);
+/// Gaps of the connectivity log.
+pub const CONNECTIVITY_LOG_DROPPED: Metric = counter(
+    "mxwatch_connectivity_log_dropped_total",
+    &[],
+    "Lines the connectivity log lost because they could not be written in time.",
+);

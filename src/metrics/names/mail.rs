@@ -1,0 +1,166 @@
+//! The metrics of the mail world: `mx_*`, and `probe_*` of the multi-target pattern.
+
+use super::{Metric, counter, gauge, histogram};
+
+/// Joins domains to exchangers; both families always listed.
+pub const ROUTE: Metric = gauge(
+    "mx_route",
+    &["domain", "mx", "family", "preference"],
+    "1 for every exchanger the domain routes to, once per family.",
+);
+/// Labels the user gave a destination.
+pub const DESTINATION_INFO: Metric = gauge(
+    "mx_destination_info",
+    &["domain"],
+    "1 with the labels the configuration gives the destination.",
+);
+/// Size of the MX set.
+pub const DOMAIN_EXCHANGERS: Metric = gauge(
+    "mx_domain_exchangers",
+    &["domain", "resolver"],
+    "Number of exchangers in the MX set as this resolver gives it; absent while it is unknown.",
+);
+/// Remarkable facts about the MX set.
+pub const DOMAIN_FINDING: Metric = gauge(
+    "mx_domain_finding",
+    &["domain", "resolver", "finding"],
+    "1 for every finding about the MX set that holds now: implicit, null, null_mixed, duplicate, ip_literal_target.",
+);
+/// Whether the resolver answered.
+pub const DNS_LOOKUP_SUCCESS: Metric = gauge(
+    "mx_dns_lookup_success",
+    &["name", "type", "resolver"],
+    "Whether the resolver answered the last lookup with noerror, nodata or nxdomain.",
+);
+/// The status of the last lookup.
+pub const DNS_LOOKUP_STATUS: Metric = gauge(
+    "mx_dns_lookup_status",
+    &["name", "type", "resolver", "status"],
+    "1 for the status of the last lookup.",
+);
+/// How long the last lookup took, every exchange counted.
+pub const DNS_LOOKUP_DURATION: Metric = gauge(
+    "mx_dns_lookup_duration_seconds",
+    &["name", "type", "resolver"],
+    "Time the last lookup took, repeated queries included.",
+);
+/// How many records the last lookup gave.
+pub const DNS_LOOKUP_ANSWERS: Metric = gauge(
+    "mx_dns_lookup_answers",
+    &["name", "type", "resolver"],
+    "Number of records in the last answer; absent when there was none.",
+);
+/// The lowest TTL of the last answer.
+pub const DNS_LOOKUP_TTL: Metric = gauge(
+    "mx_dns_lookup_ttl_seconds",
+    &["name", "type", "resolver"],
+    "Lowest time to live in the last answer, of a negative answer by RFC 2308.",
+);
+/// DNS exchanges since start.
+pub const DNS_LOOKUPS: Metric = counter(
+    "mx_dns_lookups_total",
+    &["type", "resolver", "status"],
+    "DNS exchanges since start, over all names.",
+);
+/// Time of DNS exchanges since start.
+pub const DNS_QUERY_DURATION: Metric = histogram(
+    "mx_dns_query_duration_seconds",
+    &["type", "resolver"],
+    "Time of the DNS exchanges that got a response, over all names.",
+);
+/// The one number per exchanger and family.
+pub const EXCHANGER_UP: Metric = gauge(
+    "mx_exchanger_up",
+    &["mx", "family"],
+    "Whether some address greeted with 220 and took EHLO or HELO; absent when none is probed.",
+);
+/// Addresses found.
+pub const EXCHANGER_ADDRESSES: Metric = gauge(
+    "mx_exchanger_addresses",
+    &["mx", "family"],
+    "Number of addresses found for the exchanger.",
+);
+/// Addresses that work.
+pub const EXCHANGER_ADDRESSES_UP: Metric = gauge(
+    "mx_exchanger_addresses_up",
+    &["mx", "family"],
+    "Number of probed addresses that greeted with 220 and took EHLO or HELO.",
+);
+/// The worst current failure.
+pub const EXCHANGER_FAILURE: Metric = gauge(
+    "mx_exchanger_failure",
+    &["mx", "family", "stage", "reason"],
+    "1 for the failure at the earliest stage among the probed addresses; absent when none fails.",
+);
+/// The pause towards an address that refuses us.
+pub const PROBE_BACKOFF: Metric = gauge(
+    "mx_probe_backoff_seconds",
+    &["mx", "family"],
+    "How long the address that refuses us most is left alone between sessions; 0 when none is.",
+);
+/// Sessions by how they ended.
+pub const SESSIONS: Metric = counter(
+    "mx_sessions_total",
+    &["mx", "family", "stage", "reason"],
+    "Sessions by the stage and reason they failed with; stage done, reason ok when they succeeded.",
+);
+/// TCP handshakes.
+pub const CONNECT_DURATION: Metric = histogram(
+    "mx_connect_duration_seconds",
+    &["mx", "family"],
+    "Time of the TCP handshakes that succeeded.",
+);
+/// The wait for the banner.
+pub const BANNER_DURATION: Metric = histogram(
+    "mx_banner_duration_seconds",
+    &["mx", "family"],
+    "Time from the established connection to the complete banner.",
+);
+/// Stages of the last round.
+pub const STAGE_DURATION: Metric = gauge(
+    "mx_stage_duration_seconds",
+    &["mx", "family", "stage"],
+    "Time the stage took in the last round, at the slowest address.",
+);
+/// Codes of the last round.
+pub const SMTP_REPLY_CODE: Metric = gauge(
+    "mx_smtp_reply_code",
+    &["mx", "family", "stage"],
+    "Last reply code of the stage, the highest among the addresses.",
+);
+/// Codes since start.
+pub const SMTP_REPLIES: Metric = counter(
+    "mx_smtp_replies_total",
+    &["mx", "family", "stage", "code"],
+    "Replies by stage and code; code other stands for the rare ones.",
+);
+/// What EHLO offers.
+pub const SMTP_EXTENSION: Metric = gauge(
+    "mx_smtp_extension",
+    &["mx", "family", "extension"],
+    "1 for every known extension that all addresses which answered EHLO offer.",
+);
+/// The SIZE limit.
+pub const SMTP_SIZE_LIMIT: Metric = gauge(
+    "mx_smtp_size_limit_bytes",
+    &["mx", "family"],
+    "Lowest message size limit offered with SIZE, 0 for no fixed limit; absent without SIZE.",
+);
+/// Age of what is shown.
+pub const PROBE_TIMESTAMP: Metric = gauge(
+    "mx_probe_timestamp_seconds",
+    &["kind", "name"],
+    "When the last completed round of the domain or exchanger ended.",
+);
+/// The answer of `/probe`.
+pub const PROBE_SUCCESS: Metric = gauge(
+    "probe_success",
+    &[],
+    "Whether the route of the target is known and an address of an exchanger on it is up.",
+);
+/// How long the probing behind `/probe` took.
+pub const PROBE_DURATION: Metric = gauge(
+    "probe_duration_seconds",
+    &[],
+    "Time of the last round of the target: its route lookup and the slowest session.",
+);

@@ -1,0 +1,166 @@
+//! The agent's own metrics: handles into one registry, passed by reference, never global.
+//!
+//! Every label value is known in advance and created at start, so that a rate never begins from
+//! nothing. What was found out about mail domains is not here.
+
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
+};
+
+use super::names::{self, Metric};
+
+/// Handles to all of them.
+#[derive(Debug)]
+pub struct Own {
+    registry: Registry,
+    /// 1 when the last attempt to load the configuration succeeded.
+    pub config_last_reload_successful: IntGauge,
+    /// Unix time of the last success.
+    pub config_last_reload_success_timestamp_seconds: Gauge,
+    /// Configured destinations; set from the snapshot by whoever encodes.
+    pub destinations: IntGauge,
+    /// Rounds of domains.
+    pub domain_rounds: Rounds,
+    /// Rounds of exchangers.
+    pub exchanger_rounds: Rounds,
+    /// Seconds from the scheduled start of a round to its real one.
+    pub round_lag_seconds: Histogram,
+    /// Rounds that ended in a panic.
+    pub probe_panics: IntCounter,
+    /// SMTP sessions open now.
+    pub sessions_in_flight: IntGauge,
+    /// Seconds a timer fired too late.
+    pub runtime_delay_seconds: Histogram,
+    /// Lines the connectivity log lost.
+    pub connectivity_log_dropped: IntCounter,
+}
+
+/// Rounds of one kind.
+#[derive(Clone, Debug)]
+pub struct Rounds {
+    /// Begun and not ended.
+    pub in_flight: IntGauge,
+    /// Left out because the previous one had not ended.
+    pub skipped: IntCounter,
+}
+
+/// From a timer's resolution to what spoils a measured latency beyond use.
+const DELAYS: [f64; 8] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+impl Own {
+    /// Creates all series, at zero.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        register_process(&registry);
+        let build = IntGaugeVec::new(opts(&names::BUILD_INFO), names::BUILD_INFO.labels);
+        let build = registered(&registry, build);
+        let revision = option_env!("MXWATCH_REVISION").unwrap_or("unknown");
+        build.with_label_values(&[env!("CARGO_PKG_VERSION"), revision]).set(1);
+
+        let kinds = names::ROUNDS_IN_FLIGHT.labels;
+        let in_flight =
+            registered(&registry, IntGaugeVec::new(opts(&names::ROUNDS_IN_FLIGHT), kinds));
+        let skipped =
+            registered(&registry, IntCounterVec::new(opts(&names::ROUNDS_SKIPPED), kinds));
+        let rounds = |kind| Rounds {
+            in_flight: in_flight.with_label_values(&[kind]),
+            skipped: skipped.with_label_values(&[kind]),
+        };
+        let gauge = |metric| registered(&registry, IntGauge::with_opts(opts(metric)));
+        let counter = |metric| registered(&registry, IntCounter::with_opts(opts(metric)));
+        let delays = |metric| histogram(&registry, metric);
+        let loaded_at = Gauge::with_opts(opts(&names::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP));
+        Self {
+            config_last_reload_successful: gauge(&names::CONFIG_LAST_RELOAD_SUCCESSFUL),
+            config_last_reload_success_timestamp_seconds: registered(&registry, loaded_at),
+            destinations: gauge(&names::DESTINATIONS),
+            domain_rounds: rounds("domain"),
+            exchanger_rounds: rounds("exchanger"),
+            round_lag_seconds: delays(&names::ROUND_LAG),
+            probe_panics: counter(&names::PROBE_PANICS),
+            sessions_in_flight: gauge(&names::SESSIONS_IN_FLIGHT),
+            runtime_delay_seconds: delays(&names::RUNTIME_DELAY),
+            connectivity_log_dropped: counter(&names::CONNECTIVITY_LOG_DROPPED),
+            registry,
+        }
+    }
+
+    /// Notes an attempt to load the configuration.
+    pub fn config_loaded(&self, success: bool, now: jiff::Timestamp) {
+        self.config_last_reload_successful.set(i64::from(success));
+        if success {
+            let seconds = now.duration_since(jiff::Timestamp::UNIX_EPOCH).as_secs_f64();
+            self.config_last_reload_success_timestamp_seconds.set(seconds);
+        }
+    }
+
+    /// Appends them in the text format 0.0.4.
+    pub fn encode(&self, out: &mut String) {
+        TextEncoder::new()
+            .encode_utf8(&self.registry.gather(), out)
+            .expect("gathered families have samples, and a string takes them");
+    }
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn opts(metric: &Metric) -> Opts {
+    Opts::new(metric.name, metric.help)
+}
+
+fn histogram(registry: &Registry, metric: &Metric) -> Histogram {
+    let opts = HistogramOpts::new(metric.name, metric.help).buckets(DELAYS.to_vec());
+    registered(registry, HistogramVec::new(opts, &[])).with_label_values::<&str>(&[])
+}
+
+fn registered<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    made: prometheus::Result<C>,
+) -> C {
+    let collector = made.expect("names, labels and buckets of the catalogue are valid");
+    registry.register(Box::new(collector.clone())).expect("each name is registered once");
+    collector
+}
+
+fn register_process(registry: &Registry) {
+    #[cfg(target_os = "linux")]
+    registry
+        .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+        .expect("nothing else is called process_*");
+    #[cfg(not(target_os = "linux"))]
+    let _ = registry;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_own_metric_of_the_catalogue_is_there_from_the_start() {
+        let mut out = String::new();
+        Own::new().encode(&mut out);
+        for metric in names::CATALOGUE.iter().filter(|m| m.name.starts_with("mxwatch_")) {
+            let kind = format!("# TYPE {} {}\n", metric.name, metric.kind.word());
+            assert!(out.contains(&kind), "{} in {out}", metric.name);
+        }
+        assert!(out.contains("mxwatch_rounds_skipped_total{kind=\"exchanger\"} 0\n"), "{out}");
+        assert!(out.contains("process_resident_memory_bytes "), "{out}");
+    }
+
+    #[test]
+    fn a_failed_reload_keeps_the_time_of_the_last_success() {
+        let own = Own::new();
+        own.config_loaded(true, jiff::Timestamp::from_second(1_000).unwrap());
+        own.config_loaded(false, jiff::Timestamp::from_second(2_000).unwrap());
+        let mut out = String::new();
+        own.encode(&mut out);
+        assert!(out.contains("mxwatch_config_last_reload_successful 0\n"), "{out}");
+        let at = "mxwatch_config_last_reload_success_timestamp_seconds 1000\n";
+        assert!(out.contains(at), "{out}");
+    }
+}

@@ -1,0 +1,69 @@
+//! Families about DNS lookups.
+
+use std::time::Duration;
+
+use crate::{
+    config::Detail,
+    facts::Exchange,
+    metrics::{
+        names,
+        text::{Block, Family},
+        view::View,
+    },
+};
+
+/// The last result per name, type and resolver.
+pub(in crate::metrics) fn write_last(view: &View<'_>, detail: Detail, out: &mut String) {
+    let mut family = Family::new(out, &names::DNS_LOOKUP_SUCCESS);
+    for (labels, lookup) in &view.lookups {
+        family.sample(labels, &[], u8::from(lookup.status().answered()));
+    }
+    let mut family = Family::new(out, &names::DNS_LOOKUP_STATUS);
+    for (labels, lookup) in &view.lookups {
+        family.sample(labels, &[("status", lookup.status().label())], 1);
+    }
+    let mut family = Family::new(out, &names::DNS_LOOKUP_DURATION);
+    for (labels, lookup) in &view.lookups {
+        let all: Duration = lookup.exchanges.iter().map(|e| e.duration).sum();
+        family.sample(labels, &[], all.as_secs_f64());
+    }
+    if detail == Detail::Lean {
+        return;
+    }
+    let answer = |exchange: &&Exchange| exchange.status.answered();
+    let mut family = Family::new(out, &names::DNS_LOOKUP_ANSWERS);
+    for (labels, lookup) in &view.lookups {
+        if let Some(exchange) = lookup.deciding().filter(answer) {
+            family.sample(labels, &[], exchange.answers);
+        }
+    }
+    let mut family = Family::new(out, &names::DNS_LOOKUP_TTL);
+    for (labels, lookup) in &view.lookups {
+        if let Some(ttl) = lookup.deciding().filter(answer).and_then(|e| e.ttl) {
+            family.sample(labels, &[], ttl);
+        }
+    }
+}
+
+/// What was counted since start, over all names.
+pub(in crate::metrics) fn write_counted(view: &View<'_>, out: &mut String) {
+    let counted: Vec<_> = view
+        .snapshot
+        .lookups
+        .iter()
+        .map(|(key, counts)| {
+            let labels = [("type", key.rtype.label()), ("resolver", key.resolver.as_ref())];
+            (Block::new(labels), counts)
+        })
+        .collect();
+    let mut family = Family::new(out, &names::DNS_LOOKUPS);
+    for (labels, counts) in &counted {
+        for (status, count) in &counts.by_status {
+            family.sample(labels, &[("status", status.label())], count);
+        }
+    }
+    let mut family = Family::new(out, &names::DNS_QUERY_DURATION);
+    for (labels, counts) in &counted {
+        family.histogram(labels, &counts.duration);
+    }
+}

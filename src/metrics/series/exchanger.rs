@@ -1,0 +1,198 @@
+//! Families about exchangers, each by address family: what works, how sessions end and how long
+//! their stages take.
+//!
+//! A family without addresses has `mx_exchanger_addresses` 0 and nothing else, so that no alert
+//! fires for a host that never had IPv6. A family that is not probed has its number of addresses
+//! and no session series either.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::{
+    agent::state::{FamilyCounts, ReplyCode},
+    config::Detail,
+    facts::{Family, Session, Stage},
+    metrics::{
+        histogram::Histogram,
+        names,
+        names::Metric,
+        text::{self, Block},
+        view::View,
+    },
+};
+
+/// The extensions that have a series: a closed set, for a server can offer any number of words.
+/// Those that decide whether mail can be sent, or how.
+const EXTENSIONS: [&str; 8] =
+    ["8BITMIME", "AUTH", "CHUNKING", "DSN", "PIPELINING", "REQUIRETLS", "SMTPUTF8", "STARTTLS"];
+
+/// One family with addresses.
+struct Part<'a> {
+    labels: &'a Block,
+    addresses: usize,
+    sessions: Vec<&'a Arc<Session>>,
+    counts: &'a FamilyCounts,
+}
+
+/// All families.
+pub(in crate::metrics) fn write(view: &View<'_>, detail: Detail, out: &mut String) {
+    let parts = parts(view);
+    write_states(&parts, out);
+    let with_addresses: Vec<_> = parts.into_iter().filter(|part| part.addresses > 0).collect();
+    write_failures(&with_addresses, out);
+    write_counts(&with_addresses, detail, out);
+    write_stages(&with_addresses, detail, out);
+    if detail == Detail::Full {
+        write_extensions(&with_addresses, out);
+    }
+}
+
+fn parts<'a>(view: &'a View<'a>) -> Vec<Part<'a>> {
+    let mut parts = Vec::with_capacity(2 * view.exchangers.len());
+    for exchanger in &view.exchangers {
+        let Some(facts) = exchanger.facts() else { continue };
+        for family in Family::ALL {
+            parts.push(Part {
+                labels: exchanger.labels(family),
+                addresses: facts.addresses_of(family).count(),
+                sessions: facts.sessions_of(family).collect(),
+                counts: &exchanger.report.families[family as usize],
+            });
+        }
+    }
+    parts
+}
+
+fn write_states(parts: &[Part<'_>], out: &mut String) {
+    let probed = || parts.iter().filter(|part| part.addresses > 0 && !part.sessions.is_empty());
+    let up = |part: &Part<'_>| part.sessions.iter().filter(|session| session.up()).count();
+    let mut family = text::Family::new(out, &names::EXCHANGER_UP);
+    for part in probed() {
+        family.sample(part.labels, &[], u8::from(up(part) > 0));
+    }
+    let mut family = text::Family::new(out, &names::EXCHANGER_ADDRESSES);
+    for part in parts {
+        family.sample(part.labels, &[], part.addresses);
+    }
+    let mut family = text::Family::new(out, &names::EXCHANGER_ADDRESSES_UP);
+    for part in probed() {
+        family.sample(part.labels, &[], up(part));
+    }
+}
+
+fn write_failures(parts: &[Part<'_>], out: &mut String) {
+    let mut family = text::Family::new(out, &names::EXCHANGER_FAILURE);
+    for part in parts {
+        if let Some(worst) = part.sessions.iter().filter_map(|session| session.failure).min() {
+            let more = [("stage", worst.stage.label()), ("reason", worst.reason.label())];
+            family.sample(part.labels, &more, 1);
+        }
+    }
+    let mut family = text::Family::new(out, &names::PROBE_BACKOFF);
+    for part in parts {
+        family.sample(part.labels, &[], part.counts.backoff.as_secs_f64());
+    }
+}
+
+fn write_counts(parts: &[Part<'_>], detail: Detail, out: &mut String) {
+    let mut family = text::Family::new(out, &names::SESSIONS);
+    for part in parts {
+        for ((stage, reason), count) in &part.counts.sessions {
+            family.sample(part.labels, &[("stage", stage), ("reason", reason)], count);
+        }
+    }
+    if detail == Detail::Lean {
+        return;
+    }
+    write_histograms(parts, &names::CONNECT_DURATION, |counts| &counts.connect, out);
+    write_histograms(parts, &names::BANNER_DURATION, |counts| &counts.banner, out);
+    let mut family = text::Family::new(out, &names::SMTP_REPLIES);
+    for part in parts {
+        for ((stage, code), count) in &part.counts.replies {
+            let code = match code {
+                ReplyCode::Code(code) => code.to_string(),
+                ReplyCode::Other => "other".to_owned(),
+            };
+            family.sample(part.labels, &[("stage", stage.label()), ("code", &code)], count);
+        }
+    }
+}
+
+fn write_histograms(
+    parts: &[Part<'_>],
+    metric: &'static Metric,
+    of: impl Fn(&FamilyCounts) -> &Histogram,
+    out: &mut String,
+) {
+    let mut family = text::Family::new(out, metric);
+    // A family that is never probed has no empty histogram to show for it.
+    for part in parts.iter().filter(|part| !part.counts.sessions.is_empty()) {
+        family.histogram(part.labels, of(part.counts));
+    }
+}
+
+fn write_stages(parts: &[Part<'_>], detail: Detail, out: &mut String) {
+    let mut family = text::Family::new(out, &names::STAGE_DURATION);
+    for part in parts {
+        let mut slowest: BTreeMap<Stage, Duration> = BTreeMap::new();
+        for fact in part.sessions.iter().flat_map(|session| &session.stages) {
+            let kept = slowest.entry(fact.stage).or_default();
+            *kept = fact.duration.max(*kept);
+        }
+        for (stage, duration) in slowest {
+            family.sample(part.labels, &[("stage", stage.label())], duration.as_secs_f64());
+        }
+    }
+    if detail == Detail::Lean {
+        return;
+    }
+    let mut family = text::Family::new(out, &names::SMTP_REPLY_CODE);
+    for part in parts {
+        let mut highest: BTreeMap<Stage, u16> = BTreeMap::new();
+        for fact in part.sessions.iter().flat_map(|session| &session.stages) {
+            if let Some(reply) = &fact.reply {
+                let kept = highest.entry(fact.stage).or_default();
+                *kept = reply.code.max(*kept);
+            }
+        }
+        for (stage, code) in highest {
+            family.sample(part.labels, &[("stage", stage.label())], code);
+        }
+    }
+}
+
+fn write_extensions(parts: &[Part<'_>], out: &mut String) {
+    let mut family = text::Family::new(out, &names::SMTP_EXTENSION);
+    for part in parts {
+        let asked: Vec<_> = part.sessions.iter().filter(|session| told(session)).collect();
+        for extension in EXTENSIONS {
+            if !asked.is_empty() && asked.iter().all(|session| offers(session, extension)) {
+                family.sample(part.labels, &[("extension", extension)], 1);
+            }
+        }
+    }
+    let mut family = text::Family::new(out, &names::SMTP_SIZE_LIMIT);
+    for part in parts {
+        // 0 says "no fixed limit" (RFC 1870 §3), so any other number is lower.
+        let limits = part.sessions.iter().filter_map(|session| session.size_limit());
+        if let Some(lowest) = limits.min_by_key(|limit| limit.checked_sub(1).unwrap_or(u64::MAX)) {
+            family.sample(part.labels, &[], lowest);
+        }
+    }
+}
+
+/// The server told what it offers: it took EHLO, or offers nothing because it knows only HELO.
+/// One that timed out or hung up has not told, and does not make an extension vanish.
+fn told(session: &Session) -> bool {
+    let ehlo = session.stage(Stage::Ehlo).and_then(|fact| fact.reply.as_ref());
+    ehlo.is_some_and(crate::facts::Reply::positive) || session.stage(Stage::Helo).is_some()
+}
+
+fn offers(session: &Session, extension: &str) -> bool {
+    // Some servers write "AUTH=LOGIN" for clients of the last century.
+    let keyword = |line: &str| {
+        line.split(|c: char| c.is_ascii_whitespace() || c == '=')
+            .next()
+            .is_some_and(|word| word.eq_ignore_ascii_case(extension))
+    };
+    session.extensions().any(keyword)
+}

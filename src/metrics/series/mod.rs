@@ -1,0 +1,14 @@
+//! Which samples each family has, by what they tell of: domains, lookups, exchangers.
+//!
+//! Every function writes whole families, because the text format wants a family in one piece.
+
+pub(super) mod dns;
+pub(super) mod domain;
+pub(super) mod exchanger;
+
+use jiff::Timestamp;
+
+/// A point in time as Prometheus counts it: seconds since 1970.
+fn unix_seconds(at: Timestamp) -> f64 {
+    at.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64()
+}

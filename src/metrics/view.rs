@@ -1,0 +1,118 @@
+//! A snapshot arranged by label values, each combination once.
+//!
+//! The text format forbids the same sample twice, while two entries of a snapshot may well carry
+//! the same labels: a host probed at two ports is looked up for each, and a stranger's MX target
+//! can spell the address of a smart host. What was observed last wins.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+
+use super::text::Block;
+use crate::{
+    agent::state::{DestinationReport, DestinationRound, ExchangerReport, Snapshot},
+    facts::{ExchangerFacts, Family, Lookup, RecordType},
+};
+
+/// What a scrape is written from.
+pub(super) struct View<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    /// Every destination under its `domain` label.
+    pub(super) domains: Vec<Domain<'a>>,
+    /// Every exchanger under its `mx` label.
+    pub(super) exchangers: Vec<Exchanger<'a>>,
+    /// Every lookup under its labels.
+    pub(super) lookups: Vec<(Block, &'a Lookup)>,
+}
+
+pub(super) struct Domain<'a> {
+    pub(super) name: String,
+    /// `domain="…"`.
+    pub(super) labels: Block,
+    pub(super) report: &'a DestinationReport,
+}
+
+impl<'a> Domain<'a> {
+    pub(super) fn round(&self) -> Option<&'a DestinationRound> {
+        self.report.last.as_ref()
+    }
+}
+
+pub(super) struct Exchanger<'a> {
+    pub(super) name: String,
+    /// `mx="…",family="…"`, by family.
+    labels: [Block; 2],
+    pub(super) report: &'a ExchangerReport,
+}
+
+impl<'a> Exchanger<'a> {
+    pub(super) fn facts(&self) -> Option<&'a ExchangerFacts> {
+        self.report.facts.as_deref()
+    }
+
+    pub(super) fn labels(&self, family: Family) -> &Block {
+        &self.labels[family as usize]
+    }
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot) -> Self {
+        Self {
+            snapshot,
+            domains: domains(snapshot),
+            exchangers: exchangers(snapshot),
+            lookups: lookups(snapshot),
+        }
+    }
+}
+
+fn domains<'a>(snapshot: &'a Snapshot) -> Vec<Domain<'a>> {
+    let by_name: BTreeMap<_, _> =
+        snapshot.destinations.iter().map(|(key, report)| (key.to_string(), report)).collect();
+    let domain = |(name, report): (String, &'a Arc<DestinationReport>)| {
+        let labels = Block::new([("domain", name.as_str())]);
+        Domain { name, labels, report }
+    };
+    by_name.into_iter().map(domain).collect()
+}
+
+fn exchangers(snapshot: &Snapshot) -> Vec<Exchanger<'_>> {
+    let mut by_name: BTreeMap<String, &ExchangerReport> = BTreeMap::new();
+    let observed = |report: &ExchangerReport| report.facts.as_ref().map(|f| f.observed_at);
+    for (key, report) in &snapshot.exchangers {
+        let kept = by_name.entry(key.label(snapshot.mx_port)).or_insert(report);
+        if observed(kept) < observed(report) {
+            *kept = report;
+        }
+    }
+    let block = |name: &str, family: Family| Block::new([("mx", name), ("family", family.label())]);
+    by_name
+        .into_iter()
+        .map(|(name, report)| {
+            let labels = Family::ALL.map(|family| block(&name, family));
+            Exchanger { name, labels, report }
+        })
+        .collect()
+}
+
+fn lookups(snapshot: &Snapshot) -> Vec<(Block, &Lookup)> {
+    type Key<'a> = (&'a str, RecordType, &'a str);
+    let rounds = snapshot.destinations.values().filter_map(|d| d.last.as_ref());
+    let of_domains =
+        rounds.flat_map(|round| round.mx.iter().map(|mx| (round.observed_at, &mx.lookup)));
+    let facts = snapshot.exchangers.values().filter_map(|e| e.facts.as_deref());
+    let of_exchangers = facts.flat_map(|f| f.lookups.iter().map(|lookup| (f.observed_at, lookup)));
+
+    let mut newest: BTreeMap<Key<'_>, (Timestamp, &Lookup)> = BTreeMap::new();
+    for (at, lookup) in of_domains.chain(of_exchangers) {
+        let Lookup { name, rtype, resolver, .. } = lookup;
+        let kept = newest.entry((name, *rtype, resolver)).or_insert((at, lookup));
+        if kept.0 < at {
+            *kept = (at, lookup);
+        }
+    }
+    let labels = |(name, rtype, resolver): Key<'_>| {
+        Block::new([("name", name), ("type", rtype.label()), ("resolver", resolver)])
+    };
+    newest.into_iter().map(|(key, (_, lookup))| (labels(key), lookup)).collect()
+}
