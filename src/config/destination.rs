@@ -1,0 +1,103 @@
+//! `domains` and `[[destination]]`: what is watched, with what is set for each.
+//!
+//! The same two keys stand in the main file and in destination files.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    destination_list::DestinationList,
+    key,
+    probe::{Probe, SessionSettings, interval},
+    table::{Node, Table},
+};
+use crate::name::{Destination, NameError};
+
+/// What may differ from destination to destination. All set: defaults are already filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DestinationSettings {
+    /// From one round to the next.
+    pub interval: Duration,
+    /// Limits of the sessions with its exchangers.
+    pub session: SessionSettings,
+    /// Labels from a `file_sd` entry, for `mx_destination_info`.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl DestinationSettings {
+    /// What holds for a destination that sets nothing itself.
+    pub(super) fn default_of(probe: &Probe) -> Self {
+        Self { interval: probe.interval, session: probe.session.clone(), labels: BTreeMap::new() }
+    }
+
+    fn read(table: &Table<'_>, base: &Self) -> Self {
+        let mut settings = base.clone();
+        table.set(&mut settings.interval, "interval", interval);
+        settings.session = SessionSettings::read(table, &base.session);
+        settings
+    }
+}
+
+/// Adds the destinations of one TOML document.
+pub(super) fn read(root: &Table<'_>, base: &DestinationSettings, list: &mut DestinationList) {
+    if let Some(domains) = root.get("domains") {
+        for node in domains.list("a list such as [\"example.com\"]") {
+            if let Some(destination) = node.parse("a domain such as \"example.com\"", domain) {
+                list.add(&node, destination, base.clone());
+            }
+        }
+    }
+    if let Some(destinations) = root.get("destination") {
+        for item in destinations.list("tables, each headed [[destination]]") {
+            let expected = "a table with domain or smarthost";
+            if let Some(table) = item.table(key::DESTINATION, expected) {
+                let settings = DestinationSettings::read(&table, base);
+                if let Some((node, destination)) = one_destination(&table) {
+                    list.add(&node, destination, settings);
+                }
+            }
+        }
+    }
+}
+
+fn one_destination<'a>(table: &Table<'a>) -> Option<(Node<'a>, Destination)> {
+    let (node, destination) = match (table.get("domain"), table.get("smarthost")) {
+        (Some(node), None) => {
+            let destination = node.parse("a domain such as \"example.com\"", domain);
+            (node, destination)
+        }
+        (None, Some(node)) => {
+            let expected = "host and port such as \"relay.example.net:587\"";
+            let destination = node.parse(expected, smart_host);
+            (node, destination)
+        }
+        (Some(_), Some(node)) => {
+            node.refuse("stands beside `domain`; give each its own [[destination]]");
+            return None;
+        }
+        (None, None) => {
+            table.node.refuse("needs `domain` or `smarthost`");
+            return None;
+        }
+    };
+    Some((node, destination?))
+}
+
+fn domain(text: &str) -> Result<Destination, String> {
+    match Destination::parse(text) {
+        Ok(destination @ Destination::Domain(_)) => Ok(destination),
+        Ok(Destination::SmartHost(exchanger)) => Err(format!(
+            "not a mail domain; a smart host is configured by [[destination]] with smarthost = \"{exchanger}\""
+        )),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn smart_host(text: &str) -> Result<Destination, String> {
+    match Destination::parse(text) {
+        Ok(destination @ Destination::SmartHost(_)) => Ok(destination),
+        Ok(Destination::Domain(_)) | Err(NameError::NotQualified) => {
+            Err(format!("a smart host needs its port, as in \"{}:587\"", text.trim()))
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}

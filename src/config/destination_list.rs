@@ -1,0 +1,72 @@
+//! All destinations while they are being collected, each with the place it came from.
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use super::{destination::DestinationSettings, problem::Place, table::Node};
+use crate::name::Destination;
+
+/// The destinations of all documents read so far.
+#[derive(Default)]
+pub(super) struct DestinationList {
+    found: BTreeMap<Destination, Found>,
+    document: usize,
+    repeats: Repeats,
+}
+
+/// What it means when one document names a destination twice.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+pub(super) enum Repeats {
+    /// Generated lists overlap; the first entry holds.
+    Merged,
+    /// A person wrote it, and meant only one of them.
+    #[default]
+    Refused,
+}
+
+struct Found {
+    settings: DestinationSettings,
+    place: Place,
+    key: String,
+    document: usize,
+}
+
+impl DestinationList {
+    /// What is added from now on stands in another document.
+    pub(super) fn next_document(&mut self, repeats: Repeats) {
+        self.document += 1;
+        self.repeats = repeats;
+    }
+
+    /// Adds a destination; `node` is where it is named.
+    pub(super) fn add(
+        &mut self,
+        node: &Node<'_>,
+        destination: Destination,
+        settings: DestinationSettings,
+    ) {
+        match self.found.entry(destination) {
+            Entry::Vacant(entry) => {
+                let (place, key, document) = (node.place(), node.key(), self.document);
+                entry.insert(Found { settings, place, key, document });
+            }
+            Entry::Occupied(entry) => {
+                let (destination, first) = (entry.key(), entry.get());
+                let where_ =
+                    format!("{destination} already stands at {}, {}", first.place, first.key);
+                if first.document == self.document && self.repeats == Repeats::Refused {
+                    node.refuse(where_);
+                } else if first.settings != settings {
+                    node.warn(&format!("{where_}, with other settings; those hold"));
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    pub(super) fn into_destinations(self) -> BTreeMap<Destination, DestinationSettings> {
+        self.found.into_iter().map(|(name, found)| (name, found.settings)).collect()
+    }
+}

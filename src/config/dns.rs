@@ -1,0 +1,44 @@
+//! `[dns]`: how patiently DNS is asked.
+
+use std::time::Duration;
+
+use super::table::Table;
+
+/// `[dns]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dns {
+    /// For one exchange with one server.
+    pub timeout: Duration,
+    /// How often each server of a resolver is asked before the lookup has failed; at least 1.
+    pub attempts: u32,
+    /// How long to listen on after a time-out, to tell a late answer from none.
+    pub late_window: Duration,
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(5), attempts: 2, late_window: Duration::from_secs(2) }
+    }
+}
+
+impl Dns {
+    pub(super) fn read(root: &Table<'_>) -> Self {
+        let mut dns = Self::default();
+        if let Some(table) = root.section("dns") {
+            table.set(&mut dns.timeout, "timeout", |node| {
+                node.duration(Duration::from_millis(1)..=LONGEST)
+            });
+            table.set(&mut dns.attempts, "attempts", |node| node.number(1..=MAX_ATTEMPTS));
+            table.set(&mut dns.late_window, "late_window", |node| {
+                node.duration(Duration::ZERO..=LONGEST)
+            });
+        }
+        dns
+    }
+}
+
+/// No MTA waits longer for DNS.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// A server that stays silent ten times will not speak.
+const MAX_ATTEMPTS: u32 = 10;

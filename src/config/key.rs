@@ -1,0 +1,156 @@
+//! The names of configuration keys: which exist, how one is written, which is meant by a typo.
+//!
+//! The lists here are what "unknown key" and the environment are checked against.
+
+use std::fmt;
+
+/// The keys above the first section.
+pub(super) const TOP: &[&str] = &[
+    "connectivity_log",
+    "destination",
+    "destination_files",
+    "dns",
+    "domains",
+    "helo_name",
+    "metrics",
+    "politeness",
+    "probe",
+    "resolver",
+    "web",
+];
+
+/// The keys of a destination file in TOML.
+pub(super) const DESTINATION_FILE: &[&str] = &["destination", "domains"];
+
+/// The keys of `[[destination]]`.
+pub(super) const DESTINATION: &[&str] = &[
+    "addresses_per_family",
+    "banner_timeout",
+    "command_timeout",
+    "connect_timeout",
+    "domain",
+    "families",
+    "interval",
+    "session_timeout",
+    "smarthost",
+];
+
+/// The keys of `[[resolver]]`.
+pub(super) const RESOLVER: &[&str] = &["name", "servers"];
+
+/// The sections that are one table, and so can be set key by key from the environment.
+pub(super) const SECTIONS: &[(&str, &[&str])] = &[
+    ("dns", &["attempts", "late_window", "timeout"]),
+    ("metrics", &["detail"]),
+    ("politeness", &["max_backoff", "max_sessions", "max_sessions_per_provider"]),
+    (
+        "probe",
+        &[
+            "addresses_per_family",
+            "banner_timeout",
+            "command_timeout",
+            "connect_timeout",
+            "families",
+            "interval",
+            "port",
+            "session_timeout",
+            "source_ipv4",
+            "source_ipv6",
+        ],
+    ),
+    ("web", &["max_connections", "probe_any_target"]),
+];
+
+/// The keys of one of [`SECTIONS`].
+pub(super) fn section(name: &str) -> &'static [&'static str] {
+    SECTIONS.iter().find(|(section, _)| *section == name).map_or(&[], |(_, keys)| keys)
+}
+
+/// The way from the top of a file to a value.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KeyPath(Vec<Step>);
+
+/// One step of it.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// Into a table.
+    Key(String),
+    /// Into an array.
+    Index(usize),
+}
+
+impl KeyPath {
+    pub(super) fn key(&self, name: &str) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(Step::Key(name.to_owned()));
+        Self(steps)
+    }
+
+    pub(super) fn index(&self, index: usize) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(Step::Index(index));
+        Self(steps)
+    }
+
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyPath {
+    /// `destination[0].domain`; a name that TOML would want quoted stands in quotes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(name) => {
+                    if at > 0 {
+                        f.write_str(".")?;
+                    }
+                    if is_bare(name) { f.write_str(name)? } else { write!(f, "{name:?}")? }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether TOML takes the key without quotes.
+fn is_bare(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}
+
+/// The known name that was probably meant.
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    known
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(&name, candidate), candidate))
+        .filter(|(likeness, _)| *likeness >= 0.85)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// Why a key is refused, with the best guess at what was meant. `known` are the keys of its table.
+pub(super) fn unknown(name: &str, known: &[&str]) -> String {
+    let quoted = if is_bare(name) { format!("`{name}`") } else { format!("{name:?}") };
+    if let Some(near) = nearest(name, known.iter().copied()) {
+        return format!("unknown key {quoted}, did you mean `{near}`?");
+    }
+    // TOML puts every key after a `[section]` into it, which is easily forgotten.
+    if TOP.contains(&name) {
+        return format!("unknown key {quoted} here; it belongs above the first [section]");
+    }
+    if let Some((section, _)) = SECTIONS.iter().find(|(_, keys)| keys.contains(&name)) {
+        return format!("unknown key {quoted} here; it belongs into [{section}]");
+    }
+    let elsewhere = SECTIONS.iter().find_map(|(section, keys)| {
+        nearest(name, keys.iter().copied()).map(|near| (section, near))
+    });
+    match elsewhere {
+        Some((section, near)) => {
+            format!("unknown key {quoted}, did you mean `{near}` in [{section}]?")
+        }
+        None => format!("unknown key {quoted}; known here are {}", known.join(", ")),
+    }
+}
