@@ -10,14 +10,13 @@ use std::{
     io::{self, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     thread,
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use serde::Serialize;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 
 use crate::{
     facts::{Lookup, Session},
@@ -158,7 +157,7 @@ const ROTATION_CHECK: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use std::{net::Ipv4Addr, time::Duration};
+    use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
     use super::*;
     use crate::{facts::RecordType, name::Host};
