@@ -1,0 +1,177 @@
+//! The command line: what can be typed, and nothing of what it does.
+//!
+//! Flags of the agent are dotted, as everywhere in the Prometheus world; those of `check` are the
+//! plain ones an admin types by hand.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{
+    config::parse_server,
+    name::Destination,
+};
+
+/// Where packages put the configuration.
+pub const DEFAULT_CONFIG: &str = "/etc/mxwatch/mxwatch.toml";
+/// Where the agent listens unless told otherwise.
+pub const DEFAULT_LISTEN: &str = ":10187";
+
+/// Would mail to these domains be delivered now? A Prometheus exporter agent that finds out.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mxwatch",
+    version,
+    about,
+    args_conflicts_with_subcommands = true,
+    after_help = "Without a command the agent runs. Try `mxwatch demo` first: it needs nothing."
+)]
+pub struct Cli {
+    /// One of these instead of the agent.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Flags of the agent.
+    #[command(flatten)]
+    pub agent: AgentArgs,
+}
+
+/// What else there is to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Probe domains once and show what was found; exits 0 when nothing is wrong, else 1.
+    Check(CheckArgs),
+    /// Run the agent against a small mail internet inside this process, one domain per failure.
+    Demo(DemoArgs),
+}
+
+/// Flags of the agent.
+#[derive(Args, Clone, Debug)]
+pub struct AgentArgs {
+    /// Configuration file.
+    #[arg(long = "config.file", value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    pub config_file: PathBuf,
+    /// Check the configuration, say everything that is wrong with it, and exit 0 or 78.
+    #[arg(long = "config.check")]
+    pub config_check: bool,
+    /// Address to serve HTTP on; may be given several times.
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = DEFAULT_LISTEN)]
+    pub listen: Vec<String>,
+    /// Allow `POST /-/reload`.
+    #[arg(long = "web.enable-lifecycle")]
+    pub enable_lifecycle: bool,
+    /// What to log.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// What to log and how.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct LogArgs {
+    /// Least severity that is logged.
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
+    pub level: LogLevel,
+    /// Format of the log, on standard error.
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
+    pub format: LogFormat,
+}
+
+/// Severities.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogLevel {
+    /// Everything.
+    Debug,
+    /// Changes of state and what the agent does.
+    Info,
+    /// What went wrong.
+    Warn,
+    /// What went wrong here.
+    Error,
+}
+
+/// Formats.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// `key=value` pairs.
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Flags of `check`.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// Mail domains, or smart hosts as host:port.
+    #[arg(required = true, value_name = "DOMAIN", value_parser = Destination::parse)]
+    pub destinations: Vec<Destination>,
+    /// One JSON object per domain and line instead of the report.
+    #[arg(long)]
+    pub json: bool,
+    /// Show the dialogues too, as telnet would.
+    #[arg(long, conflicts_with = "json")]
+    pub transcript: bool,
+    /// Configuration to take names, resolvers and limits from, if it exists.
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+    /// Name to give with EHLO instead of the configured one.
+    #[arg(long, value_name = "NAME")]
+    pub helo_name: Option<String>,
+    /// DNS server to ask instead of the configured ones; may be given several times.
+    #[arg(long = "dns-server", value_name = "ADDRESS", value_parser = parse_server)]
+    pub dns_servers: Vec<SocketAddr>,
+    /// Port of the exchangers instead of the configured one.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// The most to wait at each stage, as in "10s"; by default as long as the agent would.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// When to use colour.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Flags of `demo`.
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// Address to serve HTTP on; a free port of this host by default.
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub listen: Vec<String>,
+    /// From one round to the next.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub interval: Duration,
+    /// What to log.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn listen_addresses_replace_the_default() {
+        let cli = Cli::try_parse_from([
+            "mxwatch",
+            "--web.listen-address=127.0.0.1:1",
+            "--web.listen-address=[::1]:2",
+        ]);
+        assert_eq!(cli.unwrap().agent.listen, ["127.0.0.1:1", "[::1]:2"]);
+    }
+}

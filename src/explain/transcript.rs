@@ -1,0 +1,72 @@
+//! The dialogue of a session as a telnet window would show it.
+
+use std::fmt::Write;
+
+use super::spoken;
+use crate::facts::{Reason, Session, Stage, StageFact};
+
+/// Appends the dialogue, one line each; what we send is marked with `>`, time and failure follow
+/// the stage in brackets.
+pub fn write(session: &Session, out: &mut String) {
+    for fact in &session.stages {
+        stage(session, fact, out);
+    }
+}
+
+fn stage(session: &Session, fact: &StageFact, out: &mut String) {
+    let sent = match fact.stage {
+        Stage::Connect => {
+            line(out, &format!("Trying {} port {}...", session.peer.ip(), session.peer.port()));
+            if fact.reason.is_none() {
+                line(out, &format!("Connected to {}.", session.peer.ip()));
+            }
+            None
+        }
+        Stage::Banner => None,
+        Stage::Ehlo => Some(format!("EHLO {}", session.helo_name)),
+        Stage::Helo => Some(format!("HELO {}", session.helo_name)),
+        Stage::Quit => Some("QUIT".to_owned()),
+    };
+    if let Some(sent) = sent {
+        line(out, &format!("> {sent}"));
+    }
+    if let Some(reply) = &fact.reply {
+        let last = reply.lines.len().saturating_sub(1);
+        for (place, text) in reply.lines.iter().enumerate() {
+            let mark = if place == last { ' ' } else { '-' };
+            line(out, format!("{}{mark}{text}", reply.code).trim_end());
+        }
+    }
+    for text in fact.received.iter().flat_map(|received| received.lines()) {
+        line(out, text);
+    }
+    let took = spoken(fact.duration);
+    match fact.reason {
+        None => line(out, &format!("    ({} {took})", fact.stage.label())),
+        Some(reason) => {
+            line(out, &format!("    ({} {took}: {})", fact.stage.label(), ended(reason)));
+        }
+    }
+}
+
+fn ended(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Closed => "Connection closed by foreign host.",
+        Reason::LocalError => "this host could not connect",
+        Reason::Malformed => "that is no SMTP reply",
+        Reason::NoLocalFamily => "no route from this host in that family",
+        Reason::Refused => "Connection refused",
+        Reason::Reply4xx => "refused for now",
+        Reason::Reply5xx => "refused",
+        Reason::ReplyUnexpected => "that code has no place here",
+        Reason::Reset => "Connection reset by peer",
+        Reason::Timeout => "gave up waiting",
+        Reason::TooLong => "more than a reply may have",
+        Reason::Unreachable => "No route to host",
+    }
+}
+
+fn line(out: &mut String, text: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "      {text}");
+}

@@ -1,0 +1,219 @@
+//! What is wrong, one sentence each, with the commands that show it by hand.
+//!
+//! It names what was seen. What a given sender would make of it is the verdict's business.
+
+use std::net::SocketAddr;
+
+use crate::{
+    explain::spoken,
+    facts::{ExchangerFacts, Facts, Family, Lookup, LookupStatus, Reason, Route, Session, Stage},
+};
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Trouble {
+    /// A sentence.
+    pub what: String,
+    /// Shell commands that show the same.
+    pub by_hand: Vec<String>,
+}
+
+/// Everything that is wrong with a destination, the route first.
+pub fn find(facts: &Facts) -> Vec<Trouble> {
+    let mut troubles = Vec::new();
+    for answer in &facts.mx {
+        troubles.extend(route(&facts.destination.to_string(), &answer.lookup, &answer.route));
+    }
+    for exchanger in &facts.exchangers {
+        troubles.extend(lookups(exchanger));
+        troubles.extend(exchanger.sessions.iter().filter_map(|session| dialogue(session)));
+    }
+    troubles
+}
+
+fn route(domain: &str, lookup: &Lookup, route: &Route) -> Option<Trouble> {
+    let what = match route {
+        Route::Unknown => format!(
+            "The MX lookup of {domain} failed: {}. Without its answer nobody knows where mail goes, \
+             so it waits.",
+            failed(lookup)
+        ),
+        Route::NoDomain => {
+            format!("{domain} does not exist (NXDOMAIN from {}).", lookup.resolver)
+        }
+        Route::Null => format!("{domain} takes no mail: it publishes a null MX (RFC 7505)."),
+        Route::Mx { null_mixed: true, .. } => format!(
+            "{domain} publishes a null MX beside other MX records, which RFC 7505 §3 forbids; some \
+             senders bounce."
+        ),
+        Route::Mx { targets, .. } => {
+            let literal = targets.iter().find(|t| t.exchanger.spells_address())?;
+            format!(
+                "The MX target {} of {domain} is an IP address, not a host name (RFC 5321 §5.1).",
+                literal.exchanger
+            )
+        }
+        Route::Implicit { .. } => return None,
+    };
+    Some(Trouble { what, by_hand: vec![dig(lookup)] })
+}
+
+fn lookups(facts: &ExchangerFacts) -> Vec<Trouble> {
+    let mut troubles = Vec::new();
+    for pair in facts.lookups.chunks(2) {
+        let [a, aaaa] = pair else { continue };
+        let name = &a.name;
+        let by_hand = || vec![dig(a), dig(aaaa)];
+        let what = match (a.status(), aaaa.status()) {
+            (LookupStatus::Noerror, bad) if !bad.answered() => format!(
+                "{name} has an address, but its AAAA lookup fails: {}. Senders that insist on an \
+                 answer hold mail back although A works (RFC 4074 §4.3).",
+                failed(aaaa)
+            ),
+            (LookupStatus::Noerror, LookupStatus::Nxdomain) => format!(
+                "The name server denies that {name} exists when asked for AAAA, although it has an \
+                 A record (RFC 4074 §4.2): a cache that believes it loses the A record too."
+            ),
+            (bad, LookupStatus::Noerror) if !bad.answered() => {
+                format!("The A lookup of {name} fails: {}. Only IPv6 is left.", failed(a))
+            }
+            (a_status, aaaa_status) if !a_status.answered() || !aaaa_status.answered() => {
+                let failing = if a_status.answered() { aaaa } else { a };
+                format!("No address of {name} is to be had: {}.", failed(failing))
+            }
+            (LookupStatus::Nxdomain, _) => {
+                format!("The exchanger {name} does not exist (NXDOMAIN from {}).", a.resolver)
+            }
+            (LookupStatus::Nodata, LookupStatus::Nodata | LookupStatus::Nxdomain) => {
+                format!("The exchanger {name} has neither an A nor an AAAA record.")
+            }
+            _ => continue,
+        };
+        troubles.push(Trouble { what, by_hand: by_hand() });
+    }
+    troubles
+}
+
+fn dialogue(session: &Session) -> Option<Trouble> {
+    let failure = session.failure?;
+    let fact = session.stage(failure.stage)?;
+    let peer = session.peer;
+    let waited = spoken(fact.duration);
+    let said = fact.reply.as_ref().map(|r| format!("{} {}", r.code, r.lines.join(" / ")));
+    let said = said.as_deref().unwrap_or_default();
+    let what = match (failure.stage, failure.reason) {
+        (Stage::Connect, Reason::Timeout) => {
+            format!("{peer} does not answer: no TCP connection within {waited}.")
+        }
+        (Stage::Connect, Reason::Refused) => {
+            format!("{peer} refuses the TCP connection: no mail server listens there.")
+        }
+        (Stage::Connect, Reason::NoLocalFamily) => {
+            let family = session.family().label();
+            format!("{peer} was not tried: this host itself has no {family} route to it.")
+        }
+        (Stage::Connect, Reason::LocalError) => {
+            format!("{peer} was not tried: this host could not open the connection.")
+        }
+        (Stage::Connect, reason) => {
+            format!("{peer} cannot be reached: {} after {waited}.", reason.label())
+        }
+        (Stage::Banner, Reason::Timeout) => format!(
+            "{peer} accepts the TCP connection and then does not greet: no complete 220 within \
+             {waited}. Senders wait here for minutes, and some never try another MX."
+        ),
+        (stage, Reason::Timeout) => {
+            format!("{peer} does not answer {} within {waited}.", verb(stage))
+        }
+        (Stage::Banner, Reason::Reply4xx | Reason::Reply5xx) => {
+            format!("{peer} is reachable but refuses us with its banner: {said}")
+        }
+        (stage, Reason::Reply4xx | Reason::Reply5xx | Reason::ReplyUnexpected) => {
+            format!("{peer} answers {} with: {said}", verb(stage))
+        }
+        (stage, Reason::Malformed) => {
+            let received = fact.received.as_deref().unwrap_or_default().replace('\n', " / ");
+            format!("{peer} does not speak SMTP at {}: {received}", verb(stage))
+        }
+        (stage, Reason::TooLong) => {
+            format!("{peer} sends more than a reply may have at {}.", verb(stage))
+        }
+        (stage, reason) => {
+            format!("{peer} ends the connection at {} ({}).", verb(stage), reason.label())
+        }
+    };
+    Some(Trouble { what, by_hand: by_hand(session.peer, &session.helo_name) })
+}
+
+/// What was being waited for.
+fn verb(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Connect => "the connection",
+        Stage::Banner => "the banner",
+        Stage::Ehlo => "EHLO",
+        Stage::Helo => "HELO",
+        Stage::Quit => "QUIT",
+    }
+}
+
+/// Which server failed how, as in `SERVFAIL from 192.0.2.53:53 after 3 ms`.
+fn failed(lookup: &Lookup) -> String {
+    let Some(exchange) = lookup.deciding() else { return "it was not asked".to_owned() };
+    let (server, took) = (exchange.server, spoken(exchange.duration));
+    match exchange.status {
+        LookupStatus::Timeout => match exchange.late {
+            Some(late) => format!("{server} answered only after {}", spoken(late)),
+            None => format!("no answer from {server} within {took}"),
+        },
+        LookupStatus::NetworkError => format!("{server} cannot be reached"),
+        LookupStatus::Malformed => format!("{server} answers with something that is no DNS message"),
+        status => format!("{} from {server} after {took}", status.label().to_uppercase()),
+    }
+}
+
+fn dig(lookup: &Lookup) -> String {
+    let server = lookup.deciding().map(|exchange| exchange.server);
+    let at = server.map_or_else(String::new, |server| match server.port() {
+        53 => format!("@{} ", server.ip()),
+        port => format!("@{} -p {port} ", server.ip()),
+    });
+    format!("dig {at}{} {}", shell_word(&lookup.name), lookup.rtype.label())
+}
+
+fn by_hand(peer: SocketAddr, helo_name: &str) -> Vec<String> {
+    let (ip, port) = (peer.ip(), peer.port());
+    let family = match Family::of(ip) {
+        Family::Ipv4 => "-4",
+        Family::Ipv6 => "-6",
+    };
+    vec![
+        format!("telnet {ip} {port}"),
+        format!(
+            "swaks {family} --server {ip} --port {port} --ehlo {} --quit-after EHLO --timeout 300",
+            shell_word(helo_name)
+        ),
+    ]
+}
+
+/// Names come from strangers' zones; a command line to copy must not run what they wrote.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copied_command_cannot_run_a_strangers_words() {
+        assert_eq!(shell_word("mx1.example.com"), "mx1.example.com");
+        assert_eq!(shell_word("[192.0.2.1]"), "'[192.0.2.1]'");
+        assert_eq!(shell_word("$(reboot)'; x"), r"'$(reboot)'\''; x'");
+    }
+}

@@ -1,0 +1,90 @@
+//! Probing one destination once, without an agent: for `check` and for `/probe` of a domain that
+//! is not configured.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    agent::{
+        demand::Wanted,
+        round::{Progress, Prober},
+        state::DestinationRound,
+    },
+    config::DestinationSettings,
+    facts::{ExchangerFacts, Facts},
+    name::{Destination, Exchanger},
+};
+
+/// What one look at a destination found.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// The route.
+    pub round: DestinationRound,
+    /// Its exchangers, in the order of the route.
+    pub exchangers: Vec<Arc<ExchangerFacts>>,
+}
+
+impl Observation {
+    /// The same as facts about a destination.
+    pub fn facts(&self, destination: &Destination) -> Facts {
+        Facts {
+            destination: destination.clone(),
+            observed_at: self.round.observed_at,
+            mx: self.round.mx.clone(),
+            exchangers: self.exchangers.clone(),
+        }
+    }
+}
+
+/// Looks up the route and probes every exchanger on it, all at the same time. `None` when the
+/// program ends meanwhile.
+pub async fn observe(
+    prober: &Prober,
+    destination: &Destination,
+    settings: &DestinationSettings,
+) -> Option<Observation> {
+    let round = prober.route(destination).await?;
+    let wanted = Wanted { interval: settings.interval, session: settings.session.clone() };
+    let mut tasks = tokio::task::JoinSet::new();
+    for (place, (_, exchanger)) in round.route.iter().enumerate() {
+        let (prober, exchanger, wanted) = (prober.clone(), exchanger.clone(), wanted.clone());
+        tasks.spawn(async move { (place, observe_exchanger(&prober, &exchanger, &wanted).await) });
+    }
+    let mut found = tasks.join_all().await;
+    found.sort_by_key(|(place, _)| *place);
+    let exchangers = found.into_iter().map(|(_, facts)| facts.map(Arc::new)).collect::<Option<_>>()?;
+    Some(Observation { round, exchangers })
+}
+
+async fn observe_exchanger(
+    prober: &Prober,
+    exchanger: &Exchanger,
+    wanted: &Wanted,
+) -> Option<ExchangerFacts> {
+    let facts = Mutex::new(ExchangerFacts {
+        exchanger: exchanger.clone(),
+        observed_at: Timestamp::now(),
+        lookups: Vec::new(),
+        addresses: Vec::new(),
+        sessions: Vec::new(),
+    });
+    let publish = |progress| {
+        let mut facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
+        match progress {
+            Progress::Addresses { lookups, addresses, .. } => {
+                facts.lookups = lookups;
+                facts.addresses = addresses;
+            }
+            Progress::Session(session) => facts.sessions.push(session),
+        }
+    };
+    prober.exchanger(exchanger, wanted, HashMap::new(), publish).await?;
+    let mut facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    facts.observed_at = Timestamp::now();
+    facts.sessions.sort_by_key(|session| session.peer);
+    Some(facts)
+}
