@@ -1,66 +1,689 @@
-//! The configuration loader from outside: each mistake with its exact message.
+//! The configuration loader from outside: each mistake with its exact message, layers, files.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use mxwatch::config::{self, Loaded};
+use mxwatch::{
+    config::{self, Config, Detail, Dns, Loaded, Metrics, Politeness, Probe, Web},
+    facts::Family,
+    name::Destination,
+};
+use proptest::prelude::*;
+use tempfile::TempDir;
 
-/// The messages for a main file of this text, its directory left out.
-fn problems_of(text: &str, environment: &[(&str, &str)]) -> String {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("mxwatch.toml");
-    fs::write(&path, text).unwrap();
-    let outcome = config::load(&path, environment.iter().copied());
-    let problems = outcome.map(|loaded| loaded.config).expect_err(text).to_string();
-    problems.replace(&format!("{}/", directory.path().display()), "")
-}
-
-fn load(path: &Path) -> Loaded {
-    config::load(path, [("HOME", "/root")]).unwrap_or_else(|problems| panic!("{problems}"))
+#[test]
+fn two_lines_are_a_complete_configuration() {
+    let loaded =
+        Files::main("helo_name = 'mail.test'\ndomains = ['Example.COM', 'bücher.example']")
+            .load(&[]);
+    assert_eq!(loaded.warnings, [""; 0]);
+    let Config { helo_name, destinations, probe, dns, resolvers, politeness, web, metrics, .. } =
+        loaded.config;
+    assert_eq!(&*helo_name, "mail.test");
+    let names: Vec<_> = destinations.keys().map(ToString::to_string).collect();
+    assert_eq!(names, ["example.com", "xn--bcher-kva.example"]);
+    assert!(destinations.values().all(|d| d.interval == probe.interval));
+    assert_eq!((probe, dns, resolvers.len()), (Probe::default(), Dns::default(), 0));
+    assert_eq!((politeness, web), (Politeness::default(), Web::default()));
+    assert_eq!(metrics, Metrics::default());
 }
 
 #[test]
-fn try_it() {
-    println!(
-        "{}",
-        problems_of(
-            r#"
-helo_name = "localhost"
-domains = ["example.com", "nodot", 5, "example.com", "relay.example.net:25", "a b.example"]
-intervall = 3
-connectivity_log = ""
-[probe]
-intervall = "5s"
-interval = 30
-port = 70000
-families = ["ipv5"]
-connect_timeout = "30"
-banner_timeout = "5 parsecs"
-command_timeout = "0s"
-helo_name = "x"
-source_ipv4 = "::1"
-[[resolver]]
-servers = ["ns.example.org"]
-[[resolver]]
-name = "a b"
-servers = []
-[[destination]]
-[[destination]]
-domain = "example.com"
-smarthost = "relay"
-[[destination]]
-smarthost = "relay"
-interval = true
-[web]
-probe_any_target = "yes"
-max_connections = 0
-[metrics]
-detail = 1979-05-27
-"#,
-            &[
-                ("MXWATCH_DNS__TIMEOUT", "5"),
-                ("MXWATCH_DNS__TIMEOOUT", "5"),
-                ("MXWATCH_SERVICE_HOST", "5")
-            ]
-        )
+fn every_key_is_taken() {
+    let text = r#"
+        helo_name = "[ipv6:2001:DB8:0::1]"
+        connectivity_log = "log/connectivity.jsonl"
+        [[destination]]
+        domain = "example.org"
+        interval = "5m"
+        families = ["ipv4"]
+        addresses_per_family = 2
+        session_timeout = "1m 30s"
+        [[destination]]
+        smarthost = "[2001:db8::25]:25"
+        [probe]
+        port = 2525
+        interval = "500ms 1s"
+        families = ["ipv6", "ipv4"]
+        addresses_per_family = 1
+        connect_timeout = "1s"
+        banner_timeout = "2s"
+        command_timeout = "3s"
+        session_timeout = "4s"
+        source_ipv4 = "192.0.2.1"
+        source_ipv6 = "2001:db8::1"
+        [dns]
+        timeout = "1s"
+        attempts = 3
+        late_window = "0s"
+        [[resolver]]
+        name = "lan"
+        servers = ["192.0.2.53", "192.0.2.54:5353", "[2001:db8::53]:5353", "2001:db8::53", "[2001:db8::54]"]
+        [politeness]
+        max_sessions = 10
+        max_sessions_per_provider = 2
+        max_backoff = "1h"
+        [web]
+        max_connections = 5
+        probe_any_target = true
+        [metrics]
+        detail = "lean"
+    "#;
+    let files = Files::main(text);
+    let config = files.load(&[]).config;
+    assert_eq!(&*config.helo_name, "[IPv6:2001:db8::1]");
+    assert_eq!(config.connectivity_log, Some(files.path("log/connectivity.jsonl")));
+    let own = &config.destinations[&Destination::parse("example.org").unwrap()];
+    assert_eq!(own.interval, Duration::from_secs(300));
+    assert_eq!(own.session.families, [Family::Ipv4]);
+    assert_eq!(own.session.addresses_per_family, 2);
+    assert_eq!(own.session.session_timeout, Duration::from_secs(90));
+    assert_eq!(own.session.banner_timeout, Duration::from_secs(2));
+    let relay = &config.destinations[&Destination::parse("[2001:db8::25]:25").unwrap()];
+    assert_eq!((relay.interval, &relay.session), (config.probe.interval, &config.probe.session));
+    assert_eq!((config.probe.port, config.probe.interval), (2525, Duration::from_millis(1500)));
+    assert_eq!(config.probe.session.families, [Family::Ipv6, Family::Ipv4]);
+    assert_eq!(config.probe.session.command_timeout, Duration::from_secs(3));
+    assert_eq!(config.probe.source_ipv4, Some([192, 0, 2, 1].into()));
+    assert_eq!(config.probe.source_ipv6, "2001:db8::1".parse().ok());
+    assert_eq!((config.dns.attempts, config.dns.late_window), (3, Duration::ZERO));
+    let servers: Vec<SocketAddr> = [
+        "192.0.2.53:53",
+        "192.0.2.54:5353",
+        "[2001:db8::53]:5353",
+        "[2001:db8::53]:53",
+        "[2001:db8::54]:53",
+    ]
+    .map(|text| text.parse().unwrap())
+    .to_vec();
+    assert_eq!((&*config.resolvers[0].name, &config.resolvers[0].servers), ("lan", &servers));
+    assert_eq!(config.politeness.max_backoff, Duration::from_secs(3600));
+    assert_eq!((config.politeness.max_sessions, config.web.max_connections), (10, 5));
+    assert_eq!((config.web.probe_any_target, config.metrics.detail), (true, Detail::Lean));
+}
+
+#[test]
+fn each_mistake_has_its_message() {
+    for (text, message) in mistakes() {
+        // Right without the mistake: the name stands in front unless the case is about it.
+        let text = if text.contains("helo_name") || text.is_empty() {
+            text.to_owned()
+        } else {
+            format!("helo_name = 'mail.test'\n{text}")
+        };
+        assert_eq!(Files::main(&text).problems(&[]), message, "for {text}");
+    }
+}
+
+/// A text, and the one message it gets. Line 1 is `helo_name` where the text has none.
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
+fn mistakes() -> Vec<(&'static str, &'static str)> {
+    vec![
+        // The name.
+        (
+            "",
+            "mxwatch.toml: helo_name: missing; write the full name with which this machine sends mail, as in helo_name = \"mail.example.org\"",
+        ),
+        (
+            "helo_name = 'localhost.localdomain'",
+            "mxwatch.toml:1:13: helo_name: \"localhost.localdomain\": servers refuse clients that call themselves localhost; write the name with which this machine sends mail",
+        ),
+        (
+            "helo_name = 'mx1'",
+            "mxwatch.toml:1:13: helo_name: \"mx1\": a single label; servers want the full name, as in \"mail.example.org\"",
+        ),
+        (
+            "helo_name = '192.0.2.1'",
+            "mxwatch.toml:1:13: helo_name: \"192.0.2.1\": an address stands in brackets here, as in \"[192.0.2.1]\" or \"[IPv6:2001:db8::1]\"",
+        ),
+        (
+            "helo_name = '[2001:db8::1]'",
+            "mxwatch.toml:1:13: helo_name: \"[2001:db8::1]\": not an address literal, such as \"[192.0.2.1]\" or \"[IPv6:2001:db8::1]\"",
+        ),
+        (
+            "helo_name = \"mail.test\\r\\nRSET\"",
+            "mxwatch.toml:1:13: helo_name: \"mail.test\\r\\nRSET\": labels are letters, digits and inner hyphens, separated by single dots",
+        ),
+        // Keys.
+        (
+            "domainz = []",
+            "mxwatch.toml:2:1: domainz: unknown key `domainz`, did you mean `domains`?",
+        ),
+        (
+            "[probe]\nintervall = '5s'",
+            "mxwatch.toml:3:1: probe.intervall: unknown key `intervall`, did you mean `interval`?",
+        ),
+        (
+            "[probe]\ndomains = []",
+            "mxwatch.toml:3:1: probe.domains: unknown key `domains` here; it belongs above the first [section]",
+        ),
+        (
+            "interval = '5s'",
+            "mxwatch.toml:2:1: interval: unknown key `interval` here; it belongs into [probe]",
+        ),
+        (
+            "conect_timeout = '5s'",
+            "mxwatch.toml:2:1: conect_timeout: unknown key `conect_timeout`, did you mean `connect_timeout` in [probe]?",
+        ),
+        (
+            "[metrics]\n\"a\\nb\" = 1",
+            "mxwatch.toml:3:1: metrics.\"a\\nb\": unknown key \"a\\nb\"; known here are detail",
+        ),
+        ("probe = 3", "mxwatch.toml:2:9: probe: expected a table, [probe], found integer 3"),
+        // Syntax.
+        ("domains = ['a.example'", "mxwatch.toml:2:23: unclosed array, expected `]`"),
+        ("port = 1\nport = 2", "mxwatch.toml:3:1: duplicate key"),
+        // Types and bounds.
+        (
+            "[probe]\ninterval = 30",
+            "mxwatch.toml:3:12: probe.interval: expected a duration such as \"30s\", found integer 30; write \"30s\"",
+        ),
+        (
+            "[probe]\ninterval = '30'",
+            "mxwatch.toml:3:12: probe.interval: \"30\" has no unit; write \"30s\"",
+        ),
+        (
+            "[probe]\ninterval = '30 parsecs'",
+            "mxwatch.toml:3:12: probe.interval: expected a duration such as \"30s\" or \"1m 30s\", found \"30 parsecs\"",
+        ),
+        (
+            "[probe]\ninterval = '500ms'",
+            "mxwatch.toml:3:12: probe.interval: must be from 1s to 7days, found \"500ms\"",
+        ),
+        (
+            "probe.connect_timeout = '0s'",
+            "mxwatch.toml:2:25: probe.connect_timeout: must be from 1ms to 1h, found \"0s\"",
+        ),
+        (
+            "dns = { timeout = true }",
+            "mxwatch.toml:2:19: dns.timeout: expected a duration such as \"30s\", found boolean true",
+        ),
+        ("[dns]\nattempts = 0", "mxwatch.toml:3:12: dns.attempts: must be from 1 to 10, found 0"),
+        (
+            "[probe]\nport = 65536",
+            "mxwatch.toml:3:8: probe.port: must be from 1 to 65535, found 65536",
+        ),
+        (
+            "[probe]\nport = 25.5",
+            "mxwatch.toml:3:8: probe.port: expected a whole number, found float 25.5",
+        ),
+        (
+            "[probe]\nfamilies = ['ipv4', 'ip6']",
+            "mxwatch.toml:3:21: probe.families[1]: \"ip6\": not a family, did you mean \"ipv6\"?",
+        ),
+        (
+            "[probe]\nfamilies = []",
+            "mxwatch.toml:3:12: probe.families: is empty; name \"ipv4\", \"ipv6\" or both",
+        ),
+        (
+            "[probe]\nfamilies = ['ipv4', 'ipv4']",
+            "mxwatch.toml:3:21: probe.families[1]: stands here twice",
+        ),
+        (
+            "[probe]\nsource_ipv6 = '192.0.2.1'",
+            "mxwatch.toml:3:15: probe.source_ipv6: \"192.0.2.1\": not an IPv6 address",
+        ),
+        (
+            "[politeness]\nmax_sessions = -1",
+            "mxwatch.toml:3:16: politeness.max_sessions: must be from 1 to 65535, found -1",
+        ),
+        (
+            "[web]\nprobe_any_target = 'yes'",
+            "mxwatch.toml:3:20: web.probe_any_target: expected true or false, found string \"yes\"",
+        ),
+        (
+            "[metrics]\ndetail = 'most'",
+            "mxwatch.toml:3:10: metrics.detail: \"most\": not \"full\" or \"lean\"",
+        ),
+        (
+            "connectivity_log = ''",
+            "mxwatch.toml:2:20: connectivity_log: is empty; leave the key out for no log",
+        ),
+        // Destinations.
+        (
+            "domains = 'example.com'",
+            "mxwatch.toml:2:11: domains: expected a list such as [\"example.com\"], found string \"example.com\"",
+        ),
+        (
+            "domains = [\n  'example.com',\n  'münchen',\n]",
+            "mxwatch.toml:4:3: domains[1]: \"münchen\": not a fully qualified mail domain, such as \"example.com\"",
+        ),
+        (
+            "domains = ['relay.example.net:25']",
+            "mxwatch.toml:2:12: domains[0]: \"relay.example.net:25\": not a mail domain; a smart host is configured by [[destination]] with smarthost = \"relay.example.net:25\"",
+        ),
+        (
+            "domains = ['example.com', 'EXAMPLE.com.']",
+            "mxwatch.toml:2:27: domains[1]: example.com already stands at mxwatch.toml:2:12, domains[0]",
+        ),
+        (
+            "domains = ['example.com']\n[[destination]]\ndomain = 'example.com'",
+            "mxwatch.toml:4:10: destination[0].domain: example.com already stands at mxwatch.toml:2:12, domains[0]",
+        ),
+        (
+            "[[destination]]\ninterval = '5m'",
+            "mxwatch.toml:2:1: destination[0]: needs `domain` or `smarthost`",
+        ),
+        (
+            "[[destination]]\ndomain = 'example.com'\nsmarthost = 'relay.example.net:25'",
+            "mxwatch.toml:4:13: destination[0].smarthost: stands beside `domain`; give each its own [[destination]]",
+        ),
+        (
+            "[[destination]]\nsmarthost = 'relay'",
+            "mxwatch.toml:3:13: destination[0].smarthost: \"relay\": a smart host needs its port, as in \"relay:587\"",
+        ),
+        (
+            "[[destination]]\nsmarthost = 'relay.example.net:0'",
+            "mxwatch.toml:3:13: destination[0].smarthost: \"relay.example.net:0\": the port must be a number from 1 to 65535",
+        ),
+        (
+            "[[destination]]\nsmarthost = '192.0.2.1'",
+            "mxwatch.toml:3:13: destination[0].smarthost: \"192.0.2.1\": an IP address is not a mail domain; a smart host is written with its port, as in \"192.0.2.1:25\" or \"[2001:db8::1]:25\"",
+        ),
+        (
+            "[[destination]]\ndomain = 'example.com'\nport = 26",
+            "mxwatch.toml:4:1: destination[0].port: unknown key `port` here; it belongs into [probe]",
+        ),
+        // Resolvers.
+        (
+            "[[resolver]]\nservers = ['192.0.2.53']",
+            "mxwatch.toml:2:1: resolver[0].name: missing; a resolver needs one, as in name = \"lan\"",
+        ),
+        (
+            "[[resolver]]\nname = 'lan'",
+            "mxwatch.toml:2:1: resolver[0].servers: missing; a resolver needs one, as in servers = [\"192.0.2.53\"]",
+        ),
+        (
+            "[[resolver]]\nname = 'lan'\nservers = []",
+            "mxwatch.toml:4:11: resolver[0].servers: is empty; a resolver needs a server",
+        ),
+        (
+            "[[resolver]]\nname = 'the lan'\nservers = ['192.0.2.53']",
+            "mxwatch.toml:3:8: resolver[0].name: \"the lan\": not 1 to 63 letters, digits, hyphens or underscores that begin with a letter or digit",
+        ),
+        (
+            "[[resolver]]\nname = 'lan'\nservers = ['ns.example.net']",
+            "mxwatch.toml:4:12: resolver[0].servers[0]: \"ns.example.net\": not the address of a name server, such as \"192.0.2.53\", \"192.0.2.53:5353\" or \"[2001:db8::53]:53\"",
+        ),
+        (
+            "[[resolver]]\nname = 'lan'\nservers = ['192.0.2.53']\n[[resolver]]\nname = 'lan'\nservers = ['192.0.2.54']",
+            "mxwatch.toml:6:8: resolver[1].name: \"lan\" is already the name of the resolver at mxwatch.toml:3:8",
+        ),
+        // Destination files.
+        (
+            "destination_files = ['more.toml']",
+            "mxwatch.toml:2:22: destination_files[0]: more.toml: no such file",
+        ),
+        (
+            "destination_files = ['a***b']",
+            "mxwatch.toml:2:22: destination_files[0]: \"a***b\": Pattern syntax error near position 3: wildcards are either regular `*` or recursive `**`",
+        ),
+    ]
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let files = Files::main(
+        "domains = ['example.com', 'one', 'two']\nhello = 1\n[dns]\nattempts = 'x'\n[web]\nmax_connections = 0\n",
     );
+    let environment = [("MXWATCH_HELO_NAME", "localhost"), ("MXWATCH_DNS__TIMEOUT", "5")];
+    let problems = config::load(&files.path("mxwatch.toml"), environment).unwrap_err();
+    assert_eq!(problems.count(), 7);
+    assert_eq!(problems.iter().count(), 7);
+    assert_eq!(
+        files.problems(&environment),
+        "mxwatch.toml:1:27: domains[1]: \"one\": not a fully qualified mail domain, such as \"example.com\"\n\
+         mxwatch.toml:1:34: domains[2]: \"two\": not a fully qualified mail domain, such as \"example.com\"\n\
+         mxwatch.toml:2:1: hello: unknown key `hello`; known here are connectivity_log, destination, destination_files, dns, domains, helo_name, metrics, politeness, probe, resolver, web\n\
+         mxwatch.toml:4:12: dns.attempts: expected a whole number, found string \"x\"\n\
+         mxwatch.toml:6:19: web.max_connections: must be from 1 to 65535, found 0\n\
+         environment variable MXWATCH_DNS__TIMEOUT: expected a duration such as \"30s\", found integer 5; write \"5s\"\n\
+         environment variable MXWATCH_HELO_NAME: \"localhost\": servers refuse clients that call themselves localhost; write the name with which this machine sends mail"
+    );
+}
+
+#[test]
+fn a_missing_file_is_a_mistake_and_no_parent_is_searched() {
+    let files = Files::main("helo_name = 'mail.test'");
+    fs::create_dir(files.path("below")).unwrap();
+    let problems = config::load(&files.path("below/mxwatch.toml"), NO_VARIABLES).unwrap_err();
+    assert_eq!(
+        files.relative(&problems),
+        "below/mxwatch.toml: cannot be read: No such file or directory (os error 2)"
+    );
+    fs::write(files.path("latin1.toml"), b"helo_name = '\xe9'").unwrap();
+    let problems = config::load(&files.path("latin1.toml"), NO_VARIABLES).unwrap_err();
+    assert_eq!(files.relative(&problems), "latin1.toml: is not UTF-8 text");
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let files = Files::main("domains = ['example.com']\n[probe]\nport = 26\ninterval = '5m'");
+    let config = files
+        .load(&[
+            ("MXWATCH_HELO_NAME", "[192.0.2.1]"),
+            ("MXWATCH_PROBE__INTERVAL", "30s"),
+            ("MXWATCH_PROBE__FAMILIES", "ipv6"),
+            ("MXWATCH_CONNECTIVITY_LOG", "/x"),
+            ("MXWATCH_WEB", "{probe_any_target = true}"),
+            ("MXWATCH_DOMAINS", r#"["a.example", "b.example"]"#),
+            ("MXWATCH_RESOLVER", r#"[{name = "lan", servers = ["192.0.2.53"]}]"#),
+            // What Kubernetes sets next to a service called mxwatch.
+            ("MXWATCH_SERVICE_HOST", "192.0.2.7"),
+            ("MXWATCH_PORT", "tcp://192.0.2.7:10187"),
+            ("MXWATCH_PORT_10187_TCP_PROTO", "tcp"),
+            ("OTHER", "x"),
+        ])
+        .config;
+    assert_eq!(&*config.helo_name, "[192.0.2.1]");
+    assert_eq!((config.probe.port, config.probe.interval), (26, Duration::from_secs(30)));
+    assert_eq!(config.probe.session.families, [Family::Ipv6]);
+    assert!(config.web.probe_any_target);
+    assert_eq!(names(&config), ["a.example", "b.example"]);
+    assert_eq!(&*config.resolvers[0].name, "lan");
+    let commas =
+        files.load(&[("MXWATCH_HELO_NAME", "m.test"), ("MXWATCH_DOMAINS", "c.example, d.example")]);
+    assert_eq!(names(&commas.config), ["c.example", "d.example"]);
+}
+
+#[test]
+fn mistakes_in_the_environment_name_the_variable() {
+    let files = Files::main("helo_name = 'mail.test'");
+    for (name, value, message) in [
+        ("MXWATCH_PROBE__INTERVALL", "30s", "unknown, did you mean MXWATCH_PROBE__INTERVAL?"),
+        ("MXWATCH_XYZZY", "1", "unknown: it names no key of the configuration"),
+        ("MXWATCH_PROBE__PORT", "smtp", "expected a whole number, found string \"smtp\""),
+        (
+            "MXWATCH_DOMAINS",
+            "[a.example, nodot]",
+            "domains[1]: \"nodot\": not a fully qualified mail domain, such as \"example.com\"",
+        ),
+        (
+            "MXWATCH_WEB",
+            "{max = 1}",
+            "web.max: unknown key `max`; known here are max_connections, probe_any_target",
+        ),
+    ] {
+        let expected = format!("environment variable {name}: {message}");
+        assert_eq!(files.problems(&[(name, value)]), expected);
+    }
+}
+
+#[test]
+fn doubtful_settings_are_warned_of() {
+    for (text, warning) in [
+        (
+            "helo_name = 'mail.test'",
+            "mxwatch.toml: no destinations: name some with domains = [\"example.com\"]",
+        ),
+        (
+            "helo_name = 'mail.example.org'\ndomains = ['a.example']",
+            "mxwatch.toml:1:13: helo_name: is a name for examples (RFC 2606), and servers may refuse it; write the name with which this machine sends mail",
+        ),
+        (
+            "helo_name = 'mail.test'\ndomains = ['a.example']\n[probe]\nsession_timeout = '45s'",
+            "mxwatch.toml:4:19: probe.session_timeout: session_timeout 45s ends a session before banner_timeout 1m can",
+        ),
+    ] {
+        let files = Files::main(text);
+        let warnings = files.load(&[]).warnings;
+        assert_eq!(warnings.iter().map(|w| files.relative(w)).collect::<Vec<_>>(), [warning]);
+    }
+}
+
+#[test]
+fn destinations_come_from_files() {
+    let files = Files::main(
+        "helo_name = 'mail.test'\ndomains = ['main.example']\ndestination_files = ['d/*.toml', 'sd/*', 'none/*.toml', 'd/*.toml']",
+    );
+    files.write("d/b.toml", "domains = ['b.example']");
+    files.write("d/a.toml", "[[destination]]\ndomain = 'a.example'\ninterval = '5m'");
+    files.write("d/.#a.toml", "an editor's copy");
+    files.write(
+        "sd/list.json",
+        r#"[{"targets": ["c.example", "relay.test:587"], "labels": {"team": "x", "__meta": "y"}},
+            {"targets": ["b.example"]}, {"targets": ["main.example"]}, {"targets": []}]"#,
+    );
+    files.write("sd/list.yml", "- targets: [y.example]\n  labels:\n    site: north\n");
+    files.write("sd/empty.yaml", "");
+    let loaded = files.load(&[]);
+    assert_eq!(loaded.warnings, [""; 0]);
+    let config = &loaded.config;
+    let expected =
+        ["a.example", "b.example", "c.example", "main.example", "y.example", "relay.test:587"];
+    assert_eq!(names(config), expected);
+    let settings = |name| &config.destinations[&Destination::parse(name).unwrap()];
+    assert_eq!(settings("a.example").interval, Duration::from_secs(300));
+    let labels = [("team".to_owned(), "x".to_owned())].into();
+    assert_eq!(settings("relay.test:587").labels, labels);
+    assert_eq!(settings("y.example").labels["site"], "north");
+    assert_eq!(loaded.watched.patterns.len(), 4);
+}
+
+#[test]
+fn the_first_of_two_settings_from_files_holds() {
+    let files = Files::main(
+        "helo_name = 'mail.test'\ndomains = ['a.example']\ndestination_files = ['*.json']",
+    );
+    files.write("x.json", r#"[{"targets": ["a.example"], "labels": {"team": "x"}}]"#);
+    let loaded = files.load(&[]);
+    assert_eq!(
+        files.relative(&loaded.warnings[0]),
+        "x.json: [0].targets[0]: a.example already stands at mxwatch.toml:2:12, domains[0], with other settings; those hold"
+    );
+    assert!(loaded.config.destinations.values().all(|d| d.labels.is_empty()));
+}
+
+#[test]
+fn mistakes_in_destination_files_have_their_place() {
+    for (name, text, message) in [
+        (
+            "d/a.toml",
+            "domains = ['b.example']\nhelo_name = 'x'",
+            "d/a.toml:2:1: helo_name: unknown key `helo_name`; known here are destination, domains",
+        ),
+        (
+            "d/a.toml",
+            "domains = ['b.example', 'b.example', 'nodot']",
+            "d/a.toml:1:25: domains[1]: b.example already stands at d/a.toml:1:12, domains[0]\n\
+             d/a.toml:1:38: domains[2]: \"nodot\": not a fully qualified mail domain, such as \"example.com\"",
+        ),
+        ("d/a.toml", "domains = [", "d/a.toml:1:12: unclosed array, expected `]`"),
+        (
+            "d/README",
+            "",
+            "d/README: is no destination file: its name must end in .toml, .json, .yaml or .yml",
+        ),
+        ("d/a.json", "[{]", "d/a.json:1:3: key must be a string"),
+        (
+            "d/a.json",
+            r#"{"targets": []}"#,
+            "d/a.json: expected a list of groups, each with targets, found a table",
+        ),
+        (
+            "d/a.json",
+            r#"[{"targets": ["nodot", 5], "lables": {}}, {"labels": {"domain": "x", "a-b": "x", "n": 1}}]"#,
+            "d/a.json: [0].lables: unknown key `lables`, did you mean `labels`?\n\
+             d/a.json: [0].targets[0]: \"nodot\": not a fully qualified mail domain, such as \"example.com\"\n\
+             d/a.json: [0].targets[1]: expected a target such as \"example.org\", found integer 5\n\
+             d/a.json: [1].labels.a-b: not a label name: letters, digits and underscores, no digit first\n\
+             d/a.json: [1].labels.domain: mxwatch sets this label itself; choose another name\n\
+             d/a.json: [1].labels.n: expected a text, found integer 1\n\
+             d/a.json: [1].targets: missing; a group needs it, as in [\"example.org\"]",
+        ),
+        ("d/a.yaml", "- targets: [a.example\n", "d/a.yaml:1:12: unclosed bracket '['"),
+        (
+            "d/a.yml",
+            "- targets: [a.example]\n  targets: [b.example]\n",
+            "d/a.yml:2:3: duplicate mapping key: targets",
+        ),
+    ] {
+        let files = Files::main("helo_name = 'mail.test'\ndestination_files = ['d/*']");
+        files.write(name, text);
+        assert_eq!(files.problems(&[]), message);
+    }
+}
+
+#[test]
+fn a_directory_name_is_no_pattern() {
+    let files = Files::main("");
+    let text = "helo_name = 'mail.test'\ndestination_files = ['*.json', 'x.json']";
+    files.write("a[b]*/mxwatch.toml", text);
+    files.write("a[b]*/x.json", r#"[{"targets": ["a.example"]}]"#);
+    let loaded = config::load(&files.path("a[b]*/mxwatch.toml"), NO_VARIABLES).unwrap();
+    assert_eq!(names(&loaded.config), ["a.example"]);
+}
+
+#[test]
+fn a_huge_list_is_refused() {
+    let files = Files::main("helo_name = 'mail.test'\ndestination_files = ['*.json']");
+    let huge = fs::File::create(files.path("x.json")).unwrap();
+    huge.set_len(17 << 20).unwrap();
+    assert_eq!(files.problems(&[]), "x.json: is larger than 16 MiB");
+}
+
+#[test]
+fn every_shipped_file_loads() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let mut count = 0;
+    for directory in [root.clone(), root.join("examples")] {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                config::load(&path, NO_VARIABLES).unwrap_or_else(|problems| panic!("{problems}"));
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 5, "{count} files");
+    let from_files = config::load(&root.join("examples/destination_files.toml"), NO_VARIABLES);
+    assert_eq!(from_files.unwrap().config.destinations.len(), 8);
+    // The default file says what holds without it.
+    let shipped = config::load(&root.join("mxwatch.toml"), NO_VARIABLES).unwrap();
+    let bare = Files::main("helo_name = 'mail.example.org'").load(&[]);
+    assert_eq!(shipped.config, bare.config);
+    assert_eq!(shipped.warnings.len(), 1);
+}
+
+/// Ends of words that the loader knows, so that arbitrary text gets beyond the first line.
+fn fragments() -> impl Strategy<Value = String> {
+    let words = prop::sample::select(vec![
+        "helo_name",
+        "domains",
+        "destination",
+        "[[destination]]",
+        "[probe]",
+        "resolver",
+        "[[resolver]]",
+        "servers",
+        "name",
+        "interval",
+        "families",
+        "targets",
+        "labels",
+        "- ",
+        "{",
+        "}",
+        "[",
+        "]",
+        "=",
+        ":",
+        "\"",
+        "'",
+        ",",
+        ".",
+        "\n",
+        "  ",
+        "30",
+        "1e400",
+        "-1",
+        "30s",
+        "true",
+        "1979-05-27",
+        "a.example",
+        "[",
+        "\\u0000",
+        "&a",
+        "*a",
+        "é",
+        "null",
+        "~",
+        "#",
+    ]);
+    prop::collection::vec(words, 0..40).prop_map(|words| words.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn no_text_panics_the_loader(text in prop_oneof![any::<String>(), fragments()], value in any::<String>()) {
+        let files = Files::main(&text);
+        let _ = config::load(&files.path("mxwatch.toml"), [("MXWATCH_DOMAINS", &value), ("MXWATCH_DNS__TIMEOUT", &value)]);
+        files.write("mxwatch.toml", "destination_files = ['d.*']");
+        for name in ["d.toml", "d.json", "d.yaml"] {
+            files.write(name, &text);
+        }
+        let _ = config::load(&files.path("mxwatch.toml"), NO_VARIABLES);
+    }
+}
+
+#[test]
+fn deep_nesting_is_survived() {
+    let deep = "[".repeat(100_000);
+    let files = Files::main(&format!("domains = {deep}"));
+    assert!(files.problems(&[]).starts_with("mxwatch.toml:1:"));
+    files.write("mxwatch.toml", "destination_files = ['d.*']");
+    for name in ["d.toml", "d.json", "d.yaml"] {
+        files.write(name, &deep);
+    }
+    assert!(files.problems(&[]).contains("d.yaml:"));
+}
+
+const NO_VARIABLES: [(&str, &str); 0] = [];
+
+fn names(config: &Config) -> Vec<String> {
+    config.destinations.keys().map(ToString::to_string).collect()
+}
+
+/// A directory with an `mxwatch.toml` and what else a test puts there.
+struct Files(TempDir);
+
+impl Files {
+    fn main(text: &str) -> Self {
+        let files = Self(tempfile::tempdir().unwrap());
+        files.write("mxwatch.toml", text);
+        files
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn load(&self, environment: &[(&str, &str)]) -> Loaded {
+        config::load(&self.path("mxwatch.toml"), environment.iter().copied())
+            .unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    /// The messages, with paths from this directory.
+    fn problems(&self, environment: &[(&str, &str)]) -> String {
+        match config::load(&self.path("mxwatch.toml"), environment.iter().copied()) {
+            Ok(loaded) => panic!("loaded {loaded:?}"),
+            Err(problems) => self.relative(&problems),
+        }
+    }
+
+    fn relative(&self, text: &impl ToString) -> String {
+        text.to_string().replace(&format!("{}/", self.0.path().display()), "")
+    }
 }

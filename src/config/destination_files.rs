@@ -121,7 +121,7 @@ fn read_file(
             file_sd::read(&reading, (syntax, &text), base, list);
             main.absorb(reading);
         }
-        None => match Source::parse(Arc::clone(&path), text) {
+        None => match Source::parse(Arc::clone(&path), &text) {
             Err(problem) => main.refuse(problem),
             Ok(source) => {
                 list.next_document(Repeats::Refused);

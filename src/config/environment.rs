@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 
 use figment::{
     Metadata, Profile, Provider, Source,
+    providers::{Format, Toml},
     util::nest,
     value::{Dict, Map, Value},
 };
@@ -94,14 +95,26 @@ fn typed(key: &str, text: &str) -> Value {
     if PLAIN.contains(&key) {
         return Value::from(text.trim().trim_matches('"'));
     }
-    let Ok(value) = text.parse::<Value>();
-    match value {
-        Value::String(..) if LISTS.contains(&key) => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Value::from(items.map(Value::from).collect::<Vec<_>>())
+    match toml_value(text) {
+        Some(value) => value,
+        None if LISTS.contains(&key) => {
+            let text = text.trim();
+            let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+            let items = inner.split(',').map(|item| item.trim().trim_matches('"'));
+            let items = items.filter(|item| !item.is_empty()).map(Value::from);
+            Value::from(items.collect::<Vec<_>>())
         }
-        value => value,
+        None => Value::from(text),
     }
+}
+
+/// The text as what may stand right of `=` in the file. figment's own parser of such texts would
+/// panic at a backslash before some characters.
+fn toml_value(text: &str) -> Option<Value> {
+    let document = Toml::string(&format!("value = {text}")).data().ok()?;
+    let mut values = document.into_values().next()?;
+    // More than one is a text with a line break in it.
+    if values.len() == 1 { values.remove("value") } else { None }
 }
 
 /// Whether the variable is one that Kubernetes and Docker set in every container next to a service

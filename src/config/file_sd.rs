@@ -9,6 +9,7 @@ use figment::value::Value;
 use super::{
     destination::DestinationSettings,
     destination_list::DestinationList,
+    key,
     problem::{Place, Problem},
     source::one_line,
     table::{Node, Reading},
@@ -38,8 +39,7 @@ pub(super) fn read(
         }
     };
     for group in Node::root(reading, &value).list("a list of groups, each with targets") {
-        let Some(table) = group.table(&["labels", "targets"], "a group with targets and labels")
-        else {
+        let Some(table) = group.table(key::TARGET_GROUP, "a group with targets and labels") else {
             continue;
         };
         let labels = table.get("labels").map(labels).unwrap_or_default();
@@ -63,20 +63,24 @@ fn parse(syntax: Syntax, text: &str) -> Result<Value, ParseError> {
     // An empty YAML file is an empty list, as for Prometheus.
     let json: Option<serde_json::Value> = match syntax {
         Syntax::Json => serde_json::from_str(text).map_err(|error| {
-            let message = error.to_string();
-            // The position stands in front of the message already.
-            let reason = message.rsplit_once(" at line ").map_or(&*message, |(reason, _)| reason);
-            (Some((error.line(), error.column().max(1))), one_line(reason))
+            (Some((error.line(), error.column().max(1))), reason(&error.to_string()))
         })?,
         Syntax::Yaml => serde_saphyr::from_str(text).map_err(|error| {
             let position = error.location().and_then(|at| {
                 Some((usize::try_from(at.line()).ok()?, usize::try_from(at.column()).ok()?))
             });
-            (position, one_line(&error.without_snippet().to_string()))
+            (position, reason(&error.without_snippet().to_string()))
         })?,
     };
     let json = json.unwrap_or_else(|| serde_json::Value::Array(Vec::new()));
     Value::serialize(json).map_err(|error| (None, error.to_string()))
+}
+
+/// A parser's message without the position, which stands in front of it already.
+fn reason(message: &str) -> String {
+    let message = message.rsplit_once(" at line ").map_or(message, |(reason, _)| reason);
+    // What serde-saphyr says next is advice for programmers.
+    one_line(message.rsplit_once(", set Dup").map_or(message, |(reason, _)| reason))
 }
 
 fn labels(node: Node<'_>) -> BTreeMap<String, String> {

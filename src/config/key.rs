@@ -22,6 +22,9 @@ pub(super) const TOP: &[&str] = &[
 /// The keys of a destination file in TOML.
 pub(super) const DESTINATION_FILE: &[&str] = &["destination", "domains"];
 
+/// The keys of a group in a `file_sd` list.
+pub(super) const TARGET_GROUP: &[&str] = &["labels", "targets"];
+
 /// The keys of `[[destination]]`.
 pub(super) const DESTINATION: &[&str] = &[
     "addresses_per_family",
@@ -137,20 +140,25 @@ pub(super) fn unknown(name: &str, known: &[&str]) -> String {
     if let Some(near) = nearest(name, known.iter().copied()) {
         return format!("unknown key {quoted}, did you mean `{near}`?");
     }
-    // TOML puts every key after a `[section]` into it, which is easily forgotten.
-    if TOP.contains(&name) {
-        return format!("unknown key {quoted} here; it belongs above the first [section]");
-    }
-    if let Some((section, _)) = SECTIONS.iter().find(|(_, keys)| keys.contains(&name)) {
-        return format!("unknown key {quoted} here; it belongs into [{section}]");
-    }
-    let elsewhere = SECTIONS.iter().find_map(|(section, keys)| {
-        nearest(name, keys.iter().copied()).map(|near| (section, near))
-    });
-    match elsewhere {
-        Some((section, near)) => {
-            format!("unknown key {quoted}, did you mean `{near}` in [{section}]?")
-        }
+    let guess =
+        if known == DESTINATION_FILE || known == TARGET_GROUP { None } else { elsewhere(name) };
+    match guess {
+        Some(guess) => format!("unknown key {quoted}{guess}"),
         None => format!("unknown key {quoted}; known here are {}", known.join(", ")),
     }
+}
+
+/// Where else in the main file the key would be right.
+fn elsewhere(name: &str) -> Option<String> {
+    // TOML puts every key after a `[section]` into it, which is easily forgotten.
+    if TOP.contains(&name) {
+        return Some(" here; it belongs above the first [section]".to_owned());
+    }
+    if let Some((section, _)) = SECTIONS.iter().find(|(_, keys)| keys.contains(&name)) {
+        return Some(format!(" here; it belongs into [{section}]"));
+    }
+    SECTIONS.iter().find_map(|(section, keys)| {
+        let near = nearest(name, keys.iter().copied())?;
+        Some(format!(", did you mean `{near}` in [{section}]?"))
+    })
 }

@@ -40,7 +40,7 @@ pub fn load<K: Into<OsString>, V: Into<OsString>>(
     let path: Arc<Path> = path.into();
     let source = read_text(&path, MAX_FILE)
         .map_err(|error| Problem::at(Place::file(&*path), error.to_string()))
-        .and_then(|text| Source::parse(Arc::clone(&path), text));
+        .and_then(|text| Source::parse(Arc::clone(&path), &text));
     let outcome = match source {
         Ok(source) => read(Arc::clone(&path), &source, variables, &mut problems),
         Err(problem) => {

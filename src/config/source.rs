@@ -27,11 +27,11 @@ pub(super) struct Source {
 
 impl Source {
     /// Parses; the only possible mistake here is one of syntax.
-    pub(super) fn parse(path: Arc<Path>, text: String) -> Result<Self, Problem> {
+    pub(super) fn parse(path: Arc<Path>, text: &str) -> Result<Self, Problem> {
         let lines: Vec<usize> =
             std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        let document = Document::parse(text.clone()).map_err(|error| {
-            let position = error.span().map(|span| line_and_column(&text, &lines, span.start));
+        let document = Document::parse(text.to_owned()).map_err(|error| {
+            let position = error.span().map(|span| line_and_column(text, &lines, span.start));
             let place = Place::File { path: Arc::clone(&path), position };
             Problem::at(place, one_line(error.message()))
         })?;
@@ -40,18 +40,17 @@ impl Source {
 
     /// The place of a key's name.
     pub(super) fn key_place(&self, key: &KeyPath) -> Place {
-        self.place(self.locate(key).map(|spot| spot.key.or(spot.value)))
+        self.place(self.locate(key).and_then(|spot| spot.key.or(spot.value)))
     }
 
     /// The place of a key's value: of the header for a table.
     pub(super) fn value_place(&self, key: &KeyPath) -> Place {
-        self.place(self.locate(key).map(|spot| spot.value.or(spot.key)))
+        self.place(self.locate(key).and_then(|spot| spot.value.or(spot.key)))
     }
 
-    fn place(&self, span: Option<Option<Range<usize>>>) -> Place {
-        let position = span
-            .flatten()
-            .map(|span| line_and_column(self.document.raw(), &self.lines, span.start));
+    fn place(&self, span: Option<Range<usize>>) -> Place {
+        let position =
+            span.map(|span| line_and_column(self.document.raw(), &self.lines, span.start));
         Place::File { path: Arc::clone(&self.path), position }
     }
 

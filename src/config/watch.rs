@@ -195,3 +195,103 @@ const LONGEST_SETTLING: Duration = Duration::from_secs(3);
 
 /// For file systems without events, such as network mounts.
 const POLL: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_replaced_by_a_rename_is_a_change_each_time() {
+        let directory = tempfile::tempdir().unwrap();
+        write(&directory, "a.toml", "1");
+        let mut watch = watch(watched(&directory, "*.toml"));
+        for content in ["2", "3"] {
+            write(&directory, "next", content);
+            fs::rename(directory.path().join("next"), directory.path().join("a.toml")).unwrap();
+            change(&mut watch).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_file_and_a_removed_one_are_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut watch = watch(watched(&directory, "*.toml"));
+        write(&directory, "a.toml", "1");
+        change(&mut watch).await;
+        fs::remove_file(directory.path().join("a.toml")).unwrap();
+        change(&mut watch).await;
+    }
+
+    #[tokio::test]
+    async fn a_change_before_the_watch_began_is_not_lost() {
+        let directory = tempfile::tempdir().unwrap();
+        write(&directory, "a.toml", "1");
+        let loaded = watched(&directory, "*.toml");
+        write(&directory, "a.toml", "2");
+        change(&mut watch(loaded)).await;
+    }
+
+    #[tokio::test]
+    async fn the_link_to_a_directory_exchanged_as_kubernetes_does_is_a_change() {
+        let directory = tempfile::tempdir().unwrap();
+        for version in ["1", "2"] {
+            fs::create_dir(directory.path().join(format!("..v{version}"))).unwrap();
+            write(&directory, &format!("..v{version}/a.toml"), version);
+        }
+        symlink("..v1", directory.path().join("..data")).unwrap();
+        symlink("..data/a.toml", directory.path().join("a.toml")).unwrap();
+        let mut watch = watch(watched(&directory, "*.toml"));
+        symlink("..v2", directory.path().join("..data_tmp")).unwrap();
+        fs::rename(directory.path().join("..data_tmp"), directory.path().join("..data")).unwrap();
+        change(&mut watch).await;
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_comes_later_is_watched_from_then_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut watch = watch(watched(&directory, "d/*.toml"));
+        fs::create_dir(directory.path().join("d")).unwrap();
+        write(&directory, "d/a.toml", "1");
+        change(&mut watch).await;
+        write(&directory, "d/a.toml", "2");
+        change(&mut watch).await;
+    }
+
+    #[tokio::test]
+    async fn reading_and_rewriting_the_same_is_no_change() {
+        let directory = tempfile::tempdir().unwrap();
+        write(&directory, "a.toml", "1");
+        let mut watch = watch(watched(&directory, "*.toml"));
+        write(&directory, "a.toml", "1");
+        fs::read(directory.path().join("a.toml")).unwrap();
+        write(&directory, "unrelated", "1");
+        let quiet = timeout(SETTLING * 3, watch.changed()).await;
+        assert!(quiet.is_err(), "a change was reported");
+        assert!(!may_change_content(EventKind::Access(AccessKind::Open(AccessMode::Any))));
+    }
+
+    #[tokio::test]
+    async fn without_patterns_nothing_ever_changes() {
+        let mut watch = watch(Watched::default());
+        assert!(timeout(Duration::from_millis(10), watch.changed()).await.is_err());
+    }
+
+    fn watched(directory: &TempDir, pattern: &str) -> Watched {
+        let patterns = vec![format!("{}/{pattern}", directory.path().display())];
+        let watched = Watched { patterns, fingerprint: 0 };
+        Watched { fingerprint: watched.fingerprint_now(), ..watched }
+    }
+
+    fn write(directory: &TempDir, name: &str, content: &str) {
+        fs::write(directory.path().join(name), content).unwrap();
+    }
+
+    /// Far below the polling interval: what is not noticed by an event fails here.
+    async fn change(watch: &mut Watch) {
+        timeout(Duration::from_secs(15), watch.changed()).await.expect("no change was noticed");
+    }
+}
