@@ -18,8 +18,9 @@ use super::{
     file_sd::{self, Syntax},
     key,
     problem::{Place, Problem},
+    reading::Reading,
     source::{ReadError, Source, read_text},
-    table::{Node, Reading, Table},
+    table::{Node, Table},
 };
 
 /// The files that destinations came from, and may come from later.

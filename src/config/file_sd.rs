@@ -11,8 +11,9 @@ use super::{
     destination_list::DestinationList,
     key,
     problem::{Place, Problem},
+    reading::Reading,
     source::one_line,
-    table::{Node, Reading},
+    table::Node,
 };
 use crate::name::Destination;
 

@@ -12,9 +12,10 @@ use super::{
     environment::{self, Variable},
     helo, key,
     problem::Place,
+    reading::Reading,
     resolver,
     source::{Source, read_text},
-    table::{Node, Reading, Table},
+    table::{Node, Table},
 };
 
 /// A configuration without mistakes.

@@ -7,7 +7,8 @@ use std::{
 
 use super::{
     key::nearest,
-    table::{Node, Table, shown},
+    leaf::shown,
+    table::{Node, Table},
 };
 use crate::facts::Family;
 
