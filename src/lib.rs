@@ -2,9 +2,14 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod cli;
 pub mod config;
 pub mod connectivity_log;
+pub mod explain;
 pub mod facts;
+pub mod log;
 pub mod metrics;
 pub mod name;
+pub mod once;
 pub mod probe;
+pub mod world;

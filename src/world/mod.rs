@@ -1,0 +1,3 @@
+//! A small mail internet on loopback.
+pub mod answer;
+pub mod zone;
