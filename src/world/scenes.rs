@@ -1,0 +1,369 @@
+//! The world of the demo: one domain per failure, each with what to look for in `/metrics`.
+//!
+//! Every domain lies under `.test` (RFC 2606) and every address in 127.83.0.0/16. Nothing listens
+//! in 127.83.255.0/24.
+
+use std::{net::Ipv6Addr, time::Duration};
+
+use super::{World, WorldBuilder, WorldError, script::Script};
+
+/// One domain of the demo.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Scene {
+    /// The mail domain.
+    pub domain: &'static str,
+    /// What is wrong with it, in one line.
+    pub what: &'static str,
+    /// A series, or part of one, that shows it.
+    pub look_for: &'static str,
+}
+
+/// The demo's world, ready to start. Without IPv6 the healthy domain is IPv4 only.
+pub fn world(ipv6: bool) -> Result<WorldBuilder, WorldError> {
+    let mut builder = World::builder().zone(ZONES)?;
+    for (last, script) in servers() {
+        builder = builder.smtp([127, 83, 0, last], script);
+    }
+    if ipv6 {
+        builder = builder
+            .zone("$ORIGIN healthy.test.\nmx1 AAAA ::1\nmx2 AAAA ::1")?
+            .smtp(Ipv6Addr::LOCALHOST, Script::healthy("mx1.healthy.test"));
+    }
+    Ok(builder)
+}
+
+/// The SMTP servers by the last part of their address.
+fn servers() -> [(u8, Script); 22] {
+    let healthy = Script::healthy;
+    [
+        (1, healthy("mx1.healthy.test")),
+        (2, healthy("mx2.healthy.test")),
+        (3, healthy("mx1.aaaa-servfail.test")),
+        (4, healthy("mx1.aaaa-silent.test")),
+        (5, Script::silent()),
+        (6, healthy("mx2.silent-banner.test")),
+        (7, Script::slow_banner(Duration::from_secs(4))),
+        (8, Script::banner("421 4.3.2 Service shutting down, try again later")),
+        (9, Script::banner("554 5.7.1 No SMTP service for your address")),
+        (10, Script::banner("220-mx1.multiline.test ESMTP\n220-Be nice\n220 and speak slowly")),
+        (11, Script::resets_on_accept()),
+        (12, Script::closes_on_accept()),
+        (13, Script::ehlo_refused()),
+        (14, Script::endless()),
+        (15, Script::long_line()),
+        (16, Script::not_smtp()),
+        (17, Script::drip()),
+        (18, healthy("implicit.test")),
+        (19, healthy("mx1.provider.test")),
+        (20, healthy("mx2.provider.test")),
+        (21, Script::helo_refused()),
+        (22, healthy("mx1.v6-dead.test")),
+    ]
+}
+
+/// The scenes, the healthy one first.
+pub fn scenes() -> &'static [Scene] {
+    &SCENES
+}
+
+const fn scene(domain: &'static str, what: &'static str, look_for: &'static str) -> Scene {
+    Scene { domain, what, look_for }
+}
+
+const SCENES: [Scene; 29] = [
+    scene(
+        "healthy.test",
+        "nothing is wrong: two exchangers, both families",
+        r#"mx_exchanger_up{mx="mx1.healthy.test",family="ipv4"} 1"#,
+    ),
+    scene(
+        "aaaa-servfail.test",
+        "the AAAA lookup of its only exchanger fails, so some senders defer although IPv4 works",
+        r#"mx_dns_lookup_status{name="mx1.aaaa-servfail.test",type="AAAA",status="servfail"}"#,
+    ),
+    scene(
+        "aaaa-silent.test",
+        "the AAAA lookup of its only exchanger is never answered",
+        r#"mx_dns_lookup_status{name="mx1.aaaa-silent.test",type="AAAA",status="timeout"}"#,
+    ),
+    scene(
+        "silent-banner.test",
+        "the preferred exchanger accepts connections and never greets; the second is healthy",
+        r#"mx_exchanger_failure{mx="mx1.silent-banner.test",stage="banner",reason="timeout"}"#,
+    ),
+    scene(
+        "slow-banner.test",
+        "the greeting takes four seconds",
+        r#"mx_stage_duration_seconds{mx="mx1.slow-banner.test",stage="banner"}"#,
+    ),
+    scene(
+        "banner-421.test",
+        "the exchanger greets with 421: try again later",
+        r#"mx_exchanger_failure{mx="mx1.banner-421.test",stage="banner",reason="reply_4xx"}"#,
+    ),
+    scene(
+        "banner-554.test",
+        "the exchanger greets with 554: it refuses us",
+        r#"mx_exchanger_failure{mx="mx1.banner-554.test",stage="banner",reason="reply_5xx"}"#,
+    ),
+    scene(
+        "multiline.test",
+        "nothing is wrong: the greeting has three lines",
+        r#"mx_exchanger_up{mx="mx1.multiline.test",family="ipv4"} 1"#,
+    ),
+    scene(
+        "refused.test",
+        "nothing listens at the exchanger's address",
+        r#"mx_exchanger_failure{mx="mx1.refused.test",stage="connect",reason="refused"}"#,
+    ),
+    scene(
+        "reset.test",
+        "the exchanger resets every connection",
+        r#"mx_exchanger_failure{mx="mx1.reset.test",stage="banner",reason="reset"}"#,
+    ),
+    scene(
+        "closed.test",
+        "the exchanger closes every connection without a word",
+        r#"mx_exchanger_failure{mx="mx1.closed.test",stage="banner",reason="closed"}"#,
+    ),
+    scene(
+        "ehlo-refused.test",
+        "nothing is wrong: the exchanger knows HELO only",
+        r#"mx_exchanger_up{mx="mx1.ehlo-refused.test",family="ipv4"} 1"#,
+    ),
+    scene(
+        "helo-refused.test",
+        "the exchanger greets, then refuses EHLO and HELO",
+        r#"mx_exchanger_failure{mx="mx1.helo-refused.test",stage="helo",reason="reply_5xx"}"#,
+    ),
+    scene(
+        "endless.test",
+        "the answer to EHLO has no end",
+        r#"mx_exchanger_failure{mx="mx1.endless.test",stage="ehlo",reason="too_long"}"#,
+    ),
+    scene(
+        "long-line.test",
+        "the greeting is one line of a mebibyte",
+        r#"mx_exchanger_failure{mx="mx1.long-line.test",stage="banner",reason="too_long"}"#,
+    ),
+    scene(
+        "not-smtp.test",
+        "a web server answers at the exchanger's port",
+        r#"mx_exchanger_failure{mx="mx1.not-smtp.test",stage="banner",reason="malformed"}"#,
+    ),
+    scene(
+        "drip.test",
+        "the greeting comes at one byte per second",
+        r#"mx_exchanger_failure{mx="mx1.drip.test",stage="banner",reason="timeout"}"#,
+    ),
+    scene(
+        "null-mx.test",
+        "the domain takes no mail (RFC 7505)",
+        r#"mx_domain_finding{domain="null-mx.test",finding="null"}"#,
+    ),
+    scene(
+        "implicit.test",
+        "no MX record: the domain's own address takes the mail",
+        r#"mx_domain_finding{domain="implicit.test",finding="implicit"}"#,
+    ),
+    scene(
+        "no-such-domain.test",
+        "the domain does not exist",
+        r#"mx_dns_lookup_status{name="no-such-domain.test",type="MX",status="nxdomain"}"#,
+    ),
+    scene(
+        "mx-servfail.test",
+        "the MX lookup fails",
+        r#"mx_dns_lookup_status{name="mx-servfail.test",type="MX",status="servfail"}"#,
+    ),
+    scene(
+        "mx-gone.test",
+        "the MX record names a host that does not exist",
+        r#"mx_dns_lookup_status{name="old.mx-gone.test",type="A",status="nxdomain"}"#,
+    ),
+    scene(
+        "mx-alias.test",
+        "the MX record names an alias, which RFC 2181 forbids and most senders follow",
+        r#"mx_exchanger_finding{mx="mail.mx-alias.test"}"#,
+    ),
+    scene(
+        "v6-dead.test",
+        "IPv4 works, nothing listens at the IPv6 address",
+        r#"mx_exchanger_failure{mx="mx1.v6-dead.test",family="ipv6",stage="connect",reason="refused"}"#,
+    ),
+    scene(
+        "truncated.test",
+        "the MX answer comes over TCP only",
+        r#"mx_dns_lookup_status{name="truncated.test",type="MX",status="noerror"}"#,
+    ),
+    scene(
+        "garbage.test",
+        "the name server answers with bytes that are no DNS message",
+        r#"mx_dns_lookup_status{name="garbage.test",type="MX",status="malformed"}"#,
+    ),
+    scene(
+        "shared-a.test",
+        "shares two exchangers with two other domains; they are probed once",
+        r#"mx_route{domain="shared-a.test",mx="mx1.provider.test"}"#,
+    ),
+    scene(
+        "shared-b.test",
+        "shares two exchangers with two other domains; they are probed once",
+        r#"mx_route{domain="shared-b.test",mx="mx1.provider.test"}"#,
+    ),
+    scene(
+        "shared-c.test",
+        "shares two exchangers with two other domains; they are probed once",
+        r#"mx_route{domain="shared-c.test",mx="mx1.provider.test"}"#,
+    ),
+];
+
+/// The DNS of the scenes. Names that nobody wrote under `.test` do not exist.
+const ZONES: &str = "\
+$ORIGIN test.
+$TTL 60
+healthy             MX   10 mx1.healthy
+healthy             MX   20 mx2.healthy
+mx1.healthy         A    127.83.0.1
+mx2.healthy         A    127.83.0.2
+aaaa-servfail       MX   10 mx1.aaaa-servfail
+mx1.aaaa-servfail   A    127.83.0.3
+mx1.aaaa-servfail   AAAA !servfail
+aaaa-silent         MX   10 mx1.aaaa-silent
+mx1.aaaa-silent     A    127.83.0.4
+mx1.aaaa-silent     AAAA !silent
+silent-banner       MX   10 mx1.silent-banner
+silent-banner       MX   20 mx2.silent-banner
+mx1.silent-banner   A    127.83.0.5
+mx2.silent-banner   A    127.83.0.6
+slow-banner         MX   10 mx1.slow-banner
+mx1.slow-banner     A    127.83.0.7
+banner-421          MX   10 mx1.banner-421
+mx1.banner-421      A    127.83.0.8
+banner-554          MX   10 mx1.banner-554
+mx1.banner-554      A    127.83.0.9
+multiline           MX   10 mx1.multiline
+mx1.multiline       A    127.83.0.10
+refused             MX   10 mx1.refused
+mx1.refused         A    127.83.255.1
+reset               MX   10 mx1.reset
+mx1.reset           A    127.83.0.11
+closed              MX   10 mx1.closed
+mx1.closed          A    127.83.0.12
+ehlo-refused        MX   10 mx1.ehlo-refused
+mx1.ehlo-refused    A    127.83.0.13
+helo-refused        MX   10 mx1.helo-refused
+mx1.helo-refused    A    127.83.0.21
+endless             MX   10 mx1.endless
+mx1.endless         A    127.83.0.14
+long-line           MX   10 mx1.long-line
+mx1.long-line       A    127.83.0.15
+not-smtp            MX   10 mx1.not-smtp
+mx1.not-smtp        A    127.83.0.16
+drip                MX   10 mx1.drip
+mx1.drip            A    127.83.0.17
+null-mx             MX   0 .
+implicit            A    127.83.0.18
+mx-servfail         MX   !servfail
+mx-gone             MX   10 old.mx-gone
+mx-alias            MX   10 mail.mx-alias
+mail.mx-alias       CNAME mx1.provider
+v6-dead             MX   10 mx1.v6-dead
+mx1.v6-dead         A    127.83.0.22
+mx1.v6-dead         AAAA ::ffff:127.83.255.2
+truncated           MX   !truncate 10 mx1.provider
+truncated           MX   20 mx2.provider
+garbage             MX   !garbage
+shared-a            MX   10 mx1.provider
+shared-a            MX   20 mx2.provider
+shared-b            MX   10 mx1.provider
+shared-b            MX   20 mx2.provider
+shared-c            MX   10 mx1.provider
+shared-c            MX   20 mx2.provider
+mx1.provider        A    127.83.0.19
+mx2.provider        A    127.83.0.20
+";
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use hickory_resolver::proto::{
+        op::{Message, MessageType, OpCode, Query, ResponseCode},
+        rr::{RData, RecordType},
+    };
+    use tokio::{io::AsyncReadExt, net::TcpStream};
+
+    use super::*;
+    use crate::world::{
+        answer::{Transport, answer},
+        zone::{Zones, dns_name},
+    };
+
+    fn look_up(zones: &Zones, name: &str, rtype: RecordType) -> Option<Message> {
+        let mut query = Message::new(1, MessageType::Query, OpCode::Query);
+        query.add_query(Query::query(dns_name(&format!("{name}."), None).unwrap(), rtype));
+        let reply = answer(zones, &query.to_vec().unwrap(), Transport::Tcp).reply?;
+        Message::from_vec(&reply).ok()
+    }
+
+    #[test]
+    fn every_domain_is_in_the_dns_with_the_fault_it_stands_for() {
+        let zones = Zones::parse(ZONES).unwrap();
+        for Scene { domain, look_for, .. } in scenes() {
+            let name = look_for.split('"').nth(1).unwrap();
+            assert!(name.ends_with(domain) || name.ends_with("provider.test"), "{look_for}");
+            let Some(mx) = look_up(&zones, domain, RecordType::MX) else {
+                assert_eq!(*domain, "garbage.test");
+                continue;
+            };
+            let want = match *domain {
+                "no-such-domain.test" => (ResponseCode::NXDomain, false),
+                "mx-servfail.test" => (ResponseCode::ServFail, false),
+                "implicit.test" => (ResponseCode::NoError, false),
+                _ => (ResponseCode::NoError, true),
+            };
+            assert_eq!((mx.metadata.response_code, !mx.answers.is_empty()), want, "{domain}");
+        }
+    }
+
+    #[test]
+    fn every_address_has_its_server_and_every_server_its_name() {
+        let zones = Zones::parse(ZONES).unwrap();
+        let mut named: Vec<IpAddr> = Vec::new();
+        for line in ZONES.lines().skip(2) {
+            let name = line.split_whitespace().next().unwrap();
+            let Some(reply) = look_up(&zones, &format!("{name}.test"), RecordType::A) else {
+                continue;
+            };
+            named.extend(reply.answers.iter().filter_map(|record| match &record.data {
+                RData::A(address) => Some(IpAddr::V4(address.0)),
+                _ => None,
+            }));
+        }
+        named.sort_unstable();
+        named.dedup();
+        let nowhere = IpAddr::from([127, 83, 255, 1]);
+        let mut served: Vec<IpAddr> =
+            servers().iter().map(|(last, _)| IpAddr::from([127, 83, 0, *last])).collect();
+        served.push(nowhere);
+        assert_eq!(named, served);
+    }
+
+    #[tokio::test]
+    async fn it_starts_with_and_without_ipv6() {
+        let world = world(World::ipv6_available()).unwrap().start().await.unwrap();
+        let port = world.smtp_port();
+        let dead = TcpStream::connect((Ipv4Addr::new(127, 83, 255, 1), port)).await;
+        assert_eq!(dead.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+        for (ip, script) in servers().map(|(last, script)| ([127, 83, 0, last], script)) {
+            let mut stream = TcpStream::connect((IpAddr::from(ip), port)).await.unwrap();
+            if script == Script::healthy("mx1.provider.test") {
+                assert_eq!(stream.read_u8().await.unwrap(), b'2');
+            }
+            drop(stream);
+        }
+        world.stop().await;
+        super::world(false).unwrap().start().await.unwrap();
+    }
+}
