@@ -119,13 +119,11 @@ fn find(zones: &Zones, asked: &Query) -> Found {
         let record =
             |(ttl, data): &(u32, RData)| Record::from_rdata(owner.clone(), *ttl, data.clone());
         found.answers.extend(set.iter().map(record));
-        match onward {
-            Some(target) => owner = target,
-            None => {
-                found.soa = if records.is_empty() { soa } else { None };
-                return found;
-            }
-        }
+        let Some(target) = onward else {
+            found.soa = if records.is_empty() { soa } else { None };
+            return found;
+        };
+        owner = target;
     }
     // As resolvers do with an alias that bites its tail.
     Found { code: ResponseCode::ServFail, delay: found.delay, ..Found::default() }
@@ -225,8 +223,8 @@ mod tests {
         empty   A     !nodata 127.0.0.6";
 
     fn zones() -> Zones {
-        let big: String = (0..60).map(|n| format!("big A 127.1.0.{n}\n")).collect();
-        Zones::parse(ZONE).unwrap().with(&format!("$ORIGIN a.test.\n{big}")).unwrap()
+        let big: Vec<String> = (0..60).map(|n| format!("big A 127.1.0.{n}")).collect();
+        Zones::parse(ZONE).unwrap().with(&format!("$ORIGIN a.test.\n{}", big.join("\n"))).unwrap()
     }
 
     fn query(name: &str, rtype: RecordType) -> Message {

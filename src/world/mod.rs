@@ -5,15 +5,15 @@
 //! of worlds exist side by side.
 //!
 //! - [`zone`] what the DNS knows, [`answer`] the reply to a query, [`dns`] the server
-//! - [`script`] what an SMTP server does, [`smtp`] the server that does it
+//! - [`smtp_script`] what an SMTP server does, [`smtp`] the server that does it
 //! - [`scenes`] the world of the demo: one domain per failure
 
 pub mod answer;
 pub mod dns;
 pub mod scenes;
-pub mod script;
 mod session;
 pub mod smtp;
+pub mod smtp_script;
 pub mod zone;
 
 use std::{
@@ -25,8 +25,8 @@ use std::{
 use tokio::net::TcpListener;
 
 use dns::DnsServer;
-use script::Script;
 use smtp::SmtpServer;
+use smtp_script::Script;
 use zone::{ZoneError, Zones};
 
 /// One DNS server and any number of SMTP servers, all of these at one port. Dropping it ends them.
@@ -115,18 +115,21 @@ impl WorldBuilder {
     }
 
     /// Puts an SMTP server at an address, in place of one that was there.
+    #[must_use]
     pub fn smtp(mut self, ip: impl Into<IpAddr>, script: Script) -> Self {
         self.smtp.insert(ip.into(), script);
         self
     }
 
     /// Lets the DNS server listen here rather than at 127.0.0.1 and any port.
+    #[must_use]
     pub fn dns_at(mut self, addr: SocketAddr) -> Self {
         self.dns = addr;
         self
     }
 
     /// Lets the SMTP servers listen at this port rather than at any that is free for all.
+    #[must_use]
     pub fn smtp_port(mut self, port: u16) -> Self {
         self.smtp_port = port;
         self

@@ -13,8 +13,8 @@ use tokio::{
 };
 
 use super::{
-    script::{Action, Script, Step, Verb},
     smtp::Shared,
+    smtp_script::{Action, Script, Step, Verb},
 };
 
 /// Follows the script until either side has enough.

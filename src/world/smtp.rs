@@ -16,7 +16,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{script::Script, session};
+use super::{session, smtp_script::Script};
 
 /// A running SMTP server. Dropping it ends it, open sessions included.
 #[derive(Debug)]
@@ -185,7 +185,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::world::script::{Action, Verb};
+    use crate::world::smtp_script::{Action, Verb};
 
     const LIMIT: Duration = Duration::from_secs(20);
 

@@ -4,6 +4,7 @@
 //! touches a socket.
 
 mod parse;
+mod text;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +13,7 @@ use std::{
 
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
-pub(super) use parse::dns_name;
+pub(super) use text::dns_name;
 
 /// Every zone a world serves. Names outside of them are refused.
 #[derive(Clone, Debug, Default)]

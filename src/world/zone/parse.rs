@@ -3,7 +3,6 @@
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
     str::FromStr,
-    time::Duration,
 };
 
 use hickory_resolver::proto::rr::{
@@ -11,7 +10,10 @@ use hickory_resolver::proto::rr::{
     rdata::{self, MX, SOA, TXT},
 };
 
-use super::{Behaviour, Fault, NEGATIVE_TTL, ZoneError, Zones};
+use super::{
+    Behaviour, Fault, NEGATIVE_TTL, ZoneError, Zones,
+    text::{dns_name, words},
+};
 
 /// Reads a whole text into `zones`.
 pub(super) fn read(zones: &mut Zones, text: &str) -> Result<(), ZoneError> {
@@ -170,81 +172,14 @@ impl Reader<'_> {
     }
 }
 
-/// A name in master-file form, `\DDD` being decimal (RFC 1035 §5.1); relative names need an origin.
-pub(in crate::world) fn dns_name(text: &str, origin: Option<&Name>) -> Result<Name, String> {
-    let bad = |why: &str| format!("\"{text}\" is no name: {why}");
-    if text == "." {
-        return Ok(Name::root());
-    }
-    let mut labels = vec![Vec::new()];
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let last = labels.last_mut().ok_or_else(|| bad("empty"))?;
-        match byte {
-            b'.' => labels.push(Vec::new()),
-            b'\\' => {
-                let first = bytes.next().ok_or_else(|| bad("it ends in a \\"))?;
-                if !first.is_ascii_digit() {
-                    last.push(first);
-                    continue;
-                }
-                let digits: Vec<u8> =
-                    std::iter::once(first).chain(bytes.by_ref().take(2)).collect();
-                let value = std::str::from_utf8(&digits).ok().and_then(|d| d.parse().ok());
-                last.push(value.ok_or_else(|| bad("\\DDD takes a number up to 255"))?);
-            }
-            b'*' => return Err(bad("wildcards are not served")),
-            b'!' | b'$' | b'@' | b'\x80'.. => return Err(bad("write odd bytes as \\DDD")),
-            byte => last.push(byte),
-        }
-    }
-    let absolute = labels.pop_if(|last| last.is_empty()).is_some();
-    let name = Name::from_labels(labels.iter().map(Vec::as_slice));
-    let mut name = name.map_err(|error| bad(&error.to_string()))?;
-    if !absolute {
-        let origin = origin.ok_or_else(|| bad("it is relative and no $ORIGIN stands before it"))?;
-        name = name.append_domain(origin).map_err(|error| bad(&error.to_string()))?;
-    }
-    name.set_fqdn(true);
-    Ok(name)
-}
-
-/// The words of a line: quotes keep blanks together, `;` starts a comment.
-fn words(line: &str) -> Result<Vec<String>, String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quoted = false;
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => {
-                quoted = !quoted;
-                word.get_or_insert_default();
-            }
-            '\\' if quoted => word.get_or_insert_default().extend(chars.next()),
-            ';' if !quoted => break,
-            c if c.is_whitespace() && !quoted => words.extend(word.take()),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    if quoted {
-        return Err("a quote is left open".to_owned());
-    }
-    words.extend(word);
-    Ok(words)
-}
-
 fn behave(behaviour: &mut Behaviour, word: &str) -> Result<(), String> {
-    let new = match word.split_once('=') {
-        Some(("delay", time)) => {
-            let delay: Duration = humantime::parse_duration(time)
-                .map_err(|error| format!("!delay takes a time such as 1500ms: {error}"))?;
-            Behaviour { delay: Some(delay), fault: None }
-        }
-        _ => {
-            let fault = Fault::from_word(word).ok_or_else(|| format!("!{word} is no fault"))?;
-            Behaviour { delay: None, fault: Some(fault) }
-        }
+    let new = if let Some(time) = word.strip_prefix("delay=") {
+        let delay = humantime::parse_duration(time)
+            .map_err(|error| format!("!delay takes a time such as 1500ms: {error}"))?;
+        Behaviour { delay: Some(delay), fault: None }
+    } else {
+        let fault = Fault::from_word(word).ok_or_else(|| format!("!{word} is no fault"))?;
+        Behaviour { delay: None, fault: Some(fault) }
     };
     merge(behaviour, new)
 }
@@ -284,6 +219,8 @@ const SERVED: [RecordType; 7] = [
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn records(zones: &Zones, name: &str, rtype: RecordType) -> Vec<String> {

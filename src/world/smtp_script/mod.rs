@@ -18,6 +18,7 @@ pub struct Script {
 
 impl Script {
     /// The same script with another action for one verb.
+    #[must_use]
     pub fn on(mut self, verb: Verb, action: Action) -> Self {
         self.actions.insert(verb, action);
         self
@@ -121,8 +122,7 @@ impl Action {
 
     /// Sends the lines of a text as they stand, each ended by CRLF.
     pub fn reply(text: &str) -> Self {
-        let lines: String = text.lines().map(|line| format!("{line}\r\n")).collect();
-        Self::raw(lines)
+        Self::raw(wire(text))
     }
 
     /// Sends bytes as they are.
@@ -132,8 +132,7 @@ impl Action {
 
     /// Sends the lines of a text one byte at a time, with a pause after each.
     pub fn drip(text: &str, every: Duration) -> Self {
-        let bytes = text.lines().flat_map(|line| format!("{line}\r\n").into_bytes()).collect();
-        Self { steps: vec![Step::Drip { bytes, every }] }
+        Self { steps: vec![Step::Drip { bytes: wire(text), every }] }
     }
 
     /// Sends one line over and over, as fast as the peer takes it.
@@ -171,12 +170,14 @@ impl Action {
     }
 
     /// The same after a delay.
+    #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
         self.steps.insert(0, Step::Wait(delay));
         self
     }
 
     /// This, then another.
+    #[must_use]
     pub fn then(mut self, next: Self) -> Self {
         self.steps.extend(next.steps);
         self
@@ -217,4 +218,9 @@ pub enum Step {
     Send(Vec<u8>),
     /// Waits.
     Wait(Duration),
+}
+
+/// The lines of a text, each ended by CRLF.
+fn wire(text: &str) -> Vec<u8> {
+    text.lines().flat_map(|line| [line.as_bytes(), b"\r\n"].concat()).collect()
 }

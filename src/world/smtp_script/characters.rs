@@ -68,9 +68,12 @@ impl Script {
         Self::healthy(HOST).on(Verb::Banner, greeting)
     }
 
-    /// Resets every connection at once.
+    /// Resets every connection rather than greet.
+    ///
+    /// It leaves the client the time to see its connection made: a reset that comes sooner is
+    /// reported by connect(2) or by the first read, as chance has it.
     pub fn resets_on_accept() -> Self {
-        Self::default().on(Verb::Banner, Action::reset())
+        Self::default().on(Verb::Banner, Action::reset().after(CONNECT))
     }
 
     /// Closes every connection at once.
@@ -105,6 +108,8 @@ impl Script {
     }
 }
 
+/// How long a client on loopback has to notice that it is connected.
+const CONNECT: Duration = Duration::from_millis(200);
 /// What a server calls itself where its name does not matter.
 const HOST: &str = "mx.example.test";
 
