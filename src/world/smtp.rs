@@ -1,4 +1,4 @@
-//! One SMTP server of the world: accepts, lets [`super::session`] follow the script, keeps count.
+//! One SMTP server of the world: accepts, lets a session follow the script, keeps count.
 
 use std::{
     collections::VecDeque,

@@ -1,6 +1,6 @@
 //! What the world's DNS knows: records and the faults that stand in their place, by name and type.
 //!
-//! Plain values, written by [`parse`] from zone text and read by [`super::answer`]. Nothing here
+//! Plain values, made from zone text and read by [`super::answer`]. Nothing here
 //! touches a socket.
 
 mod parse;
