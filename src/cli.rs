@@ -7,10 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{
-    config::parse_server,
-    name::Destination,
-};
+use crate::{config::parse_server, name::Destination};
 
 /// Where packages put the configuration.
 pub const DEFAULT_CONFIG: &str = "/etc/mxwatch/mxwatch.toml";

@@ -14,7 +14,8 @@ pub fn init(args: LogArgs) {
         LogLevel::Error => LevelFilter::ERROR,
     };
     // Libraries below tell their own stories only when something is wrong with them.
-    let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("mxwatch", level);
+    let filter =
+        Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("mxwatch", level);
     let layer = match args.format {
         LogFormat::Logfmt => tracing_logfmt::builder().layer().with_writer(std::io::stderr).boxed(),
         LogFormat::Json => tracing_subscriber::fmt::layer()

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::{
     agent::{
         demand::Wanted,
-        round::{Progress, Prober},
+        round::{Prober, Progress},
         state::DestinationRound,
     },
     config::DestinationSettings,
@@ -56,7 +56,8 @@ pub async fn observe(
     }
     let mut found = tasks.join_all().await;
     found.sort_by_key(|(place, _)| *place);
-    let exchangers = found.into_iter().map(|(_, facts)| facts.map(Arc::new)).collect::<Option<_>>()?;
+    let exchangers =
+        found.into_iter().map(|(_, facts)| facts.map(Arc::new)).collect::<Option<_>>()?;
     Some(Observation { round, exchangers })
 }
 

@@ -19,6 +19,7 @@ pub mod state;
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -41,11 +42,11 @@ use self::{
     state::{DestinationReport, DestinationRound, Store},
 };
 use crate::{
-    config::{Config, DestinationSettings},
+    config::{Config, DestinationSettings, Resolver},
     connectivity_log::ConnectivityLog,
     metrics::own::Own,
     name::{Destination, Exchanger},
-    probe::dns::Resolvers,
+    probe::dns::{Resolvers, system_resolver},
 };
 
 /// What the agent needs from outside.
@@ -79,6 +80,15 @@ pub struct Reload {
     pub settings: Settings,
     /// Told when done.
     pub done: oneshot::Sender<()>,
+}
+
+/// The resolvers that a configuration names, or that of the system when it names none.
+pub fn resolvers_of(config: &Config) -> Vec<Resolver> {
+    if config.resolvers.is_empty() {
+        vec![system_resolver(Path::new("/etc/resolv.conf"))]
+    } else {
+        config.resolvers.clone()
+    }
 }
 
 /// Builds what rounds are made with.

@@ -16,11 +16,12 @@ pub(super) fn read(root: &Table<'_>) -> Option<Arc<str>> {
         );
         return None;
     };
-    node.parse("a host name such as \"mail.example.org\"", check)
+    node.parse("a host name such as \"mail.example.org\"", parse_helo_name)
 }
 
-/// RFC 5321 §4.1.1.1: a fully qualified domain, or an address literal (§4.1.3) for lack of one.
-fn check(text: &str) -> Result<Arc<str>, String> {
+/// Parses a name for EHLO (RFC 5321 §4.1.1.1): a fully qualified domain, or an address literal
+/// (§4.1.3) for lack of one. The error is a sentence with the cure.
+pub fn parse_helo_name(text: &str) -> Result<Arc<str>, String> {
     let text = text.trim();
     if let Some(literal) = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')) {
         return address_literal(literal).map(Into::into);

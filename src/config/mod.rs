@@ -32,12 +32,13 @@ pub use self::{
     destination::DestinationSettings,
     destination_files::Watched,
     dns::Dns,
+    helo::parse_helo_name,
     load::{Loaded, load},
     metrics::{Detail, Metrics},
     politeness::Politeness,
     probe::{Probe, SessionSettings},
     problem::{Place, Problem, Problems},
-    resolver::Resolver,
+    resolver::{Resolver, parse_server},
     watch::{Watch, watch},
     web::Web,
 };
@@ -64,4 +65,30 @@ pub struct Config {
     pub metrics: Metrics,
     /// Where every lookup and session is written, if anywhere.
     pub connectivity_log: Option<PathBuf>,
+}
+
+impl Config {
+    /// All defaults and no destinations, under the given name.
+    pub fn with_helo_name(helo_name: Arc<str>) -> Self {
+        Self {
+            helo_name,
+            destinations: BTreeMap::new(),
+            probe: Probe::default(),
+            dns: Dns::default(),
+            resolvers: Vec::new(),
+            politeness: Politeness::default(),
+            web: Web::default(),
+            metrics: Metrics::default(),
+            connectivity_log: None,
+        }
+    }
+
+    /// The settings of a destination that is not configured.
+    pub fn default_settings(&self) -> DestinationSettings {
+        DestinationSettings {
+            interval: self.probe.interval,
+            session: self.probe.session.clone(),
+            labels: BTreeMap::new(),
+        }
+    }
 }

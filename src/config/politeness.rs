@@ -21,7 +21,7 @@ impl Default for Politeness {
         Self {
             max_sessions: 64,
             max_sessions_per_provider: 8,
-            max_backoff: Duration::from_secs(15 * 60),
+            max_backoff: Duration::from_secs(5 * 60),
         }
     }
 }

@@ -76,14 +76,17 @@ fn servers(table: &Table<'_>) -> Option<Vec<SocketAddr>> {
 }
 
 fn server(node: &Node<'_>) -> Option<SocketAddr> {
-    node.parse("an address such as \"192.0.2.53\"", |text| {
-        let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-        let address = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT));
-        let server = address.or_else(|_| text.parse());
-        server.ok().filter(|server| server.port() != 0 && !server.ip().is_unspecified()).ok_or(
-            "not the address of a name server, such as \"192.0.2.53\", \"192.0.2.53:5353\" or \"[2001:db8::53]:53\"",
-        )
-    })
+    node.parse("an address such as \"192.0.2.53\"", parse_server)
+}
+
+/// Parses the address of a name server; the port is 53 unless it stands there.
+pub fn parse_server(text: &str) -> Result<SocketAddr, &'static str> {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT));
+    let server = address.or_else(|_| text.parse());
+    server.ok().filter(|server| server.port() != 0 && !server.ip().is_unspecified()).ok_or(
+        "not the address of a name server, such as \"192.0.2.53\", \"192.0.2.53:5353\" or \"[2001:db8::53]:53\"",
+    )
 }
 
 const DNS_PORT: u16 = 53;

@@ -166,7 +166,9 @@ fn failed(lookup: &Lookup) -> String {
             None => format!("no answer from {server} within {took}"),
         },
         LookupStatus::NetworkError => format!("{server} cannot be reached"),
-        LookupStatus::Malformed => format!("{server} answers with something that is no DNS message"),
+        LookupStatus::Malformed => {
+            format!("{server} answers with something that is no DNS message")
+        }
         status => format!("{} from {server} after {took}", status.label().to_uppercase()),
     }
 }
@@ -204,7 +206,6 @@ fn shell_word(text: &str) -> String {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
-
 
 #[cfg(test)]
 mod tests {

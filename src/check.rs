@@ -1,0 +1,244 @@
+//! `mxwatch check`: one look at each domain, without an agent.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{
+    agent::{self, Settings, Setup, politeness::Politeness, state::Store},
+    cli::{CheckArgs, DEFAULT_CONFIG, When},
+    config::{self, Config, DestinationSettings, Resolver, parse_helo_name},
+    connectivity_log::ConnectivityLog,
+    explain::{
+        paint::Paint,
+        report::{self, Style},
+        trouble,
+    },
+    facts::{FACTS_VERSION, Facts},
+    metrics::own::Own,
+    name::Destination,
+    once,
+    probe::dns::Resolvers,
+};
+
+/// How a check ended: the exit status of the command.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The configuration or a name is wrong; it was said why.
+    Config,
+    /// Ended by the user.
+    Interrupted,
+    /// Nothing wrong was found.
+    Ok,
+    /// Something is wrong with a destination.
+    Trouble,
+}
+
+/// The JSON of one destination (DESIGN: `check --json` and the API).
+#[derive(Debug, Serialize)]
+pub struct DomainJson<'a> {
+    /// Version of the form of `facts`.
+    pub version: u32,
+    /// The destination as configured.
+    pub domain: &'a Destination,
+    /// When the route was looked up.
+    pub checked_at: Timestamp,
+    /// What was found.
+    pub facts: &'a Facts,
+}
+
+impl<'a> DomainJson<'a> {
+    /// Of these facts.
+    pub fn new(facts: &'a Facts) -> Self {
+        Self {
+            version: FACTS_VERSION,
+            domain: &facts.destination,
+            checked_at: facts.observed_at,
+            facts,
+        }
+    }
+}
+
+/// Checks every destination and prints what was found, in the order given.
+pub async fn run(args: CheckArgs) -> io::Result<Outcome> {
+    let config = match configuration(&args) {
+        Ok(config) => config,
+        Err(problem) => {
+            writeln!(io::stderr(), "{problem}")?;
+            return Ok(Outcome::Config);
+        }
+    };
+    let (stopping, stop) = watch::channel(false);
+    let looks = start(&args, &config, stop);
+    let style = Style { paint: Paint { on: colour(args.color) }, transcript: args.transcript };
+    let mut outcome = Outcome::Ok;
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    for (destination, look) in looks {
+        let found = tokio::select! {
+            found = patiently(&destination, look) => found,
+            _ = &mut interrupted => {
+                // The others end with QUIT before the process does.
+                let _ = stopping.send(true);
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                return Ok(Outcome::Interrupted);
+            }
+        };
+        let Some(facts) = found else { return Ok(Outcome::Interrupted) };
+        if !trouble::find(&facts).is_empty() {
+            outcome = Outcome::Trouble;
+        }
+        print(&facts, args.json, style)?;
+    }
+    Ok(outcome)
+}
+
+type Look = JoinHandle<Option<Facts>>;
+
+/// Starts all looks; they share one gate, so that no provider meets a crowd.
+fn start(
+    args: &CheckArgs,
+    config: &Arc<Config>,
+    stop: watch::Receiver<bool>,
+) -> Vec<(Destination, Look)> {
+    let views = agent::resolvers_of(config);
+    let settings = Settings {
+        config: Arc::clone(config),
+        resolvers: Resolvers { views, settings: config.dns.clone() },
+        log: ConnectivityLog::off(),
+    };
+    let setup = Setup {
+        store: Store::default(),
+        own: Arc::new(Own::new()),
+        stop,
+        ready: watch::channel(false).0,
+    };
+    let politeness = Arc::new(Politeness::new(config.politeness.clone()));
+    let prober = agent::prober(&settings, politeness, &setup);
+    let destinations = args.destinations.iter().cloned();
+    destinations
+        .map(|destination| {
+            let configured = config.destinations.get(&destination).cloned();
+            let mut own = configured.unwrap_or_else(|| config.default_settings());
+            if let Some(most) = args.timeout {
+                limit(&mut own, most);
+            }
+            let (prober, name) = (prober.clone(), destination.clone());
+            let look = tokio::spawn(async move {
+                let seen = once::observe(&prober, &name, &own).await?;
+                Some(seen.facts(&name))
+            });
+            (destination, look)
+        })
+        .collect()
+}
+
+fn limit(settings: &mut DestinationSettings, most: Duration) {
+    let session = &mut settings.session;
+    session.connect_timeout = session.connect_timeout.min(most);
+    session.banner_timeout = session.banner_timeout.min(most);
+    session.command_timeout = session.command_timeout.min(most);
+}
+
+/// Waits for a look; tells a person at a terminal what takes so long.
+async fn patiently(destination: &Destination, look: Look) -> Option<Facts> {
+    let mut look = look;
+    let slow = tokio::time::sleep(Duration::from_secs(3));
+    tokio::select! {
+        found = &mut look => return settle(found),
+        () = slow => {}
+    }
+    if io::stderr().is_terminal() {
+        // A terminal that went away takes nothing from the check.
+        let _ =
+            writeln!(io::stderr(), "{destination}: still waiting for a server that is slow ...");
+    }
+    settle(look.await)
+}
+
+fn settle(found: Result<Option<Facts>, tokio::task::JoinError>) -> Option<Facts> {
+    found.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => None,
+    })
+}
+
+fn print(facts: &Facts, json: bool, style: Style) -> io::Result<()> {
+    let mut text = if json {
+        serde_json::to_string(&DomainJson::new(facts))?
+    } else {
+        report::write(facts, style)
+    };
+    text.push('\n');
+    io::stdout().lock().write_all(text.as_bytes())
+}
+
+fn colour(when: When) -> bool {
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+    }
+}
+
+/// The configuration a check goes by: the file if there is one, with the flags on top.
+fn configuration(args: &CheckArgs) -> Result<Arc<Config>, String> {
+    let given = match &args.helo_name {
+        Some(text) => Some(parse_helo_name(text).map_err(|e| format!("--helo-name: {e}"))?),
+        None => None,
+    };
+    let file = args.config_file.as_deref();
+    let file = file.or_else(|| Some(Path::new(DEFAULT_CONFIG)).filter(|path| path.exists()));
+    let mut config = match file {
+        Some(path) => {
+            let loaded = config::load(path, std::env::vars_os());
+            loaded.map_err(|problems| problems.to_string())?.config
+        }
+        None => Config::with_helo_name(given.clone().unwrap_or_else(own_name)),
+    };
+    if let Some(name) = given {
+        config.helo_name = name;
+    }
+    if let Some(port) = args.port {
+        config.probe.port = port;
+    }
+    if let Some(most) = args.timeout {
+        config.dns.timeout = config.dns.timeout.min(most);
+    }
+    if !args.dns_servers.is_empty() {
+        let servers = args.dns_servers.clone();
+        config.resolvers = vec![Resolver { name: Arc::from("given"), servers }];
+    }
+    Ok(Arc::new(config))
+}
+
+/// The best name for this host without asking anybody: its own if that is fully qualified, else
+/// the address it calls from (RFC 5321 §4.1.4 allows that where there is no name).
+fn own_name() -> Arc<str> {
+    let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    parse_helo_name(&host_name).unwrap_or_else(|_| match own_address() {
+        IpAddr::V4(address) => format!("[{address}]").into(),
+        IpAddr::V6(address) => format!("[IPv6:{address}]").into(),
+    })
+}
+
+/// The source address towards the Internet; connecting a UDP socket sends nothing.
+fn own_address() -> IpAddr {
+    let towards: [(IpAddr, SocketAddr); 2] = [
+        (Ipv4Addr::UNSPECIFIED.into(), ([192, 0, 2, 1], 25).into()),
+        (Ipv6Addr::UNSPECIFIED.into(), (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 25).into()),
+    ];
+    let found = towards.into_iter().find_map(|(any, peer)| {
+        let socket = UdpSocket::bind((any, 0)).ok()?;
+        socket.connect(peer).ok()?;
+        socket.local_addr().ok().map(|own| own.ip())
+    });
+    found.unwrap_or(Ipv4Addr::LOCALHOST.into())
+}
