@@ -1,11 +1,18 @@
 //! The `mxwatch` command: parses the command line, runs what it asks for, sets the exit status.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::{Parser, error::ErrorKind};
 use mxwatch::{
     check::{self, Outcome},
-    cli::{Cli, Command},
+    cli::{AgentArgs, Cli, Command},
+    config,
+    daemon::{self, ConfigFile, Start},
+    demo, log,
 };
 
 /// sysexits.h: the command line is wrong.
@@ -17,6 +24,9 @@ const EX_CONFIG: u8 = 78;
 /// A shell's status of a command ended by SIGINT.
 const INTERRUPTED: u8 = 130;
 
+/// What an address in use or forbidden ends with, as sysexits.h says of a service.
+const EX_UNAVAILABLE: u8 = 69;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -27,27 +37,77 @@ fn main() -> ExitCode {
             return ExitCode::from(if asked { 0 } else { EX_USAGE });
         }
     };
+    // Every open session and lookup is a file descriptor; a shell grants 1024. Less is no reason
+    // not to start.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let Ok(runtime) = runtime else { return ExitCode::from(EX_IOERR) };
-    let status = runtime.block_on(async {
-        match cli.command {
-            Some(Command::Check(args)) => check::run(args).await.map(|outcome| match outcome {
-                Outcome::Ok => 0,
-                Outcome::Trouble => 1,
-                Outcome::Config => EX_CONFIG,
-                Outcome::Interrupted => INTERRUPTED,
-            }),
-            _ => Ok(0),
-        }
-    });
+    let status = runtime.block_on(run(cli));
     // A lookup or session that outlives its command is not waited for.
     runtime.shutdown_background();
     match status {
         Ok(status) => ExitCode::from(status),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("mxwatch: {error}");
-            ExitCode::from(EX_IOERR)
+            // Standard error may be gone as well.
+            let _ = writeln!(io::stderr(), "mxwatch: {error}");
+            ExitCode::from(EX_UNAVAILABLE)
         }
     }
+}
+
+async fn run(cli: Cli) -> io::Result<u8> {
+    match cli.command {
+        Some(Command::Check(args)) => check::run(args).await.map(|outcome| match outcome {
+            Outcome::Ok => 0,
+            Outcome::Trouble => 1,
+            Outcome::Config => EX_CONFIG,
+            Outcome::Interrupted => INTERRUPTED,
+        }),
+        Some(Command::Demo(args)) => {
+            log::init(args.log);
+            demo::run(args).await.map(|()| 0)
+        }
+        None if cli.agent.config_check => check_config(&cli.agent),
+        None => {
+            log::init(cli.agent.log);
+            serve(cli.agent).await
+        }
+    }
+}
+
+/// `--config.check`: says everything that is wrong, or that nothing is.
+fn check_config(args: &AgentArgs) -> io::Result<u8> {
+    let path = &args.config_file;
+    match config::load(path, std::env::vars_os()) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                writeln!(io::stderr(), "warning: {warning}")?;
+            }
+            let destinations = loaded.config.destinations.len();
+            writeln!(io::stdout(), "{}: good, {destinations} destinations", path.display())?;
+            Ok(0)
+        }
+        Err(problems) => {
+            writeln!(io::stderr(), "{problems}")?;
+            Ok(EX_CONFIG)
+        }
+    }
+}
+
+async fn serve(args: AgentArgs) -> io::Result<u8> {
+    let loaded = match daemon::load(&args.config_file) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            writeln!(io::stderr(), "{problems}")?;
+            return Ok(EX_CONFIG);
+        }
+    };
+    let start = Start {
+        config: Arc::new(loaded.config),
+        file: Some(ConfigFile { watch: config::watch(loaded.watched), path: args.config_file }),
+        listeners: daemon::bind(&args.listen)?,
+        lifecycle: args.enable_lifecycle,
+    };
+    daemon::run(start).await.map(|()| 0)
 }

@@ -24,6 +24,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     task::{self, JoinSet},
@@ -105,13 +106,20 @@ pub fn prober(settings: &Settings, politeness: Arc<Politeness>, setup: &Setup) -
         log: settings.log.clone(),
         sessions_in_flight: setup.own.sessions_in_flight.clone(),
         stop: setup.stop.clone(),
+        deadline: None,
     }
 }
 
 /// Runs until `stop`; then open sessions are ended with QUIT, for at most [`GRACE`].
-pub async fn run(setup: Setup, settings: Settings, mut reloads: mpsc::Receiver<Reload>) {
+/// `prober` is replaced on reload, for others who probe through the same gate.
+pub async fn run(
+    setup: Setup,
+    settings: Settings,
+    prober: Arc<ArcSwap<Prober>>,
+    mut reloads: mpsc::Receiver<Reload>,
+) {
     let mut stop = setup.stop.clone();
-    let mut agent = Agent::new(setup, &settings);
+    let mut agent = Agent::new(setup, prober);
     agent.apply(&settings);
     let mut patrol = tokio::time::interval(PATROL);
     loop {
@@ -140,7 +148,7 @@ pub async fn run(setup: Setup, settings: Settings, mut reloads: mpsc::Receiver<R
 struct Agent {
     setup: Setup,
     publisher: Publisher,
-    prober: Prober,
+    prober: Arc<ArcSwap<Prober>>,
     schedule: Schedule<Key>,
     demand: Demand,
     settings: BTreeMap<Destination, Arc<DestinationSettings>>,
@@ -157,11 +165,10 @@ enum Ended {
 }
 
 impl Agent {
-    fn new(setup: Setup, settings: &Settings) -> Self {
-        let politeness = Arc::new(Politeness::new(settings.config.politeness.clone()));
+    fn new(setup: Setup, prober: Arc<ArcSwap<Prober>>) -> Self {
         Self {
             publisher: Publisher::new(setup.store.clone()),
-            prober: prober(settings, politeness, &setup),
+            prober,
             readiness: Readiness::new(setup.ready.clone()),
             setup,
             schedule: Schedule::default(),
@@ -177,11 +184,11 @@ impl Agent {
     /// schedule, counters and histograms.
     fn apply(&mut self, settings: &Settings) {
         let config = &settings.config;
-        let mut politeness = Arc::clone(&self.prober.politeness);
+        let mut politeness = Arc::clone(&self.prober.load().politeness);
         if *politeness.limits() != config.politeness {
             politeness = Arc::new(Politeness::new(config.politeness.clone()));
         }
-        self.prober = prober(settings, politeness, &self.setup);
+        self.prober.store(Arc::new(prober(settings, politeness, &self.setup)));
         self.setup.store.update(|state| state.mx_port = config.probe.port);
 
         let gone: Vec<Destination> = self
@@ -276,7 +283,7 @@ impl Agent {
         }
         own.round_lag_seconds.observe((now - due.at).as_secs_f64());
         let in_flight = InFlight::enter(&rounds.in_flight);
-        let prober = self.prober.clone();
+        let prober = self.prober.load_full();
         let task = match due.key.clone() {
             Key::Destination(destination) => self.rounds.spawn(async move {
                 let _in_flight = in_flight;

@@ -53,6 +53,8 @@ pub struct Prober {
     pub sessions_in_flight: IntGauge,
     /// Becomes true when the program ends.
     pub stop: watch::Receiver<bool>,
+    /// When everything must be over, for somebody who waits; rounds of the agent have none.
+    pub deadline: Option<Instant>,
 }
 
 /// What an exchanger's round has to tell while it goes on.
@@ -78,7 +80,7 @@ impl Prober {
         let (mx, route) = match destination {
             Destination::SmartHost(exchanger) => (Vec::new(), vec![(0, exchanger.clone())]),
             Destination::Domain(domain) => {
-                let until = begun + LOOKUP_LIMIT;
+                let until = self.until(LOOKUP_LIMIT);
                 let mx = self.lookup(route::look_up(domain, &self.resolvers, until)).await?;
                 for answer in &mx {
                     self.log.lookup(&answer.lookup);
@@ -108,7 +110,7 @@ impl Prober {
         mut backoff: HashMap<IpAddr, Backoff>,
         publish: impl Fn(Progress),
     ) -> Option<HashMap<IpAddr, Backoff>> {
-        let until = Instant::now() + LOOKUP_LIMIT;
+        let until = self.until(LOOKUP_LIMIT);
         let lookup = addresses::look_up(&exchanger.host, &self.resolvers, until);
         let lookups = self.lookup(lookup).await?;
         for lookup in &lookups {
@@ -173,7 +175,7 @@ impl Prober {
             connect_timeout: settings.connect_timeout,
             banner_timeout: settings.banner_timeout,
             command_timeout: settings.command_timeout,
-            until: Instant::now() + settings.session_timeout,
+            until: self.until(settings.session_timeout),
         };
         let _in_flight = InFlight::enter(&self.sessions_in_flight);
         let mut stop = self.stop.clone();
@@ -185,6 +187,12 @@ impl Prober {
                 session.await
             }
         }
+    }
+
+    /// The end of something that begins now and may take `limit`.
+    fn until(&self, limit: Duration) -> Instant {
+        let end = Instant::now() + limit;
+        self.deadline.map_or(end, |deadline| deadline.min(end))
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {

@@ -1,0 +1,233 @@
+//! The life of the agent's process: load, listen, probe, reload, stop.
+//!
+//! It connects the parts and decides nothing about mail. `demo` lives the same life with a
+//! configuration made in memory.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::{Semaphore, mpsc, oneshot, watch},
+    task::JoinSet,
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    agent::{self, Reload, Settings, Setup, politeness::Politeness, runtime_delay, state::Store},
+    config::{self, Config, Loaded, Problems, Watch},
+    connectivity_log::ConnectivityLog,
+    metrics::own::Own,
+    on_demand,
+    probe::dns::Resolvers,
+    web::{self, App, Limits, ReloadRequest},
+};
+
+/// What a process starts with.
+#[derive(Debug)]
+pub struct Start {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The file it came from and how to notice changes; `None` when it was made in memory.
+    pub file: Option<ConfigFile>,
+    /// Bound sockets to serve on.
+    pub listeners: Vec<TcpListener>,
+    /// Whether `POST /-/reload` is allowed.
+    pub lifecycle: bool,
+}
+
+/// Where a configuration comes from.
+#[derive(Debug)]
+pub struct ConfigFile {
+    /// The main file.
+    pub path: PathBuf,
+    /// Its destination files.
+    pub watch: Watch,
+}
+
+/// Loads the configuration at `path` under the environment of this process, and logs what is
+/// hardly meant.
+pub fn load(path: &Path) -> Result<Loaded, Problems> {
+    let loaded = config::load(path, std::env::vars_os())?;
+    for warning in &loaded.warnings {
+        warn!(file = %path.display(), warning, "configuration");
+    }
+    Ok(loaded)
+}
+
+/// Binds every address.
+pub fn bind(addresses: &[String]) -> io::Result<Vec<TcpListener>> {
+    let bind = |address: &String| {
+        web::bind(address)
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+    };
+    addresses.iter().map(bind).collect()
+}
+
+/// Runs until SIGTERM or SIGINT; a second signal ends the process at once.
+pub async fn run(start: Start) -> io::Result<()> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    let mut stops = Stops::new()?;
+    let own = Arc::new(Own::new());
+    let log = open_log(&start.config, &own)?;
+    let settings = settings(Arc::clone(&start.config), log);
+    own.config_loaded(true, Timestamp::now());
+    let (stopping, stop) = watch::channel(false);
+    let (ready, is_ready) = watch::channel(false);
+    let (reload_requests, mut requests) = mpsc::channel::<ReloadRequest>(1);
+    let (on_demand, wanted) = mpsc::channel(16);
+    let (reloads, to_reload) = mpsc::channel(1);
+    let store = Store::default();
+    let current = Arc::new(ArcSwap::from(Arc::clone(&start.config)));
+
+    let app = App {
+        store: store.clone(),
+        own: Arc::clone(&own),
+        config: Arc::clone(&current),
+        ready: is_ready.clone(),
+        reload: start.lifecycle.then_some(reload_requests),
+        on_demand,
+        rendering: Arc::new(Semaphore::new(1)),
+        limits: Limits::default(),
+    };
+    for listener in &start.listeners {
+        info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
+    }
+    let setup = Setup { store, own: Arc::clone(&own), stop: stop.clone(), ready };
+    let politeness = Arc::new(Politeness::new(settings.config.politeness.clone()));
+    let first_prober = agent::prober(&settings, politeness, &setup);
+    let prober = Arc::new(ArcSwap::from_pointee(first_prober));
+
+    let mut parts = JoinSet::new();
+    parts.spawn(web::serve(start.listeners, Arc::new(app), stop.clone()));
+    parts.spawn(on_demand::serve(wanted, Arc::clone(&prober), Arc::clone(&current)));
+    parts.spawn(runtime_delay::measure(Arc::clone(&own), stop.clone()));
+    parts.spawn(agent::run(setup, settings.clone(), Arc::clone(&prober), to_reload));
+    parts.spawn(tell_ready(is_ready, stop));
+
+    let mut reloader = Reloader { file: start.file, current, own, log: settings.log, reloads };
+    loop {
+        tokio::select! {
+            () = stops.next() => break,
+            Some(()) = hangups.recv() => drop(reloader.reload("SIGHUP").await),
+            Some(answer) = requests.recv() => {
+                // Whoever asked may have gone; the reload stands.
+                let _ = answer.send(reloader.reload("POST /-/reload").await);
+            }
+            () = reloader.files_changed() => drop(reloader.reload("destination files").await),
+        }
+    }
+    info!("stopping");
+    // Nobody listens only when every part has ended already.
+    let _ = stopping.send(true);
+    tokio::select! {
+        () = async { while parts.join_next().await.is_some() {} } => info!("stopped"),
+        () = stops.next() => warn!("stopped at once by a second signal"),
+    }
+    Ok(())
+}
+
+/// What rounds need of a configuration.
+fn settings(config: Arc<Config>, log: ConnectivityLog) -> Settings {
+    let views = agent::resolvers_of(&config);
+    let resolvers = Resolvers { views, settings: config.dns.clone() };
+    Settings { config, resolvers, log }
+}
+
+fn open_log(config: &Config, own: &Own) -> io::Result<ConnectivityLog> {
+    let Some(path) = &config.connectivity_log else { return Ok(ConnectivityLog::off()) };
+    ConnectivityLog::open(path, own.connectivity_log_dropped.clone()).map_err(|error| {
+        io::Error::new(error.kind(), format!("connectivity_log {}: {error}", path.display()))
+    })
+}
+
+async fn tell_ready(mut ready: watch::Receiver<bool>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        Ok(_) = ready.wait_for(|&ready| ready) => info!("ready: every destination had its first round"),
+        _ = stop.wait_for(|&stopped| stopped) => {}
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Stops {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stops {
+    fn new() -> io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Puts changed configurations in force. A bad one changes nothing.
+struct Reloader {
+    file: Option<ConfigFile>,
+    current: Arc<ArcSwap<Config>>,
+    own: Arc<Own>,
+    log: ConnectivityLog,
+    reloads: mpsc::Sender<Reload>,
+}
+
+impl Reloader {
+    /// Resolves when a destination file changed; never without files.
+    async fn files_changed(&mut self) {
+        match &mut self.file {
+            Some(file) => file.watch.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn reload(&mut self, why: &str) -> Result<(), String> {
+        let outcome = self.try_reload().await;
+        self.own.config_loaded(outcome.is_ok(), Timestamp::now());
+        match &outcome {
+            Ok(()) => {
+                let destinations = self.current.load().destinations.len();
+                info!(why, destinations, "configuration reloaded");
+            }
+            Err(problems) => {
+                for problem in problems.lines() {
+                    error!(why, problem, "configuration not reloaded, the old one stays in force");
+                }
+            }
+        }
+        outcome
+    }
+
+    async fn try_reload(&mut self) -> Result<(), String> {
+        let Some(file) = &mut self.file else {
+            return Err("this configuration comes from no file".to_owned());
+        };
+        let path = file.path.clone();
+        // Reads many files; the probes go on meanwhile.
+        let loaded = tokio::task::spawn_blocking(move || load(&path)).await;
+        let loaded = loaded.map_err(|error| error.to_string())?.map_err(|p| p.to_string())?;
+        let config = Arc::new(loaded.config);
+        if config.connectivity_log != self.current.load().connectivity_log {
+            self.log = open_log(&config, &self.own).map_err(|error| error.to_string())?;
+        }
+        let settings = settings(Arc::clone(&config), self.log.clone());
+        let (done, applied) = oneshot::channel();
+        let handed = self.reloads.send(Reload { settings, done }).await;
+        handed.map_err(|_| "the agent is stopping".to_owned())?;
+        applied.await.map_err(|_| "the agent is stopping".to_owned())?;
+        self.current.store(config);
+        file.watch = config::watch(loaded.watched);
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! `mxwatch demo`: the agent against a small mail internet inside this process.
+//!
+//! One domain per failure, nothing outside the loopback interface, no configuration, no privilege
+//! and no fixed port.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::net::TcpListener;
+
+use crate::{
+    cli::DemoArgs,
+    config::{Config, Resolver},
+    daemon::{self, Start},
+    name::Destination,
+    world::{
+        World, WorldError,
+        scenes::{self, Scene},
+    },
+};
+
+/// Starts the world and the agent, says what to open and what to look for, and runs until ended.
+pub async fn run(args: DemoArgs) -> io::Result<()> {
+    let ipv6 = World::ipv6_available();
+    let world = start_world(ipv6).await.map_err(io::Error::other)?;
+    let config = configuration(&world, args.interval);
+    let listeners = daemon::bind(&args.listen)?;
+    greet(&config, &listeners, ipv6)?;
+    daemon::run(Start { config, file: None, listeners, lifecycle: false }).await?;
+    world.stop().await;
+    Ok(())
+}
+
+async fn start_world(ipv6: bool) -> Result<World, WorldError> {
+    scenes::world(ipv6)?.start().await
+}
+
+/// Patience is cut down so that a demo shows its failures while somebody watches.
+fn configuration(world: &World, interval: Duration) -> Arc<Config> {
+    let mut config = Config::with_helo_name(Arc::from("mxwatch.demo.test"));
+    config.probe.port = world.smtp_port();
+    config.probe.interval = interval;
+    config.probe.session.connect_timeout = Duration::from_secs(3);
+    config.probe.session.banner_timeout = Duration::from_secs(8);
+    config.probe.session.command_timeout = Duration::from_secs(5);
+    config.probe.session.session_timeout = Duration::from_secs(15);
+    config.dns.timeout = Duration::from_secs(2);
+    config.dns.attempts = 1;
+    config.dns.late_window = Duration::from_secs(1);
+    config.politeness.max_backoff = interval * 2;
+    config.resolvers = vec![Resolver { name: Arc::from("demo"), servers: vec![world.dns_addr()] }];
+    let settings = config.default_settings();
+    config.destinations = scenes::scenes()
+        .iter()
+        .filter_map(|scene| Destination::parse(scene.domain).ok())
+        .map(|destination| (destination, settings.clone()))
+        .collect::<BTreeMap<_, _>>();
+    Arc::new(config)
+}
+
+fn greet(config: &Config, listeners: &[TcpListener], ipv6: bool) -> io::Result<()> {
+    let mut text = String::from(
+        "mxwatch demo: one mail domain per failure, all inside this process.\n\nOpen\n",
+    );
+    for listener in listeners {
+        let address = reachable(listener.local_addr()?);
+        text.push_str(&format!("  http://{address}/          what is wrong, at a glance\n"));
+        text.push_str(&format!("  http://{address}/metrics   what Prometheus scrapes\n"));
+    }
+    let (resolver, port) = (config.resolvers[0].servers[0], config.probe.port);
+    text.push_str(&format!(
+        "\nLook at one of them by hand\n  mxwatch check --dns-server {resolver} --port {port} \
+         --helo-name mxwatch.demo.test --timeout 8s --transcript silent-banner.test\n\n\
+         The domains, and what to look for in /metrics\n"
+    ));
+    let width = scenes::scenes().iter().map(|scene| scene.domain.len()).max().unwrap_or_default();
+    for Scene { domain, what, look_for } in scenes::scenes() {
+        text.push_str(&format!("  {domain:width$}  {what}\n  {:width$}  {look_for}\n", ""));
+    }
+    if !ipv6 {
+        text.push_str("\nThis host has no IPv6 loopback, so healthy.test is IPv4 only here.\n");
+    }
+    text.push_str("\nThe first round takes some seconds; end it with Ctrl-C.\n\n");
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// An address that a browser on this host can open.
+fn reachable(bound: SocketAddr) -> SocketAddr {
+    if bound.ip().is_unspecified() {
+        SocketAddr::from(([127, 0, 0, 1], bound.port()))
+    } else {
+        bound
+    }
+}

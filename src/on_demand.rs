@@ -1,0 +1,64 @@
+//! Answers `/probe` for domains that are not configured: one look each, through the agent's gate.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio::{sync::mpsc, task::JoinSet};
+
+use crate::{
+    agent::{
+        round::Prober,
+        state::{DestinationReport, ExchangerReport, Snapshot},
+    },
+    config::Config,
+    once::{self, Observation},
+    web::OnDemand,
+};
+
+/// Looks at what is asked for until nobody can ask any more.
+pub async fn serve(
+    mut wanted: mpsc::Receiver<OnDemand>,
+    prober: Arc<ArcSwap<Prober>>,
+    config: Arc<ArcSwap<Config>>,
+) {
+    let mut looks = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(_) = looks.join_next() => {}
+            request = wanted.recv() => match request {
+                Some(request) => {
+                    looks.spawn(look(request, prober.load_full(), config.load_full()));
+                }
+                None => return,
+            },
+        }
+    }
+}
+
+/// One look. What is not over in time has timed out: a server that hangs must not take the facts
+/// about the others along.
+async fn look(request: OnDemand, prober: Arc<Prober>, config: Arc<Config>) {
+    let settings = config.default_settings();
+    let deadline = request.deadline.checked_sub(RENDERING).unwrap_or(request.deadline);
+    let hurried = Prober { deadline: Some(deadline), ..Prober::clone(&prober) };
+    let seen = once::observe(&hurried, &request.destination, &settings).await;
+    let Some(Observation { round, exchangers }) = seen else { return };
+    let report = DestinationReport { settings: Arc::new(settings), last: Some(round) };
+    let exchangers = exchangers.into_iter().map(|facts| {
+        let completed_at = Some(facts.observed_at);
+        let exchanger = facts.exchanger.clone();
+        let facts = Some(facts);
+        (exchanger, Arc::new(ExchangerReport { facts, completed_at, ..Default::default() }))
+    });
+    let snapshot = Snapshot {
+        destinations: BTreeMap::from([(request.destination, Arc::new(report))]),
+        exchangers: exchangers.collect(),
+        lookups: Arc::default(),
+        mx_port: config.probe.port,
+    };
+    // The client may have gone.
+    let _ = request.answer.send(snapshot);
+}
+
+/// Left of the deadline for writing the answer.
+const RENDERING: Duration = Duration::from_millis(200);
