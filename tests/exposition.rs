@@ -1,0 +1,373 @@
+//! The exposition as Prometheus will read it: against a golden file, promtool, the catalogue and
+//! the limits of cardinality.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use mxwatch::{
+    agent::state::{ExchangerReport, ReplyCode, Snapshot},
+    config::Detail,
+    facts::{Failure, Family, Lookup, LookupStatus, Reason, Record, RecordType, Route, Stage},
+    metrics::{
+        exposition::{write, write_one},
+        names::{CATALOGUE, Kind},
+        own::Own,
+    },
+    name::{Exchanger, Host},
+};
+use proptest::prelude::*;
+
+mod sample;
+use sample::{at, destination, exchanger, reply, session, stage};
+
+fn text(snapshot: &Snapshot, detail: Detail) -> String {
+    let mut out = String::new();
+    write(snapshot, detail, &mut out);
+    out
+}
+
+fn samples(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.starts_with('#'))
+}
+
+/// The part of a sample line that identifies the series.
+fn series(line: &str) -> &str {
+    line.rsplit_once(' ').expect("a sample has a value").0
+}
+
+#[test]
+fn the_exposition_is_the_golden_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/metrics.prom");
+    let got = text(&sample::snapshot(), Detail::Full);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &got).unwrap();
+    }
+    let want = std::fs::read_to_string(&path).unwrap();
+    for (number, (got, want)) in got.lines().zip(want.lines()).enumerate() {
+        assert_eq!(got, want, "line {} (UPDATE_GOLDEN=1 writes the file anew)", number + 1);
+    }
+    assert_eq!(got.len(), want.len(), "one goes on where the other ends");
+}
+
+#[test]
+fn promtool_finds_nothing_to_say() {
+    let mut body = text(&sample::snapshot(), Detail::Full);
+    Own::new().encode(&mut body);
+    let mut one = String::new();
+    write_one(&sample::snapshot(), &destination("example.com"), Detail::Full, &mut one);
+    for body in [body, one] {
+        let started = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        let Ok(mut promtool) = started else {
+            assert!(std::env::var_os("CI").is_none(), "promtool is not installed");
+            eprintln!("SKIPPED: promtool is not installed (apt-get install prometheus)");
+            return;
+        };
+        promtool.stdin.take().unwrap().write_all(body.as_bytes()).unwrap();
+        let output = promtool.wait_with_output().unwrap();
+        let said =
+            String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.is_empty(), "{said}");
+    }
+}
+
+#[test]
+fn samples_have_the_names_types_and_labels_of_the_catalogue() {
+    let mut body = String::new();
+    write_one(&sample::snapshot(), &destination("example.com"), Detail::Full, &mut body);
+    body.push_str(&text(&sample::snapshot(), Detail::Full));
+    Own::new().encode(&mut body);
+    for metric in CATALOGUE {
+        let kind = format!("# TYPE {} {}\n", metric.name, metric.kind.word());
+        assert!(body.contains(&kind), "{} is in the catalogue and not written", metric.name);
+    }
+    for line in samples(&body).filter(|line| !line.starts_with("process_")) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        let metric = CATALOGUE
+            .iter()
+            .find(|m| {
+                let suffix = name.strip_prefix(m.name);
+                let histogram = matches!(suffix, Some("_bucket" | "_sum" | "_count"));
+                suffix == Some("") || (m.kind == Kind::Histogram && histogram)
+            })
+            .unwrap_or_else(|| panic!("{line} is not in the catalogue"));
+        let labels = line.split_once('{').map_or("", |(_, rest)| rest);
+        let found: Vec<_> = label_names(labels);
+        let found: Vec<_> = found.iter().map(String::as_str).filter(|l| *l != "le").collect();
+        if metric.name != "mx_destination_info" {
+            let (found, labels) = (BTreeSet::from_iter(found), BTreeSet::from_iter(metric.labels));
+            assert!(found.iter().eq(labels), "{line} has not the labels {:?}", metric.labels);
+        }
+    }
+}
+
+/// Label names of `a="1",b="2"} 1`, for values without quotes.
+fn label_names(labels: &str) -> Vec<String> {
+    let pieces: Vec<_> = labels.split("=\"").collect();
+    let names = pieces.iter().take(pieces.len().saturating_sub(1));
+    names.map(|p| p.rsplit([',', '"']).next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_family_without_addresses_has_nothing_to_alarm_about() {
+    let body = text(&sample::snapshot(), Detail::Full);
+    let of_ipv6: Vec<_> = samples(&body)
+        .filter(|l| l.contains("mx=\"mx2.example.com\",family=\"ipv6\""))
+        .filter(|l| !l.starts_with("mx_route"))
+        .collect();
+    assert_eq!(of_ipv6, ["mx_exchanger_addresses{mx=\"mx2.example.com\",family=\"ipv6\"} 0"]);
+}
+
+#[test]
+fn an_address_that_is_not_probed_is_neither_up_nor_down() {
+    let mut snapshot = sample::snapshot();
+    let mx = exchanger("mx1.example.com", 25);
+    let mut report = ExchangerReport::clone(&snapshot.exchangers[&mx]);
+    let mut facts = report.facts.as_deref().unwrap().clone();
+    facts.sessions.retain(|session| session.family() == Family::Ipv4);
+    report.families[1].sessions.clear();
+    report.facts = Some(Arc::new(facts));
+    snapshot.exchangers.insert(mx, Arc::new(report));
+    let body = text(&snapshot, Detail::Full);
+    let of_ipv6: Vec<_> = samples(&body)
+        .filter(|l| l.contains("mx=\"mx1.example.com\",family=\"ipv6\""))
+        .filter(|l| !l.starts_with("mx_route"))
+        .map(|l| l.split('{').next().unwrap())
+        .collect();
+    assert_eq!(of_ipv6, ["mx_exchanger_addresses", "mx_probe_backoff_seconds"]);
+}
+
+#[test]
+fn an_extension_counts_when_every_address_that_told_offers_it() {
+    let with = |lines: &[&str]| {
+        let lines: Vec<_> = [&["greets"], lines].concat();
+        let ehlo = stage(Stage::Ehlo, 1, Some(reply(250, &lines)), None);
+        session("192.0.2.1", vec![ehlo], None)
+    };
+    let offered = |sessions: Vec<_>| {
+        let mx = exchanger("mx1.example.com", 25);
+        let a = vec![Record::Address("192.0.2.1".parse().unwrap())];
+        let a = sample::lookup("mx1.example.com", RecordType::A, "r", LookupStatus::Noerror, a);
+        let report = sample::report(mx.clone(), vec![a], sessions);
+        let snapshot =
+            Snapshot { exchangers: BTreeMap::from([(mx, report)]), ..sample::snapshot() };
+        let body = text(&snapshot, Detail::Full);
+        let found = samples(&body).filter_map(|l| Some(l.split_once("extension=\"")?.1));
+        let size =
+            samples(&body).filter(|l| l.starts_with("mx_smtp_size")).map(|l| &l[l.len() - 2..]);
+        found
+            .map(|l| l.split('"').next().unwrap())
+            .chain(size)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let both =
+        vec![with(&["STARTTLS", "auth=LOGIN", "X-OWN", "SIZE 0"]), with(&["starttls", "SIZE 9"])];
+    assert_eq!(offered(both), ["STARTTLS", " 9"]);
+    assert_eq!(offered(vec![with(&["AUTH=LOGIN"]), sample::silent("192.0.2.1")]), ["AUTH"]);
+    let ehlo = stage(Stage::Ehlo, 1, Some(reply(502, &["what?"])), Some(Reason::Reply5xx));
+    let helo = stage(Stage::Helo, 1, Some(reply(250, &["hello"])), None);
+    let old = session("192.0.2.2", vec![ehlo, helo], None);
+    assert!(offered(vec![with(&["STARTTLS"]), old]).is_empty());
+}
+
+#[test]
+fn a_probe_shows_one_domain_and_says_whether_it_is_reachable() {
+    let shown = |name: &str| {
+        let mut body = String::new();
+        write_one(&sample::snapshot(), &destination(name), Detail::Full, &mut body);
+        body
+    };
+    let body = shown("example.com");
+    assert!(body.contains("\nprobe_success 1\n"), "{body}");
+    // 15 ms of lookup and the silent banner: 60 s after 11 ms.
+    assert!(body.contains("\nprobe_duration_seconds 60.026\n"), "{body}");
+    assert!(!body.contains("192.0.2.99") && !body.contains("_lookups_total"), "{body}");
+    assert!(shown("192.0.2.99:587").contains("\nprobe_success 0\n"));
+    assert!(shown("null.example").contains("\nprobe_success 0\n"));
+
+    let mut lost = sample::snapshot();
+    let mut report = (*lost.destinations[&destination("example.com")]).clone();
+    report.last.as_mut().unwrap().mx[0] = sample::mx_lookup("example.com", "local", Route::Unknown);
+    lost.destinations.insert(destination("example.com"), Arc::new(report));
+    let mut body = String::new();
+    write_one(&lost, &destination("example.com"), Detail::Full, &mut body);
+    assert!(body.contains("mx_route{domain=\"example.com\""), "the last known route stays: {body}");
+    assert!(body.contains("\nprobe_success 0\n"), "but nobody could deliver by it now: {body}");
+}
+
+/// One domain with twelve exchangers, each of which shows all it can in both families.
+fn worst_case() -> Snapshot {
+    let names: Vec<String> = (0..12).map(|n| format!("mx{n}.example.com")).collect();
+    let route: Vec<_> = names.iter().map(|n| (10, n.as_str())).collect();
+    let mut mx = sample::mx_lookup("example.com", "local", sample::mx_route(&route));
+    if let Route::Mx { null_mixed, duplicate, .. } = &mut mx.route {
+        (*null_mixed, *duplicate) = (true, true);
+    }
+    let hops = route.iter().map(|(preference, name)| (*preference, exchanger(name, 25))).collect();
+    let round = sample::round(vec![mx], hops);
+    let report = sample::destination_report(&[("team", "mail")], Some(round));
+    let exchangers = names.iter().map(|name| (exchanger(name, 25), worst_exchanger(name)));
+    Snapshot {
+        destinations: BTreeMap::from([(destination("example.com"), report)]),
+        exchangers: exchangers.collect(),
+        ..Snapshot::default()
+    }
+}
+
+fn worst_exchanger(name: &str) -> Arc<ExchangerReport> {
+    let all = [
+        "x",
+        "STARTTLS",
+        "PIPELINING",
+        "8BITMIME",
+        "SMTPUTF8",
+        "CHUNKING",
+        "DSN",
+        "AUTH",
+        "REQUIRETLS",
+        "SIZE 9",
+    ];
+    let (mut lookups, mut sessions) = (Vec::new(), Vec::new());
+    for (rtype, ips) in [
+        (RecordType::A, ["192.0.2.1", "192.0.2.2", "192.0.2.3"]),
+        (RecordType::Aaaa, ["2001:db8::1", "2001:db8::2", "2001:db8::3"]),
+    ] {
+        let records = ips.iter().map(|ip| Record::Address(ip.parse().unwrap())).collect();
+        lookups.push(sample::lookup(name, rtype, "local", LookupStatus::Noerror, records));
+        let said = |s, code, lines: &[&str]| stage(s, 1, Some(reply(code, lines)), None);
+        let up = vec![
+            stage(Stage::Connect, 1, None, None),
+            said(Stage::Banner, 220, &["x"]),
+            said(Stage::Ehlo, 250, &all),
+            said(Stage::Quit, 221, &["x"]),
+        ];
+        sessions.push(session(ips[0], up.clone(), None));
+        let refused = Failure { stage: Stage::Ehlo, reason: Reason::Reply4xx };
+        sessions.push(session(ips[1], up, Some(refused)));
+        sessions.push(sample::silent(ips[2]));
+    }
+    let mut report =
+        ExchangerReport::clone(&sample::report(exchanger(name, 25), lookups, sessions));
+    for counts in &mut report.families {
+        let reasons = ["timeout", "refused", "reset", "closed", "other"];
+        counts.sessions = reasons.iter().map(|r| (("connect", *r), 1)).collect();
+        counts.sessions.insert(("done", "ok"), 1);
+        counts.replies = (220..226).map(|c| ((Stage::Banner, ReplyCode::Code(c)), 1)).collect();
+    }
+    Arc::new(report)
+}
+
+#[test]
+fn the_worst_case_stays_within_the_limits_of_cardinality() {
+    let snapshot = worst_case();
+    let families = 2 * snapshot.exchangers.len();
+    for (detail, limit) in [(Detail::Full, 60), (Detail::Lean, 20)] {
+        let body = text(&snapshot, detail);
+        let of_domain = |l: &&str| l.contains("domain=\"") || l.contains("name=\"example.com\"");
+        let domain = samples(&body).filter(of_domain).count();
+        let exchangers = samples(&body).count() - domain;
+        assert!(exchangers <= limit * families, "{} per family", exchangers / families);
+        assert!(exchangers > (limit - 10) * families, "the worst case is none: {exchangers}");
+        assert!(domain <= 40, "{domain} per domain");
+    }
+}
+
+/// Anything a snapshot can hold, labels that clash above all.
+fn any_snapshot() -> impl Strategy<Value = Snapshot> {
+    let host = prop_oneof![
+        Just(exchanger("mx.example.com", 25).host),
+        Just(exchanger("example.com", 25).host),
+        Just(Host::Address("192.0.2.1".parse().unwrap())),
+        // A stranger's MX target that spells the same address.
+        Just(Host::Name(String::from("192.0.2.1").try_into().unwrap())),
+    ];
+    let mx = (host, prop_oneof![Just(25_u16), Just(26), Just(587)])
+        .prop_map(|(host, port)| Exchanger { host, port });
+    let status = prop_oneof![Just(LookupStatus::Noerror), Just(LookupStatus::Timeout)];
+    let resolver = prop_oneof![Just("local"), Just("other\n\"\\")];
+    let rtype = prop_oneof![Just(RecordType::A), Just(RecordType::Aaaa)];
+    let name = prop_oneof![Just("mx.example.com"), Just("example.com"), Just("192.0.2.1")];
+    let lookups = prop::collection::vec((name, rtype, resolver.clone(), status), 0..6);
+    let lookups = lookups.prop_map(|all| {
+        let record = || vec![Record::Address("192.0.2.7".parse().unwrap())];
+        let made = all.into_iter().map(|(n, t, r, s)| sample::lookup(n, t, r, s, record()));
+        made.collect::<Vec<Lookup>>()
+    });
+    let one = prop_oneof![
+        Just(sample::healthy("192.0.2.1")),
+        Just(sample::silent("2001:db8::1")),
+        Just(sample::refusing("192.0.2.2"))
+    ];
+    let report = (lookups, prop::collection::vec(one, 0..5), any::<bool>(), 0_i64..3);
+    let exchangers = prop::collection::btree_map(mx.clone(), report, 0..8).prop_map(|all| {
+        let report = |(mx, (lookups, sessions, probed, second)): (Exchanger, (_, _, bool, i64))| {
+            let mut report = ExchangerReport::clone(&sample::report(mx.clone(), lookups, sessions));
+            let mut facts = report.facts.as_deref().unwrap().clone();
+            facts.observed_at = at(second);
+            report.facts = probed.then(|| Arc::new(facts));
+            (mx, Arc::new(report))
+        };
+        all.into_iter().map(report).collect::<BTreeMap<_, _>>()
+    });
+    let domain = prop_oneof![
+        Just(destination("example.com")),
+        Just(destination("example.net")),
+        Just(destination("192.0.2.1:25")),
+    ];
+    let route = prop_oneof![
+        Just(Route::Null),
+        Just(Route::Unknown),
+        Just(sample::mx_route(&[
+            (1, "mx.example.com"),
+            (1, "mx.example.com"),
+            (2, "mx.example.com")
+        ])),
+    ];
+    let round = (
+        prop::collection::vec((resolver, route), 0..3),
+        prop::collection::vec((0_u16..3, mx), 0..6),
+        prop::option::of("[a-z_\"\\\\-]{0,8}"),
+    );
+    let destinations = prop::collection::btree_map(domain, round, 0..3).prop_map(|all| {
+        let report =
+            |(key, (mx, route, label)): (_, (Vec<(&str, Route)>, Vec<_>, Option<String>))| {
+                let mx =
+                    mx.into_iter().map(|(r, route)| sample::mx_lookup("example.com", r, route));
+                let labels: Vec<_> = label.iter().map(|l| (l.as_str(), l.as_str())).collect();
+                let round = sample::round(mx.collect(), route);
+                (key, sample::destination_report(&labels, Some(round)))
+            };
+        all.into_iter().map(report).collect::<BTreeMap<_, _>>()
+    });
+    (destinations, exchangers).prop_map(|(destinations, exchangers)| Snapshot {
+        destinations,
+        exchangers,
+        ..sample::snapshot()
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_sample_comes_twice_and_no_family_in_two_pieces(snapshot in any_snapshot(), full: bool) {
+        let detail = if full { Detail::Full } else { Detail::Lean };
+        let body = text(&snapshot, detail);
+        let mut seen = BTreeSet::new();
+        for line in samples(&body) {
+            prop_assert!(seen.insert(series(line)), "{} comes twice in\n{}", line, body);
+        }
+        let mut families = BTreeSet::new();
+        for line in body.lines().filter(|line| line.starts_with("# TYPE")) {
+            prop_assert!(families.insert(line), "{} comes twice", line);
+        }
+    }
+}

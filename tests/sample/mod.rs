@@ -1,0 +1,265 @@
+//! A fixed picture of a small mail world: what the tests of exposition and pages show.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use mxwatch::{
+    agent::state::{
+        DestinationReport, DestinationRound, ExchangerReport, FamilyCounts, LookupCounts,
+        LookupKey, ReplyCode, Snapshot,
+    },
+    config::{DestinationSettings, SessionSettings},
+    facts::{
+        Exchange, ExchangerFacts, Failure, Family, Lookup, LookupStatus, MxLookup, MxTarget,
+        Reason, Record, RecordType, Reply, Route, Session, Stage, StageFact, Transport,
+    },
+    name::{Destination, Exchanger, ExchangerName, Host},
+};
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).unwrap()
+}
+
+pub(crate) fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+pub(crate) fn destination(text: &str) -> Destination {
+    Destination::parse(text).unwrap()
+}
+
+pub(crate) fn exchanger(name: &str, port: u16) -> Exchanger {
+    Exchanger { host: Host::Name(ExchangerName::parse(name).unwrap()), port }
+}
+
+pub(crate) fn settings(labels: &[(&str, &str)]) -> Arc<DestinationSettings> {
+    Arc::new(DestinationSettings {
+        interval: Duration::from_secs(60),
+        session: SessionSettings {
+            families: Family::ALL.to_vec(),
+            addresses_per_family: 2,
+            connect_timeout: Duration::from_secs(30),
+            banner_timeout: Duration::from_secs(60),
+            command_timeout: Duration::from_secs(30),
+            session_timeout: Duration::from_secs(120),
+        },
+        labels: labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+    })
+}
+
+pub(crate) fn lookup(
+    name: &str,
+    rtype: RecordType,
+    resolver: &str,
+    status: LookupStatus,
+    records: Vec<Record>,
+) -> Lookup {
+    let exchange = Exchange {
+        server: "127.0.0.1:53".parse().unwrap(),
+        transport: Transport::Udp,
+        status,
+        duration: millis(12),
+        answers: records.len(),
+        records,
+        ttl: status.answered().then_some(300),
+        cname_chain: Vec::new(),
+        authentic_data: false,
+        authoritative: false,
+        truncated: false,
+        late: None,
+    };
+    Lookup { resolver: resolver.into(), rtype, name: name.into(), exchanges: vec![exchange] }
+}
+
+/// The lookup a route would have come from.
+pub(crate) fn mx_lookup(domain: &str, resolver: &str, route: Route) -> MxLookup {
+    let record =
+        |t: MxTarget| Record::Mx { preference: t.preference, exchanger: Some(t.exchanger) };
+    let records: Vec<_> = match &route {
+        Route::Mx { targets, .. } => targets.iter().cloned().map(record).collect(),
+        Route::Null => vec![Record::Mx { preference: 0, exchanger: None }],
+        _ => Vec::new(),
+    };
+    let status = match &route {
+        Route::Unknown => LookupStatus::Servfail,
+        Route::NoDomain => LookupStatus::Nxdomain,
+        Route::Implicit { .. } => LookupStatus::Nodata,
+        _ => LookupStatus::Noerror,
+    };
+    MxLookup { lookup: lookup(domain, RecordType::Mx, resolver, status, records), route }
+}
+
+pub(crate) fn mx_route(targets: &[(u16, &str)]) -> Route {
+    let target = |&(preference, name): &(u16, &str)| MxTarget {
+        preference,
+        exchanger: ExchangerName::parse(name).unwrap(),
+    };
+    Route::Mx { targets: targets.iter().map(target).collect(), null_mixed: false, duplicate: false }
+}
+
+pub(crate) fn reply(code: u16, lines: &[&str]) -> Reply {
+    Reply { code, enhanced: None, lines: lines.iter().map(|l| (*l).to_owned()).collect() }
+}
+
+pub(crate) fn stage(
+    stage: Stage,
+    ms: u64,
+    reply: Option<Reply>,
+    reason: Option<Reason>,
+) -> StageFact {
+    StageFact { stage, duration: millis(ms), reply, received: None, reason }
+}
+
+pub(crate) fn session(
+    address: &str,
+    stages: Vec<StageFact>,
+    failure: Option<Failure>,
+) -> Arc<Session> {
+    let ip: IpAddr = address.parse().unwrap();
+    Arc::new(Session {
+        peer: (ip, 25).into(),
+        source: None,
+        started_at: at(0),
+        duration: stages.iter().map(|s| s.duration).sum(),
+        helo_name: "probe.example.org".into(),
+        stages,
+        failure,
+    })
+}
+
+pub(crate) fn healthy(address: &str) -> Arc<Session> {
+    let ehlo = ["mx1.example.com greets you", "PIPELINING", "SIZE 10240000", "STARTTLS"];
+    session(
+        address,
+        vec![
+            stage(Stage::Connect, 8, None, None),
+            stage(Stage::Banner, 25, Some(reply(220, &["mx1.example.com ESMTP"])), None),
+            stage(Stage::Ehlo, 9, Some(reply(250, &ehlo)), None),
+            stage(Stage::Quit, 7, Some(reply(221, &["bye"])), None),
+        ],
+        None,
+    )
+}
+
+pub(crate) fn silent(address: &str) -> Arc<Session> {
+    session(
+        address,
+        vec![
+            stage(Stage::Connect, 11, None, None),
+            stage(Stage::Banner, 60_000, None, Some(Reason::Timeout)),
+        ],
+        Some(Failure { stage: Stage::Banner, reason: Reason::Timeout }),
+    )
+}
+
+pub(crate) fn refusing(address: &str) -> Arc<Session> {
+    let text = "no <b>thanks</b> & \"goodbye\"";
+    session(
+        address,
+        vec![
+            stage(Stage::Connect, 5, None, None),
+            stage(Stage::Banner, 6, Some(reply(554, &[text])), Some(Reason::Reply5xx)),
+        ],
+        Some(Failure { stage: Stage::Banner, reason: Reason::Reply5xx }),
+    )
+}
+
+/// An exchanger that was probed `rounds` times with the same result.
+pub(crate) fn report(
+    exchanger: Exchanger,
+    lookups: Vec<Lookup>,
+    sessions: Vec<Arc<Session>>,
+) -> Arc<ExchangerReport> {
+    let mut addresses: Vec<IpAddr> = lookups.iter().flat_map(Lookup::addresses).collect();
+    if lookups.is_empty() {
+        addresses = sessions.iter().map(|s| s.peer.ip()).collect();
+    }
+    let mut families = [FamilyCounts::default(), FamilyCounts::default()];
+    for session in &sessions {
+        let counts = &mut families[session.family() as usize];
+        let end = session.failure.map_or(("done", "ok"), |f| (f.stage.label(), f.reason.label()));
+        *counts.sessions.entry(end).or_default() += 1;
+        for fact in &session.stages {
+            if let Some(reply) = &fact.reply {
+                *counts.replies.entry((fact.stage, ReplyCode::Code(reply.code))).or_default() += 1;
+            }
+            match fact.stage {
+                Stage::Connect => counts.connect.observe(fact.duration),
+                Stage::Banner if fact.reply.is_some() => counts.banner.observe(fact.duration),
+                _ => {}
+            }
+        }
+    }
+    let facts = ExchangerFacts { exchanger, observed_at: at(30), lookups, addresses, sessions };
+    Arc::new(ExchangerReport { facts: Some(Arc::new(facts)), families })
+}
+
+pub(crate) fn round(mx: Vec<MxLookup>, route: Vec<(u16, Exchanger)>) -> DestinationRound {
+    DestinationRound { observed_at: at(10), duration: millis(15), mx, route }
+}
+
+pub(crate) fn destination_report(
+    labels: &[(&str, &str)],
+    last: Option<DestinationRound>,
+) -> Arc<DestinationReport> {
+    Arc::new(DestinationReport { settings: settings(labels), last })
+}
+
+fn addresses(of: &[&str]) -> Vec<Record> {
+    of.iter().map(|a| Record::Address(a.parse().unwrap())).collect()
+}
+
+/// One domain whose first exchanger is silent on IPv6 and whose second fails its AAAA lookup, one
+/// domain that takes no mail, one smart host that refuses us, one not probed yet.
+pub(crate) fn snapshot() -> Snapshot {
+    use LookupStatus::{Nodata, Noerror, Servfail};
+    use RecordType::{A, Aaaa};
+    let (mx1, mx2) = (exchanger("mx1.example.com", 25), exchanger("mx2.example.com", 25));
+    let relay = Exchanger { host: Host::Address("192.0.2.99".parse().unwrap()), port: 587 };
+    let route = mx_route(&[(10, "mx1.example.com"), (20, "mx2.example.com")]);
+    let domain = round(
+        vec![mx_lookup("example.com", "local", route)],
+        vec![(10, mx1.clone()), (20, mx2.clone())],
+    );
+    let null = round(vec![mx_lookup("null.example", "local", Route::Null)], vec![]);
+    let first = report(
+        mx1.clone(),
+        vec![
+            lookup("mx1.example.com", A, "local", Noerror, addresses(&["192.0.2.1", "192.0.2.2"])),
+            lookup("mx1.example.com", Aaaa, "local", Noerror, addresses(&["2001:db8::1"])),
+        ],
+        vec![healthy("192.0.2.1"), refusing("192.0.2.2"), silent("2001:db8::1")],
+    );
+    let second = report(
+        mx2.clone(),
+        vec![
+            lookup("mx2.example.com", A, "local", Noerror, addresses(&["198.51.100.2"])),
+            lookup("mx2.example.com", Aaaa, "local", Servfail, vec![]),
+        ],
+        vec![healthy("198.51.100.2")],
+    );
+    let mut third =
+        ExchangerReport::clone(&report(relay.clone(), vec![], vec![refusing("192.0.2.99")]));
+    third.families[0].backoff = Duration::from_secs(240);
+    let mut counts = LookupCounts::default();
+    counts.by_status = BTreeMap::from([(Noerror, 3), (Nodata, 1), (Servfail, 1)]);
+    counts.duration.observe(millis(12));
+    let key = LookupKey { rtype: Aaaa, resolver: "local".into() };
+    Snapshot {
+        destinations: BTreeMap::from([
+            (
+                destination("example.com"),
+                destination_report(&[("team", "a\\b \"mail\"")], Some(domain)),
+            ),
+            (destination("null.example"), destination_report(&[], Some(null))),
+            (
+                destination("192.0.2.99:587"),
+                destination_report(&[], Some(round(vec![], vec![(0, relay.clone())]))),
+            ),
+            (destination("new.example"), destination_report(&[], None)),
+        ]),
+        exchangers: BTreeMap::from([(mx1, first), (mx2, second), (relay, Arc::new(third))]),
+        lookups: Arc::new(BTreeMap::from([(key, counts)])),
+        mx_port: 25,
+    }
+}
