@@ -97,9 +97,10 @@ impl Own {
 
     /// Appends them in the text format 0.0.4.
     pub fn encode(&self, out: &mut String) {
-        TextEncoder::new()
-            .encode_utf8(&self.registry.gather(), out)
-            .expect("gathered families have samples, and a string takes them");
+        // It fails on a family without samples only, which `gather` leaves out.
+        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), out) {
+            tracing::error!(%error, "own metrics are missing from a scrape");
+        }
     }
 }
 

@@ -1,0 +1,161 @@
+//! The page of one destination: its MX by resolver, and of every exchanger the lookups and
+//! sessions, stage by stage.
+
+use std::fmt::{Arguments, Write};
+
+use jiff::Timestamp;
+
+use super::html::{self, Text};
+use crate::{
+    agent::state::Snapshot,
+    facts::{ExchangerFacts, Lookup, MxLookup, Record, Session, StageFact},
+    name::Destination,
+    web::{
+        summary::{self, Hop, Summary},
+        target,
+    },
+};
+
+pub(super) fn page(snapshot: &Snapshot, destination: &Destination, now: Timestamp) -> String {
+    let summary = summary::one(snapshot, destination);
+    let mut out = String::new();
+    head(&mut out, &summary, now);
+    if let Some(round) = snapshot.destinations.get(destination).and_then(|d| d.last.as_ref()) {
+        if !round.mx.is_empty() {
+            let findings = |mx: &MxLookup| mx.route.findings().join(", ").replace('_', " ");
+            lookups(&mut out, "MX lookup", round.mx.iter().map(|mx| (&mx.lookup, findings(mx))));
+        }
+        for ((_, exchanger), hop) in round.route.iter().zip(&summary.exchangers) {
+            let report = snapshot.exchangers.get(exchanger);
+            let facts = report.and_then(|report| report.facts.as_deref());
+            exchanger_part(&mut out, hop, facts, now);
+        }
+    }
+    html::page(&format!("{} – mxwatch", summary.domain), &out)
+}
+
+fn head(out: &mut String, summary: &Summary, now: Timestamp) {
+    let (name, link) = (Text(&summary.domain), target::encode(&summary.domain));
+    let (badge, age) = (html::badge(summary.state), html::age(summary.checked_at, now));
+    push(
+        out,
+        format_args!(
+            "<h1>{name} {badge}</h1>\n<p class=\"note\">Looked up {age}. The same as \
+             <a href=\"/api/v1/domains/{link}\">JSON</a> and as \
+             <a href=\"/probe?target={link}\">samples</a>.</p>\n"
+        ),
+    );
+}
+
+fn exchanger_part(out: &mut String, hop: &Hop, facts: Option<&ExchangerFacts>, now: Timestamp) {
+    let (mx, preference) = (Text(&hop.mx), hop.preference);
+    let (families, age) = (html::families(hop), html::age(hop.checked_at, now));
+    push(
+        out,
+        format_args!(
+            "<section>\n<h2><span class=\"preference\">{preference}</span> {mx}</h2>\n\
+             <p>{families} <span class=\"age\">probed {age}</span></p>\n"
+        ),
+    );
+    if let Some(facts) = facts {
+        if !facts.lookups.is_empty() {
+            let rows = facts.lookups.iter().map(|lookup| (lookup, String::new()));
+            lookups(out, "Address lookups", rows);
+        }
+        for session in &facts.sessions {
+            session_part(out, session, now);
+        }
+    }
+    out.push_str("</section>\n");
+}
+
+fn lookups<'a>(out: &mut String, title: &str, rows: impl Iterator<Item = (&'a Lookup, String)>) {
+    push(
+        out,
+        format_args!(
+            "<h3>{title}</h3>\n<table>\n<thead><tr><th>Type<th>Resolver<th>Status\
+             <th class=\"number\">Time<th class=\"number\">TTL<th>Answer</thead>\n<tbody>\n"
+        ),
+    );
+    for (lookup, findings) in rows {
+        let status = lookup.status();
+        let class = if status.answered() { "good" } else { "bad" };
+        let took = html::duration(lookup.exchanges.iter().map(|e| e.duration).sum());
+        let ttl = lookup.deciding().and_then(|e| e.ttl).map(|ttl| format!("{ttl} s"));
+        let records = lookup.deciding().map_or(&[][..], |e| &e.records);
+        let records: Vec<_> = records.iter().map(record).collect();
+        push(
+            out,
+            format_args!(
+                "<tr><td>{rtype}<td>{resolver}<td><span class=\"badge {class}\">{status}</span>\
+                 <td class=\"number\">{took}<td class=\"number\">{ttl}<td>{records} <em>{findings}</em>\n",
+                rtype = lookup.rtype.label(),
+                resolver = Text(&lookup.resolver),
+                status = status.label(),
+                ttl = ttl.unwrap_or_default(),
+                records = Text(records.join(", ")),
+            ),
+        );
+    }
+    out.push_str("</tbody>\n</table>\n");
+}
+
+fn record(record: &Record) -> String {
+    match record {
+        Record::Address(address) => address.to_string(),
+        Record::Mx { preference, exchanger: Some(exchanger) } => {
+            format!("{preference} {exchanger}")
+        }
+        Record::Mx { preference, exchanger: None } => format!("{preference} ."),
+    }
+}
+
+fn session_part(out: &mut String, session: &Session, now: Timestamp) {
+    let end = match session.failure {
+        None => "<span class=\"badge good\">up</span>".to_owned(),
+        Some(failure) => {
+            let words = format!("{} {}", failure.stage.label(), failure.reason.label());
+            format!("<span class=\"badge bad\">{}</span>", words.replace('_', " "))
+        }
+    };
+    push(
+        out,
+        format_args!(
+            "<h3>{peer} {end}</h3>\n<p class=\"note\">Session of {took}, {age}.</p>\n<table>\n\
+             <thead><tr><th>Stage<th class=\"number\">Time<th class=\"number\">Code<th>Reply\
+             </thead>\n<tbody>\n",
+            peer = session.peer,
+            took = html::duration(session.duration),
+            age = html::age(Some(session.started_at), now),
+        ),
+    );
+    session.stages.iter().for_each(|fact| stage_row(out, fact));
+    out.push_str("</tbody>\n</table>\n");
+}
+
+fn stage_row(out: &mut String, fact: &StageFact) {
+    let code = fact.reply.as_ref().map(|reply| reply.code.to_string());
+    let lines = fact.reply.as_ref().map_or(&[][..], |reply| &reply.lines);
+    let lines: Vec<_> = lines.iter().map(|line| Text(line).to_string()).collect();
+    let received = fact.received.as_ref().map(|text| format!("received: {}", Text(text)));
+    let reason = fact.reason.map(|reason| {
+        format!("<span class=\"badge bad\">{}</span> ", reason.label().replace('_', " "))
+    });
+    push(
+        out,
+        format_args!(
+            "<tr><td>{stage}<td class=\"number\">{took}<td class=\"number\">{code}\
+             <td class=\"said\">{reason}{lines}{received}\n",
+            stage = fact.stage.label(),
+            took = html::duration(fact.duration),
+            code = code.unwrap_or_default(),
+            reason = reason.unwrap_or_default(),
+            lines = lines.join("<br>"),
+            received = received.unwrap_or_default(),
+        ),
+    );
+}
+
+fn push(out: &mut String, text: Arguments<'_>) {
+    out.write_fmt(text).expect("writing to a string cannot fail");
+}

@@ -1,0 +1,155 @@
+//! The state of a destination at a glance: what the overview shows and `/api/v1/domains` says.
+//!
+//! It tells what works and what does not. What a sender would make of it is not judged here.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    agent::state::{ExchangerReport, Snapshot},
+    facts::{ExchangerFacts, Failure, Family, LookupStatus, Route},
+    name::Destination,
+};
+
+/// One destination.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Summary {
+    pub(super) domain: String,
+    pub(super) checked_at: Option<Timestamp>,
+    pub(super) state: State,
+    pub(super) exchangers: Vec<Hop>,
+}
+
+/// Sorted by how much it needs a look.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    /// No address of any exchanger takes mail.
+    Down,
+    /// The MX lookup fails.
+    RouteUnknown,
+    /// The domain does not exist.
+    NoDomain,
+    /// Some address or address lookup fails.
+    Degraded,
+    /// The first round is not complete.
+    Waiting,
+    /// A null MX.
+    TakesNoMail,
+    /// Everything that is probed works.
+    Up,
+}
+
+impl State {
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::RouteUnknown => "route unknown",
+            Self::NoDomain => "no such domain",
+            Self::Degraded => "degraded",
+            Self::Waiting => "waiting for first round",
+            Self::TakesNoMail => "takes no mail",
+            Self::Up => "up",
+        }
+    }
+}
+
+/// An exchanger on the route.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Hop {
+    pub(super) mx: String,
+    pub(super) preference: u16,
+    pub(super) checked_at: Option<Timestamp>,
+    pub(super) ipv4: Side,
+    pub(super) ipv6: Side,
+}
+
+/// One family of an exchanger.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Side {
+    pub(super) addresses: usize,
+    pub(super) probed: usize,
+    pub(super) up: usize,
+    /// The address lookup, when no answer came.
+    pub(super) lookup_failure: Option<LookupStatus>,
+    /// The failure at the earliest stage.
+    pub(super) failure: Option<Failure>,
+}
+
+impl Side {
+    fn new(facts: &ExchangerFacts, family: Family) -> Self {
+        let primary = facts.lookups.iter().find(|lookup| lookup.rtype == family.record_type());
+        let status = primary.map(crate::facts::Lookup::status);
+        Self {
+            addresses: facts.addresses_of(family).count(),
+            probed: facts.sessions_of(family).count(),
+            up: facts.sessions_of(family).filter(|session| session.up()).count(),
+            lookup_failure: status.filter(|status| !status.answered()),
+            failure: facts.sessions_of(family).filter_map(|session| session.failure).min(),
+        }
+    }
+
+    fn fails(&self) -> bool {
+        self.lookup_failure.is_some() || self.failure.is_some()
+    }
+}
+
+impl Hop {
+    fn new(preference: u16, mx: String, report: Option<&ExchangerReport>) -> Self {
+        let facts = report.and_then(|report| report.facts.as_deref());
+        let side = |family| facts.map(|f| Side::new(f, family)).unwrap_or_default();
+        Self {
+            mx,
+            preference,
+            checked_at: facts.map(|facts| facts.observed_at),
+            ipv4: side(Family::Ipv4),
+            ipv6: side(Family::Ipv6),
+        }
+    }
+
+    pub(super) fn sides(&self) -> [(Family, &Side); 2] {
+        [(Family::Ipv4, &self.ipv4), (Family::Ipv6, &self.ipv6)]
+    }
+}
+
+/// All destinations, by name.
+pub(super) fn all(snapshot: &Snapshot) -> impl Iterator<Item = Summary> {
+    snapshot.destinations.keys().map(|destination| one(snapshot, destination))
+}
+
+/// One destination; one that is not configured waits for ever.
+pub(super) fn one(snapshot: &Snapshot, destination: &Destination) -> Summary {
+    let round = snapshot.destinations.get(destination).and_then(|report| report.last.as_ref());
+    let route = round.map_or(&[][..], |round| &round.route);
+    let hop = |(preference, mx): &(u16, _)| {
+        let report = snapshot.exchangers.get(mx).map(AsRef::as_ref);
+        Hop::new(*preference, mx.label(snapshot.mx_port), report)
+    };
+    let exchangers: Vec<Hop> = route.iter().map(hop).collect();
+    let state = match round.map(|round| round.mx.first().map(|mx| &mx.route)) {
+        None => State::Waiting,
+        Some(Some(Route::Unknown)) => State::RouteUnknown,
+        Some(Some(Route::NoDomain)) => State::NoDomain,
+        Some(Some(Route::Null)) => State::TakesNoMail,
+        Some(_) => state_of(&exchangers),
+    };
+    Summary {
+        domain: destination.to_string(),
+        checked_at: round.map(|round| round.observed_at),
+        state,
+        exchangers,
+    }
+}
+
+fn state_of(exchangers: &[Hop]) -> State {
+    let sides = || exchangers.iter().flat_map(Hop::sides).map(|(_, side)| side);
+    if exchangers.iter().any(|hop| hop.checked_at.is_none()) {
+        State::Waiting
+    } else if sides().all(|side| side.up == 0) {
+        State::Down
+    } else if sides().any(Side::fails) {
+        State::Degraded
+    } else {
+        State::Up
+    }
+}

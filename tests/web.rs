@@ -1,0 +1,486 @@
+//! The HTTP server over real sockets on loopback.
+
+use std::{collections::BTreeMap, io::Read, net::SocketAddr, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use mxwatch::{
+    agent::state::{Snapshot, Store},
+    config::{self, Config, Detail},
+    metrics::own::Own,
+    web::{self, App, Limits, OnDemand, ReloadRequest},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::{Semaphore, mpsc, watch},
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+
+#[allow(dead_code, reason = "shared with the test of the exposition, which needs more of it")]
+mod sample;
+use sample::destination;
+
+/// Longer than anything here takes; only a hang runs into it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Server {
+    address: SocketAddr,
+    store: Store,
+    config: Arc<ArcSwap<Config>>,
+    ready: watch::Sender<bool>,
+    on_demand: mpsc::Receiver<OnDemand>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    fn start() -> Self {
+        Self::start_with("127.0.0.1:0", |_| {})
+    }
+
+    fn start_with(address: &str, change: impl FnOnce(&mut App)) -> Self {
+        let (ready, is_ready) = watch::channel(false);
+        let (ask, on_demand) = mpsc::channel(1);
+        let (stop, stopped) = watch::channel(false);
+        let store = Store::default();
+        store.update(|state| *state = sample::snapshot());
+        let config = Arc::new(ArcSwap::from_pointee(config()));
+        let mut app = App {
+            store: store.clone(),
+            own: Arc::new(Own::new()),
+            config: Arc::clone(&config),
+            ready: is_ready,
+            reload: None,
+            on_demand: ask,
+            rendering: Arc::new(Semaphore::new(2)),
+            limits: Limits::default(),
+        };
+        change(&mut app);
+        let listener = web::bind(address).unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(web::serve(vec![listener], Arc::new(app), stopped));
+        Self { address, store, config, ready, on_demand, stop, task }
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Config)) {
+        let mut config = Config::clone(&self.config.load());
+        change(&mut config);
+        self.config.store(Arc::new(config));
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        self.ask("GET", path, "").await
+    }
+
+    async fn ask(&self, method: &str, path: &str, headers: &str) -> Response {
+        let mut stream = self.connect().await;
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        Response::read(&mut stream).await
+    }
+}
+
+fn config() -> Config {
+    let settings = sample::settings(&[]);
+    Config {
+        helo_name: "probe.example.org".into(),
+        destinations: BTreeMap::new(),
+        probe: config::Probe {
+            port: 25,
+            interval: settings.interval,
+            session: settings.session.clone(),
+            source_ipv4: None,
+            source_ipv6: None,
+        },
+        dns: config::Dns {
+            timeout: Duration::from_secs(5),
+            attempts: 2,
+            late_window: Duration::from_secs(5),
+        },
+        resolvers: vec![],
+        politeness: config::Politeness {
+            max_sessions: 1,
+            max_sessions_per_provider: 1,
+            max_backoff: Duration::from_secs(3600),
+        },
+        web: config::Web { max_connections: 8, probe_any_target: false },
+        metrics: config::Metrics { detail: Detail::Full },
+        connectivity_log: None,
+    }
+}
+
+struct Response {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Response {
+    /// Reads until the server closes.
+    async fn read(stream: &mut TcpStream) -> Self {
+        let mut all = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("an answer").unwrap();
+        let end = all.windows(4).position(|w| w == b"\r\n\r\n").expect("a complete head");
+        let head = String::from_utf8(all[..end].to_vec()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self { status, head, body: all[end + 4..].to_vec() }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let fields = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
+        fields.into_iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, v)| v)
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_one_body_of_probe_and_own_series() {
+    let server = Server::start();
+    let response = server.get("/metrics").await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(response.header("vary"), Some("Accept-Encoding"));
+    assert_eq!(response.header("content-encoding"), None);
+    let golden = include_str!("golden/metrics.prom");
+    assert!(response.text().starts_with(golden), "{}", response.text());
+    assert!(response.text().contains("\nmxwatch_destinations 4\n"));
+
+    server.set(|config| config.metrics.detail = Detail::Lean);
+    let lean = server.get("/metrics").await;
+    assert!(!lean.text().contains("mx_connect_duration_seconds"), "a reload changes the detail");
+}
+
+#[tokio::test]
+async fn gzip_comes_when_it_is_asked_for_and_unpacks_to_the_same() {
+    let server = Server::start();
+    let response = server.ask("GET", "/metrics", "Accept-Encoding: br, gzip;q=0.8\r\n").await;
+    assert_eq!(response.header("content-encoding"), Some("gzip"));
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&response.body[..]).read_to_string(&mut text).unwrap();
+    assert!(text.starts_with(include_str!("golden/metrics.prom")));
+    let refused = server.ask("GET", "/metrics", "Accept-Encoding: gzip;q=0\r\n").await;
+    assert_eq!(refused.header("content-encoding"), None);
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let server = Server::start();
+    for path in ["/style.css", "/", "/domains/example.com", "/-/healthy"] {
+        let get = server.get(path).await;
+        let head = server.ask("HEAD", path, "").await;
+        assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
+        let length: usize = head.header("content-length").unwrap().parse().unwrap();
+        assert!(length > 0 && length.abs_diff(get.body.len()) < 10, "{path}: {length}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_what_is_not_allowed_are_told_apart() {
+    let server = Server::start();
+    for path in ["/nothing", "/metrics/", "/domains/", "/-/", "/domains/example.org"] {
+        assert_eq!(server.get(path).await.status, 404, "{path}");
+    }
+    assert_eq!(server.ask("POST", "/nothing", "Content-Length: 0\r\n").await.status, 404);
+    assert_eq!(server.get("/domains/nodot").await.status, 400);
+    for (method, path, allow) in [
+        ("POST", "/metrics", "GET, HEAD"),
+        ("DELETE", "/domains/example.com", "GET, HEAD"),
+        ("GET", "/-/reload", "POST"),
+    ] {
+        let response = server.ask(method, path, "").await;
+        assert_eq!((response.status, response.header("allow")), (405, Some(allow)), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_beyond_the_limit_is_refused() {
+    let server = Server::start();
+    let long = format!("X-Long: {}\r\n", "a".repeat(40_000));
+    assert_eq!(server.ask("GET", "/metrics", &long).await.status, 431);
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_given_up() {
+    let limit = Duration::from_millis(200);
+    let server = Server::start_with("127.0.0.1:0", |app| app.limits.head_time = limit);
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost:").await.unwrap();
+    let began = Instant::now();
+    let mut rest = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("the server hangs up");
+    assert!(began.elapsed() >= limit / 2, "not at once: {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_given_up() {
+    let limit = Duration::from_millis(200);
+    let server = Server::start_with("127.0.0.1:0", |app| app.limits.response_time = limit);
+    server.set(|config| config.web.max_connections = 1);
+    let mut stream = server.connect().await;
+    // Many requests at once, more answer than the sockets' buffers hold, and no read.
+    let request = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(4_000);
+    let (_unread, mut writer) = stream.split();
+    let gone =
+        timeout(PATIENCE, async { while writer.write_all(request.as_bytes()).await.is_ok() {} });
+    gone.await.expect("the server resets the connection");
+    assert_eq!(retried(&server).await, 200, "its place is free again");
+}
+
+/// The status of the first request that is not turned away.
+async fn retried(server: &Server) -> u16 {
+    let answered = async {
+        loop {
+            let mut stream = server.connect().await;
+            let mut all = Vec::new();
+            let request = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+            let written = stream.write_all(request).await;
+            if written.is_ok() && stream.read_to_end(&mut all).await.is_ok() && !all.is_empty() {
+                break String::from_utf8(all).unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+            }
+        }
+    };
+    timeout(PATIENCE, answered).await.expect("a place becomes free")
+}
+
+#[tokio::test]
+async fn connections_above_the_cap_are_closed_at_once() {
+    let server = Server::start();
+    server.set(|config| config.web.max_connections = 2);
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = server.connect().await;
+        stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        // The answer shows that it is counted.
+        let mut byte = [0];
+        stream.read_exact(&mut byte).await.unwrap();
+        held.push(stream);
+    }
+    let mut third = server.connect().await;
+    let mut rest = Vec::new();
+    let closed = timeout(PATIENCE, third.read_to_end(&mut rest)).await.expect("it is closed");
+    assert!(closed.is_err() || rest.is_empty());
+    held.pop();
+    assert_eq!(retried(&server).await, 200);
+}
+
+#[tokio::test]
+async fn reload_is_off_by_default() {
+    let response = Server::start().ask("POST", "/-/reload", "").await;
+    assert_eq!(response.status, 403);
+    assert!(response.text().starts_with("Lifecycle API is not enabled."));
+}
+
+#[tokio::test]
+async fn reload_tells_how_it_went() {
+    let (ask, mut requests) = mpsc::channel::<ReloadRequest>(1);
+    let server = Server::start_with("127.0.0.1:0", |app| app.reload = Some(ask));
+    let agent = tokio::spawn(async move {
+        requests.recv().await.unwrap().send(Ok(())).unwrap();
+        requests.recv().await.unwrap().send(Err("line 3: unknown key".to_owned())).unwrap();
+    });
+    assert_eq!(server.ask("POST", "/-/reload", "").await.status, 200);
+    let failed = server.ask("POST", "/-/reload", "").await;
+    assert_eq!(failed.status, 500);
+    assert!(failed.text().contains("line 3: unknown key"), "{}", failed.text());
+    agent.await.unwrap();
+    assert_eq!(server.ask("POST", "/-/reload", "").await.status, 503, "the agent is gone");
+}
+
+#[tokio::test]
+async fn ready_follows_the_agent_while_healthy_does_not() {
+    let server = Server::start();
+    assert_eq!(server.get("/-/healthy").await.status, 200);
+    assert_eq!(server.get("/-/ready").await.status, 503);
+    server.ready.send(true).unwrap();
+    assert_eq!(server.get("/-/ready").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_configured_target_is_answered_from_its_last_round() {
+    let server = Server::start();
+    let response = server.get("/probe?target=Example.COM.").await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(response.text().contains("\nprobe_success 1\n"));
+    assert!(!response.text().contains("mxwatch_"), "the agent's own series are on /metrics only");
+    let smart_host = server.get("/probe?target=192.0.2.99%3A587").await;
+    assert!(smart_host.text().contains("\nprobe_success 0\n"));
+}
+
+#[tokio::test]
+async fn a_first_round_is_waited_for_but_not_for_ever() {
+    let server = Server::start();
+    let hurried = "X-Prometheus-Scrape-Timeout-Seconds: 0.6\r\n";
+    assert_eq!(server.ask("GET", "/probe?target=new.example", hurried).await.status, 503);
+    let round = sample::round(
+        vec![sample::mx_lookup("new.example", "local", mxwatch::facts::Route::Null)],
+        vec![],
+    );
+    let report = sample::destination_report(&[], Some(round));
+    let (response, ()) = tokio::join!(server.get("/probe?target=new.example"), async {
+        tokio::task::yield_now().await;
+        server.store.update(|state| state.destinations.insert(destination("new.example"), report));
+    });
+    assert_eq!(response.status, 200);
+    assert!(response.text().contains("mx_domain_finding{domain=\"new.example\""));
+}
+
+#[tokio::test]
+async fn targets_that_are_not_configured_need_the_users_consent() {
+    let mut server = Server::start();
+    assert_eq!(server.get("/probe").await.status, 400);
+    let bad = server.get("/probe?target=nodot").await;
+    assert_eq!(bad.status, 400);
+    assert!(bad.text().contains("not a fully qualified mail domain"), "{}", bad.text());
+    let closed = server.get("/probe?target=example.org").await;
+    assert_eq!(closed.status, 403);
+    assert!(closed.text().contains("probe_any_target"), "{}", closed.text());
+
+    server.set(|config| config.web.probe_any_target = true);
+    let scanner = server.get("/probe?target=192.0.2.1:22").await;
+    assert_eq!(scanner.status, 403, "nobody scans ports through us");
+    let mut agent = server.on_demand;
+    let answering = tokio::spawn(async move {
+        let request = agent.recv().await.unwrap();
+        assert_eq!(request.destination, destination("example.org"));
+        assert!(request.deadline > Instant::now());
+        let round = sample::round(vec![], vec![]);
+        let report = sample::destination_report(&[], Some(round));
+        let destinations = BTreeMap::from([(request.destination, report)]);
+        request.answer.send(Snapshot { destinations, ..Snapshot::default() }).unwrap();
+    });
+    server.on_demand = mpsc::channel(1).1;
+    let live = server.get("/probe?target=example.org").await;
+    assert_eq!(live.status, 200);
+    assert!(live.text().contains("kind=\"domain\",name=\"example.org\""), "{}", live.text());
+    answering.await.unwrap();
+    assert_eq!(server.get("/probe?target=example.net").await.status, 503, "the agent is gone");
+}
+
+#[tokio::test]
+async fn pages_show_what_strangers_sent_as_text_only() {
+    let server = Server::start();
+    let overview = server.get("/").await;
+    let policy = overview.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'self';"), "{policy}");
+    assert_eq!(overview.header("x-content-type-options"), Some("nosniff"));
+    assert!(overview.text().contains("/domains/192.0.2.99:587"));
+    let page = server.get("/domains/192.0.2.99:587").await;
+    let escaped = "no &lt;b&gt;thanks&lt;/b&gt; &amp; &quot;goodbye&quot;";
+    assert!(page.text().contains(escaped), "{}", page.text());
+    assert!(!page.text().contains("<b>"));
+    for page in [overview, page] {
+        for foreign in ["http://", "https://", "//", "<script", "style="] {
+            assert!(!page.text().contains(foreign), "{foreign} in {}", page.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_overview_puts_trouble_first_and_names_it() {
+    let server = Server::start();
+    let page = server.get("/").await;
+    let place = |name: &str| page.text().find(&format!("/domains/{name}")).expect(name);
+    assert!(place("192.0.2.99:587") < place("example.com"), "down before degraded");
+    assert!(place("example.com") < place("null.example"), "degraded before no mail");
+    assert!(
+        page.text().contains("IPv6 lookup servfail") || page.text().contains("up, lookup servfail")
+    );
+    assert!(page.text().contains("IPv6 banner timeout"));
+}
+
+#[tokio::test]
+async fn the_api_gives_states_and_facts() {
+    let server = Server::start();
+    let list = server.get("/api/v1/domains").await.json();
+    let states: BTreeMap<_, _> = list["domains"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| (d["domain"].as_str().unwrap(), d["state"].as_str().unwrap()))
+        .collect();
+    let want = [
+        ("192.0.2.99:587", "down"),
+        ("example.com", "degraded"),
+        ("new.example", "waiting"),
+        ("null.example", "takes_no_mail"),
+    ];
+    assert_eq!(states, BTreeMap::from(want));
+
+    let one = server.get("/api/v1/domains/example.com").await;
+    assert_eq!(one.header("content-type"), Some("application/json"));
+    let one = one.json();
+    assert_eq!((&one["version"], &one["domain"]), (&1.into(), &"example.com".into()));
+    assert_eq!(one["checked_at"], "2023-11-14T22:13:30Z");
+    let facts: mxwatch::facts::Facts = serde_json::from_value(one["facts"].clone()).unwrap();
+    assert_eq!(facts.exchangers.len(), 2);
+    let waiting = server.get("/api/v1/domains/new.example").await.json();
+    assert!(waiting["facts"].is_null() && waiting["checked_at"].is_null());
+}
+
+#[tokio::test]
+async fn a_request_that_runs_is_answered_after_the_stop_signal() {
+    let (ask, mut requests) = mpsc::channel::<ReloadRequest>(1);
+    let server = Server::start_with("127.0.0.1:0", |app| app.reload = Some(ask));
+    let mut idle = server.connect().await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"POST /-/reload HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let running = requests.recv().await.unwrap();
+    server.stop.send(true).unwrap();
+    let mut rest = Vec::new();
+    timeout(PATIENCE, idle.read_to_end(&mut rest)).await.expect("idle ones are closed").unwrap();
+    running.send(Ok(())).unwrap();
+    assert_eq!(Response::read(&mut stream).await.status, 200);
+    timeout(PATIENCE, server.task).await.expect("then it ends").unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_does_not_hold_the_end_up() {
+    let (ask, mut requests) = mpsc::channel::<ReloadRequest>(1);
+    let server = Server::start_with("127.0.0.1:0", |app| {
+        app.reload = Some(ask);
+        app.limits.drain_time = Duration::from_millis(50);
+    });
+    let mut stream = server.connect().await;
+    stream.write_all(b"POST /-/reload HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let _never_answered = requests.recv().await.unwrap();
+    server.stop.send(true).unwrap();
+    timeout(PATIENCE, server.task).await.expect("it ends").unwrap();
+}
+
+#[tokio::test]
+async fn addresses_of_both_families_can_be_listened_on() {
+    let ipv4 = Server::start();
+    assert_eq!(ipv4.get("/-/healthy").await.status, 200);
+    assert_eq!(Server::start_with("localhost:0", |_| {}).get("/-/healthy").await.status, 200);
+    for bad in ["", "nonsense", ":nonsense", ":99999", "127.0.0.1"] {
+        let error = web::bind(bad).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{bad}: {error}");
+        assert!(error.to_string().contains("\":10187\""), "{error}");
+    }
+    let Ok(listener) = web::bind("[::1]:0") else {
+        assert!(std::env::var_os("CI").is_none(), "this host has no IPv6");
+        eprintln!("SKIPPED: this host has no IPv6");
+        return;
+    };
+    drop(listener);
+    assert_eq!(Server::start_with("[::1]:0", |_| {}).get("/-/healthy").await.status, 200);
+    let mut both = Server::start_with(":0", |_| {});
+    for host in ["127.0.0.1", "::1"] {
+        both.address.set_ip(host.parse().unwrap());
+        assert_eq!(both.get("/-/healthy").await.status, 200, "{host}");
+    }
+}
