@@ -146,9 +146,12 @@ pub struct DemoArgs {
     /// From one round to the next.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
     pub interval: Duration,
-    /// What to log.
-    #[command(flatten)]
-    pub log: LogArgs,
+    /// Least severity that is logged; try "info" to see changes as they happen.
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "error")]
+    pub level: LogLevel,
+    /// Format of the log, on standard error.
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
+    pub format: LogFormat,
 }
 
 #[cfg(test)]

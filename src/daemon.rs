@@ -64,8 +64,9 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
 /// Binds every address.
 pub fn bind(addresses: &[String]) -> io::Result<Vec<TcpListener>> {
     let bind = |address: &String| {
-        web::bind(address)
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+        web::bind(address).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+        })
     };
     addresses.iter().map(bind).collect()
 }
@@ -96,9 +97,8 @@ pub async fn run(start: Start) -> io::Result<()> {
         rendering: Arc::new(Semaphore::new(1)),
         limits: Limits::default(),
     };
-    for listener in &start.listeners {
-        info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
-    }
+    let destinations = start.config.destinations.len();
+    info!(version = env!("CARGO_PKG_VERSION"), destinations, "starting");
     let setup = Setup { store, own: Arc::clone(&own), stop: stop.clone(), ready };
     let politeness = Arc::new(Politeness::new(settings.config.politeness.clone()));
     let first_prober = agent::prober(&settings, politeness, &setup);

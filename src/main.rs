@@ -9,7 +9,7 @@ use std::{
 use clap::{Parser, error::ErrorKind};
 use mxwatch::{
     check::{self, Outcome},
-    cli::{AgentArgs, Cli, Command},
+    cli::{AgentArgs, Cli, Command, LogArgs},
     config,
     daemon::{self, ConfigFile, Start},
     demo, log,
@@ -65,7 +65,7 @@ async fn run(cli: Cli) -> io::Result<u8> {
             Outcome::Interrupted => INTERRUPTED,
         }),
         Some(Command::Demo(args)) => {
-            log::init(args.log);
+            log::init(LogArgs { level: args.level, format: args.format });
             demo::run(args).await.map(|()| 0)
         }
         None if cli.agent.config_check => check_config(&cli.agent),

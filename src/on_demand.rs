@@ -1,6 +1,6 @@
 //! Answers `/probe` for domains that are not configured: one look each, through the agent's gate.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 use tokio::{sync::mpsc, task::JoinSet};
@@ -25,7 +25,7 @@ pub async fn serve(
     loop {
         tokio::select! {
             Some(_) = looks.join_next() => {}
-            request = wanted.recv() => match request {
+            request = wanted.recv(), if looks.len() < AT_ONCE => match request {
                 Some(request) => {
                     looks.spawn(look(request, prober.load_full(), config.load_full()));
                 }
@@ -39,8 +39,7 @@ pub async fn serve(
 /// about the others along.
 async fn look(request: OnDemand, prober: Arc<Prober>, config: Arc<Config>) {
     let settings = config.default_settings();
-    let deadline = request.deadline.checked_sub(RENDERING).unwrap_or(request.deadline);
-    let hurried = Prober { deadline: Some(deadline), ..Prober::clone(&prober) };
+    let hurried = Prober { deadline: Some(request.deadline), ..Prober::clone(&prober) };
     let seen = once::observe(&hurried, &request.destination, &settings).await;
     let Some(Observation { round, exchangers }) = seen else { return };
     let report = DestinationReport { settings: Arc::new(settings), last: Some(round) };
@@ -60,5 +59,5 @@ async fn look(request: OnDemand, prober: Arc<Prober>, config: Arc<Config>) {
     let _ = request.answer.send(snapshot);
 }
 
-/// Left of the deadline for writing the answer.
-const RENDERING: Duration = Duration::from_millis(200);
+/// Looks under way at the same time; more are turned away by the full queue.
+const AT_ONCE: usize = 16;

@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use crate::{
     facts::{ExchangerFacts, Family, Lookup, LookupStatus, MxLookup, Route, Session},
-    name::{Destination, Exchanger},
+    name::Destination,
 };
 
 /// Says what became different about a route.
@@ -71,7 +71,7 @@ fn log_lookup(before: Option<&Lookup>, after: &Lookup) {
 /// Says what became different about one family of an exchanger: up with any address that takes
 /// mail, else the failure that came earliest.
 pub fn log_family(
-    exchanger: &Exchanger,
+    mx: &str,
     family: Family,
     before: Option<&ExchangerFacts>,
     after: &ExchangerFacts,
@@ -83,7 +83,7 @@ pub fn log_family(
     }
     let was = old.map_or("not known yet".to_owned(), |(state, _)| state.to_string());
     let text = last_words(example);
-    let (mx, family, address) = (exchanger.to_string(), family.label(), example.peer.ip());
+    let (family, address) = (family.label(), example.peer.ip());
     match new {
         FamilyState::Up => info!(mx, family, was, "exchanger up"),
         FamilyState::Down(failure) => warn!(
@@ -126,15 +126,17 @@ fn state(facts: &ExchangerFacts, family: Family) -> Option<(FamilyState, &Sessio
         .map(|(f, session)| (FamilyState::Down(f), &**session))
 }
 
-/// What the server last said, for the log: its text is already free of control characters, the
-/// log format quotes it.
+/// What the server said when it went wrong, for the log: its text is already free of control
+/// characters, the log format quotes it.
 fn last_words(session: &Session) -> String {
-    let fact = session.stages.iter().rev().find(|s| s.reply.is_some() || s.received.is_some());
-    let text = fact.map(|fact| match (&fact.reply, &fact.received) {
+    let Some(fact) = session.failure.and_then(|failure| session.stage(failure.stage)) else {
+        return String::new();
+    };
+    let text = match (&fact.reply, &fact.received) {
         (Some(reply), _) => format!("{} {}", reply.code, reply.lines.join(" / ")),
         (None, received) => received.clone().unwrap_or_default().replace('\n', " / "),
-    });
-    text.unwrap_or_default().chars().take(MAX_TEXT).collect()
+    };
+    text.chars().take(MAX_TEXT).collect()
 }
 
 /// Characters of server text in one log line.

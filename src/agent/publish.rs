@@ -103,10 +103,10 @@ impl Publisher {
             after.observed_at = Timestamp::now();
             let after = Arc::new(after);
             report.facts = Some(Arc::clone(&after));
-            Some((before, after))
+            Some((before, after, state.mx_port))
         });
-        if let Some((before, after)) = changed {
-            changes::log_family(exchanger, family, Some(&before), &after);
+        if let Some((before, after, mx_port)) = changed {
+            changes::log_family(&exchanger.label(mx_port), family, Some(&before), &after);
         }
     }
 

@@ -80,7 +80,7 @@ fn configured(app: &App, destination: &Destination) -> bool {
 async fn last_round(app: &App, destination: &Destination, deadline: Instant) -> Found {
     let probed = |state: &mut Snapshot| {
         let round = state.destinations.get(destination)?.last.as_ref()?;
-        let known = |mx| state.exchangers.get(mx).is_some_and(|report| report.facts.is_some());
+        let known = |mx| state.exchangers.get(mx).is_some_and(|r| r.completed_at.is_some());
         Some(round.route.iter().all(|(_, mx)| known(mx)))
     };
     let mut progress = app.store.update(probed);

@@ -191,7 +191,8 @@ pub(crate) fn report(
         }
     }
     let facts = ExchangerFacts { exchanger, observed_at: at(30), lookups, addresses, sessions };
-    Arc::new(ExchangerReport { facts: Some(Arc::new(facts)), families })
+    let completed_at = Some(facts.observed_at);
+    Arc::new(ExchangerReport { facts: Some(Arc::new(facts)), completed_at, families })
 }
 
 pub(crate) fn round(mx: Vec<MxLookup>, route: Vec<(u16, Exchanger)>) -> DestinationRound {

@@ -43,7 +43,7 @@ pub(in crate::metrics) fn write_timestamps(view: &View<'_>, out: &mut String) {
         .iter()
         .filter_map(|domain| Some(("domain", domain.name.as_str(), domain.round()?.observed_at)));
     let exchangers = view.exchangers.iter().filter_map(|exchanger| {
-        Some(("exchanger", exchanger.name.as_str(), exchanger.facts()?.observed_at))
+        Some(("exchanger", exchanger.name.as_str(), exchanger.report.completed_at?))
     });
     let mut family = Family::new(out, &names::PROBE_TIMESTAMP);
     for (kind, name, at) in domains.chain(exchangers) {
