@@ -338,17 +338,12 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
         prop::collection::vec((0_u16..3, mx), 0..6),
         prop::option::of("[a-z_\"\\\\-]{0,8}"),
     );
-    let destinations = prop::collection::btree_map(domain, round, 0..3).prop_map(|all| {
-        let report =
-            |(key, (mx, route, label)): (_, (Vec<(&str, Route)>, Vec<_>, Option<String>))| {
-                let mx =
-                    mx.into_iter().map(|(r, route)| sample::mx_lookup("example.com", r, route));
-                let labels: Vec<_> = label.iter().map(|l| (l.as_str(), l.as_str())).collect();
-                let round = sample::round(mx.collect(), route);
-                (key, sample::destination_report(&labels, Some(round)))
-            };
-        all.into_iter().map(report).collect::<BTreeMap<_, _>>()
+    let report = round.prop_map(|(mx, route, label)| {
+        let mx = mx.into_iter().map(|(r, route)| sample::mx_lookup("example.com", r, route));
+        let labels: Vec<_> = label.iter().map(|l| (l.as_str(), l.as_str())).collect();
+        sample::destination_report(&labels, Some(sample::round(mx.collect(), route)))
     });
+    let destinations = prop::collection::btree_map(domain, report, 0..3);
     (destinations, exchangers).prop_map(|(destinations, exchangers)| Snapshot {
         destinations,
         exchangers,

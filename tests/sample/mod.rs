@@ -164,7 +164,7 @@ pub(crate) fn refusing(address: &str) -> Arc<Session> {
     )
 }
 
-/// An exchanger that was probed `rounds` times with the same result.
+/// An exchanger after its first round, with what was counted in it.
 pub(crate) fn report(
     exchanger: Exchanger,
     lookups: Vec<Lookup>,
@@ -242,8 +242,8 @@ pub(crate) fn snapshot() -> Snapshot {
     let mut third =
         ExchangerReport::clone(&report(relay.clone(), vec![], vec![refusing("192.0.2.99")]));
     third.families[0].backoff = Duration::from_secs(240);
-    let mut counts = LookupCounts::default();
-    counts.by_status = BTreeMap::from([(Noerror, 3), (Nodata, 1), (Servfail, 1)]);
+    let by_status = BTreeMap::from([(Noerror, 3), (Nodata, 1), (Servfail, 1)]);
+    let mut counts = LookupCounts { by_status, ..LookupCounts::default() };
     counts.duration.observe(millis(12));
     let key = LookupKey { rtype: Aaaa, resolver: "local".into() };
     Snapshot {

@@ -64,11 +64,13 @@ fn row(out: &mut String, summary: &Summary, now: Timestamp) {
     push(out, format_args!("<tr><td><a href=\"/domains/{link}\">{name}</a><td>{badge}<td>"));
     for hop in &summary.exchangers {
         let (preference, mx, families) = (hop.preference, Text(&hop.mx), html::families(hop));
+        let probed = html::age(hop.checked_at, now);
         push(
             out,
             format_args!(
                 "<div class=\"hop\"><span class=\"preference\">{preference}</span> \
-                 <span class=\"mx\">{mx}</span> {families}</div>"
+                 <span class=\"mx\">{mx}</span> {families} \
+                 <span class=\"age\">{probed}</span></div>"
             ),
         );
     }
