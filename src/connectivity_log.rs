@@ -26,8 +26,7 @@ use crate::{
 /// A handle for those who observe; clones write to the same file.
 #[derive(Clone, Debug)]
 pub struct ConnectivityLog {
-    lines: Option<SyncSender<String>>,
-    dropped: prometheus::IntCounter,
+    open: Option<(SyncSender<String>, prometheus::IntCounter)>,
 }
 
 #[derive(Serialize)]
@@ -50,8 +49,7 @@ enum Event<'a> {
 impl ConnectivityLog {
     /// A log that keeps nothing.
     pub fn off() -> Self {
-        let dropped = prometheus::IntCounter::new("unused", "unused");
-        Self { lines: None, dropped: dropped.expect("a valid name") }
+        Self { open: None }
     }
 
     /// Opens `path` for appending and starts its writer, which ends with the last handle.
@@ -62,12 +60,12 @@ impl ConnectivityLog {
         thread::Builder::new()
             .name("connectivity-log".to_owned())
             .spawn(move || writer.run(&waiting))?;
-        Ok(Self { lines: Some(lines), dropped })
+        Ok(Self { open: Some((lines, dropped)) })
     }
 
     /// Notes one lookup with all its exchanges.
     pub fn lookup(&self, lookup: &Lookup) {
-        if self.lines.is_some() {
+        if self.open.is_some() {
             let status = lookup.status().label();
             self.write(&Event::Lookup { time: Timestamp::now(), status, lookup });
         }
@@ -75,14 +73,14 @@ impl ConnectivityLog {
 
     /// Notes one session.
     pub fn session(&self, exchanger: &Exchanger, session: &Session) {
-        if self.lines.is_some() {
+        if self.open.is_some() {
             let mx = exchanger.to_string();
             self.write(&Event::Session { time: Timestamp::now(), mx, session });
         }
     }
 
     fn write(&self, event: &Event<'_>) {
-        let Some(lines) = &self.lines else { return };
+        let Some((lines, dropped)) = &self.open else { return };
         // Facts are plain data; serde_json escapes what servers sent.
         let kept = serde_json::to_string(event).is_ok_and(|mut line| {
             line.push('\n');
@@ -92,7 +90,7 @@ impl ConnectivityLog {
             }
         });
         if !kept {
-            self.dropped.inc();
+            dropped.inc();
         }
     }
 }

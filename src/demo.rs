@@ -64,30 +64,29 @@ fn configuration(world: &World, interval: Duration) -> Arc<Config> {
 }
 
 fn greet(config: &Config, listeners: &[TcpListener], ipv6: bool) -> io::Result<()> {
-    let mut text = String::from(
-        "mxwatch demo: one mail domain per failure, all inside this process.\n\nOpen\n",
-    );
+    let mut out = io::stdout().lock();
+    writeln!(out, "mxwatch demo: one mail domain per failure, all inside this process.\n\nOpen")?;
     for listener in listeners {
         let address = reachable(listener.local_addr()?);
-        text.push_str(&format!("  http://{address}/          what is wrong, at a glance\n"));
-        text.push_str(&format!("  http://{address}/metrics   what Prometheus scrapes\n"));
+        writeln!(out, "  http://{address}/          what is wrong, at a glance")?;
+        writeln!(out, "  http://{address}/metrics   what Prometheus scrapes")?;
     }
     let (resolver, port) = (config.resolvers[0].servers[0], config.probe.port);
-    text.push_str(&format!(
-        "\nLook at one of them by hand\n  mxwatch check --dns-server {resolver} --port {port} \
-         --helo-name mxwatch.demo.test --timeout 8s --transcript silent-banner.test\n\n\
-         The domains, and what to look for in /metrics\n"
-    ));
+    writeln!(
+        out,
+        "\nLook at one of them by hand, in another terminal\n  mxwatch check --dns-server {resolver} \
+         --port {port} --helo-name {} --timeout 8s --transcript silent-banner.test",
+        config.helo_name
+    )?;
+    writeln!(out, "\nThe domains, and what to look for in /metrics")?;
     let width = scenes::scenes().iter().map(|scene| scene.domain.len()).max().unwrap_or_default();
     for Scene { domain, what, look_for } in scenes::scenes() {
-        text.push_str(&format!("  {domain:width$}  {what}\n  {:width$}  {look_for}\n", ""));
+        writeln!(out, "  {domain:width$}  {what}\n  {:width$}  {look_for}", "")?;
     }
     if !ipv6 {
-        text.push_str("\nThis host has no IPv6 loopback, so healthy.test is IPv4 only here.\n");
+        writeln!(out, "\nThis host has no IPv6 loopback, so healthy.test is IPv4 only here.")?;
     }
-    text.push_str("\nThe first round takes some seconds; end it with Ctrl-C.\n\n");
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    writeln!(out, "\nThe first round takes some seconds; end it with Ctrl-C.\n")?;
     out.flush()
 }
 

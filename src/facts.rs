@@ -632,6 +632,7 @@ mod optional_seconds {
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
+    #[expect(clippy::ref_option, reason = "the signature serde asks for")]
     pub(super) fn serialize<S: Serializer>(
         value: &Option<Duration>,
         to: S,

@@ -239,7 +239,7 @@ fn host_name(text: &str) -> Result<String, NameError> {
 /// RFC 1035 §5.1 with every byte but letters, digits, `-`, `_` and `/` as `\DDD`.
 pub(crate) fn presentation(name: &Name) -> String {
     let mut text = String::new();
-    for label in name.iter() {
+    for label in name {
         if !text.is_empty() {
             text.push('.');
         }

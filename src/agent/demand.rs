@@ -102,24 +102,20 @@ impl Demand {
         changes: &mut Changes,
     ) {
         let own = Wanted { interval: settings.interval, session: settings.session.clone() };
-        let merged = match self.wanted.get_mut(&exchanger) {
-            Some((wanted, by)) => {
-                by.insert(destination.clone());
-                let merged = merge(wanted, &own);
-                (merged != *wanted).then(|| {
-                    *wanted = merged.clone();
-                    merged
-                })
+        let merged = if let Some((wanted, by)) = self.wanted.get_mut(&exchanger) {
+            by.insert(destination.clone());
+            let merged = merge(wanted, &own);
+            if merged == *wanted {
+                return;
             }
-            None => {
-                let by = BTreeSet::from([destination.clone()]);
-                self.wanted.insert(exchanger.clone(), (own.clone(), by));
-                Some(own)
-            }
+            wanted.clone_from(&merged);
+            merged
+        } else {
+            let by = BTreeSet::from([destination.clone()]);
+            self.wanted.insert(exchanger.clone(), (own.clone(), by));
+            own
         };
-        if let Some(merged) = merged {
-            changes.set.push((exchanger, merged));
-        }
+        changes.set.push((exchanger, merged));
     }
 
     fn leave(&mut self, destination: &Destination, exchanger: &Exchanger, changes: &mut Changes) {

@@ -123,7 +123,7 @@ pub async fn run(
     agent.apply(&settings);
     let mut patrol = tokio::time::interval(PATROL);
     loop {
-        let next = agent.schedule.next();
+        let next = agent.schedule.next_due();
         tokio::select! {
             biased;
             _ = stop.wait_for(|&stopped| stopped) => break,

@@ -51,7 +51,7 @@ impl Politeness {
         let address = acquire(self.addresses.gate(peer)).await;
         let provider = acquire(self.providers.gate(provider(host))).await;
         let overall = acquire(Arc::clone(&self.overall)).await;
-        Turn { _address: address, _busy: Some((provider, overall)) }
+        Turn { _address: address, busy: Some((provider, overall)) }
     }
 }
 
@@ -59,13 +59,13 @@ impl Politeness {
 #[derive(Debug)]
 pub struct Turn {
     _address: OwnedSemaphorePermit,
-    _busy: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+    busy: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
 }
 
 impl Turn {
     /// The session only waits now: others may be busy meanwhile. Its address stays taken.
     pub fn rest(&mut self) {
-        self._busy = None;
+        self.busy = None;
     }
 }
 

@@ -131,8 +131,8 @@ impl Prober {
         let mut sessions = JoinSet::new();
         for address in called {
             let peer = SocketAddr::from((address, exchanger.port));
-            let (prober, host, wanted) = (self.clone(), exchanger.host.clone(), wanted.clone());
-            sessions.spawn(async move { prober.session(&host, peer, &wanted).await });
+            let (this, host, wanted) = (self.clone(), exchanger.host.clone(), wanted.clone());
+            sessions.spawn(async move { this.session(&host, peer, &wanted).await });
         }
         let max_backoff = self.politeness.limits().max_backoff;
         let mut stopped = false;

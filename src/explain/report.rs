@@ -9,6 +9,7 @@ use crate::{
         Stage,
     },
     name::Destination,
+    probe::dns::SYSTEM_RESOLVER,
 };
 
 /// How to write it.
@@ -132,10 +133,11 @@ fn write_session(out: &mut String, session: &Session, style: Style) {
 
 fn lookup_tail(lookup: &Lookup, paint: Paint) -> String {
     let Some(exchange) = lookup.deciding() else { return String::new() };
-    let mut tail = vec![format!("{} from {}", spoken(exchange.duration), exchange.server)];
-    if &*lookup.resolver != "system" {
-        tail[0].push_str(&format!(" ({})", lookup.resolver));
-    }
+    let (took, server) = (spoken(exchange.duration), exchange.server);
+    let mut tail = vec![match &*lookup.resolver {
+        SYSTEM_RESOLVER => format!("{took} from {server}"),
+        named => format!("{took} from {server} ({named})"),
+    }];
     tail.extend(exchange.ttl.map(|ttl| format!("TTL {ttl} s")));
     if exchange.truncated {
         tail.push("truncated, so over TCP".to_owned());

@@ -32,9 +32,8 @@ pub(super) async fn exchange(
     let Some(query) = Wire::encode(question) else {
         return unanswered(server, Transport::Udp, LookupStatus::NetworkError, begun);
     };
-    let socket = match send_datagram(server, &query).await {
-        Ok(socket) => socket,
-        Err(_) => return unanswered(server, Transport::Udp, LookupStatus::NetworkError, begun),
+    let Ok(socket) = send_datagram(server, &query).await else {
+        return unanswered(server, Transport::Udp, LookupStatus::NetworkError, begun);
     };
     match receive_datagram(&socket, &query, until).await {
         Ok(answer) if answer.truncated => {

@@ -241,9 +241,13 @@ mod tests {
             piece in 1_usize..50,
         ) {
             let last = texts.len() - 1;
-            let wire: String = texts.iter().enumerate()
-                .map(|(n, text)| format!("{code}{}{text}\r\n", if n == last { ' ' } else { '-' }))
-                .collect();
+            let mut wire = String::new();
+            for (n, text) in texts.iter().enumerate() {
+                wire += &code.to_string();
+                wire.push(if n == last { ' ' } else { '-' });
+                wire += text;
+                wire += "\r\n";
+            }
             let replies = parse_all(wire.as_bytes(), piece).unwrap();
             prop_assert_eq!(replies.len(), 1);
             prop_assert_eq!(&replies[0].lines, &texts);

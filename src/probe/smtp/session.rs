@@ -290,4 +290,4 @@ fn io_reason(error: &io::Error) -> Reason {
 const MAX_SHOWN: usize = 256;
 
 /// How long an orderly end may take.
-const CLOSE_PATIENCE: Duration = Duration::from_millis(1000);
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
