@@ -34,7 +34,6 @@ pub struct ConnectivityLog {
 enum Event<'a> {
     Lookup {
         time: Timestamp,
-        status: &'static str,
         #[serde(flatten)]
         lookup: &'a Lookup,
     },
@@ -66,8 +65,7 @@ impl ConnectivityLog {
     /// Notes one lookup with all its exchanges.
     pub fn lookup(&self, lookup: &Lookup) {
         if self.open.is_some() {
-            let status = lookup.status().label();
-            self.write(&Event::Lookup { time: Timestamp::now(), status, lookup });
+            self.write(&Event::Lookup { time: Timestamp::now(), lookup });
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use crate::name::{Destination, Exchanger, ExchangerName};
 
@@ -115,8 +115,9 @@ pub struct MxTarget {
     pub exchanger: ExchangerName,
 }
 
-/// One question put to one named resolver, with every exchange it took.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+/// One question put to one named resolver, with every exchange it took. Its JSON also says the
+/// `status` that counts.
+#[derive(Clone, Debug, Deserialize)]
 pub struct Lookup {
     /// The resolver's name in the configuration.
     pub resolver: Arc<str>,
@@ -150,6 +151,18 @@ impl Lookup {
             Record::Address(address) => Some(*address),
             Record::Mx { .. } => None,
         })
+    }
+}
+
+impl Serialize for Lookup {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = to.serialize_struct("Lookup", 5)?;
+        fields.serialize_field("resolver", &self.resolver)?;
+        fields.serialize_field("type", &self.rtype)?;
+        fields.serialize_field("name", &self.name)?;
+        fields.serialize_field("status", &self.status())?;
+        fields.serialize_field("exchanges", &self.exchanges)?;
+        fields.end()
     }
 }
 

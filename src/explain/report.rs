@@ -1,15 +1,11 @@
 //! The report of `check`: one domain at a glance.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write, net::SocketAddr};
 
 use super::{paint::Paint, spoken, transcript, trouble};
 use crate::{
-    facts::{
-        ExchangerFacts, Facts, Family, Lookup, LookupStatus, MxLookup, Record, Route, Session,
-        Stage,
-    },
+    facts::{ExchangerFacts, Facts, Family, Lookup, LookupStatus, Record, Route, Session, Stage},
     name::Destination,
-    probe::dns::SYSTEM_RESOLVER,
 };
 
 /// How to write it.
@@ -25,20 +21,48 @@ pub struct Style {
 pub fn write(facts: &Facts, style: Style) -> String {
     let mut out = String::new();
     let paint = style.paint;
+    let servers = servers(facts);
     let at = facts.observed_at.strftime("%Y-%m-%d %H:%M:%S UTC");
     put(&mut out, &format!("{}  {}", paint.strong(&facts.destination), paint.faint(at)));
+    if let [only] = servers.as_slice() {
+        put(&mut out, &format!("  {}", paint.faint(format!("DNS answers come from {only}"))));
+    }
+    // One server needs to be named once, several at each answer.
+    let name_server = servers.len() > 1;
+    let tail = |lookup: &Lookup| paint.faint(lookup_tail(lookup, name_server));
     for answer in &facts.mx {
-        put(&mut out, &format!("  MX    {}", mx_line(answer, paint)));
+        let tail = tail(&answer.lookup);
+        put(&mut out, &format!("  MX    {}  {tail}", mx_line(&answer.route, paint)));
     }
     for (place, exchanger) in facts.exchangers.iter().enumerate() {
-        write_exchanger(&mut out, facts, place, exchanger, style);
+        put(&mut out, "");
+        put(&mut out, &format!("  {}", exchanger_head(facts, place, exchanger, paint)));
+        for lookup in &exchanger.lookups {
+            put(&mut out, &format!("        {}  {}", address_line(lookup, paint), tail(lookup)));
+        }
+        for session in &exchanger.sessions {
+            write_session(&mut out, session, style);
+        }
+        write_unprobed(&mut out, exchanger, paint);
     }
     write_troubles(&mut out, facts, paint);
     out
 }
 
-fn mx_line(answer: &MxLookup, paint: Paint) -> String {
-    let shown = match &answer.route {
+/// The servers whose answers counted, with the names of their resolvers.
+fn servers(facts: &Facts) -> Vec<String> {
+    let of_domain = facts.mx.iter().map(|answer| &answer.lookup);
+    let lookups = of_domain.chain(facts.exchangers.iter().flat_map(|e| &e.lookups));
+    let named = lookups.filter_map(|lookup| Some(server(lookup, lookup.deciding()?.server)));
+    named.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn server(lookup: &Lookup, server: SocketAddr) -> String {
+    format!("{server} ({})", lookup.resolver)
+}
+
+fn mx_line(route: &Route, paint: Paint) -> String {
+    match route {
         Route::Mx { targets, .. } => {
             let each: Vec<String> =
                 targets.iter().map(|t| format!("{} {}", t.preference, t.exchanger)).collect();
@@ -48,51 +72,38 @@ fn mx_line(answer: &MxLookup, paint: Paint) -> String {
         Route::Null => paint.bad("null MX: takes no mail"),
         Route::NoDomain => paint.bad("no such domain"),
         Route::Unknown => paint.bad("lookup failed"),
-    };
-    format!("{shown}  {}", lookup_tail(&answer.lookup, paint))
+    }
 }
 
-fn write_exchanger(
-    out: &mut String,
-    facts: &Facts,
-    place: usize,
-    exchanger: &ExchangerFacts,
-    style: Style,
-) {
-    let paint = style.paint;
+fn exchanger_head(facts: &Facts, place: usize, exchanger: &ExchangerFacts, paint: Paint) -> String {
     let primary = facts.mx.first().map(|answer| answer.route.targets()).unwrap_or_default();
     let preference = match &facts.destination {
         Destination::Domain(_) => primary.get(place).map(|t| t.preference.to_string()),
         Destination::SmartHost(_) => Some("smart host".to_owned()),
     };
     let preference = preference.unwrap_or_default();
-    let name = paint.strong(&exchanger.exchanger.host);
-    put(out, "");
-    put(out, &format!("  {preference:<5} {name}"));
-    for lookup in &exchanger.lookups {
-        let records: Vec<String> = lookup.addresses().map(|address| address.to_string()).collect();
-        let shown = match lookup.status() {
-            LookupStatus::Noerror => records.join(" "),
-            LookupStatus::Nodata => paint.faint("none"),
-            status => paint.bad(status.label().to_uppercase()),
-        };
-        let tail = lookup_tail(lookup, paint);
-        put(out, &format!("        {:<5} {shown}  {tail}", lookup.rtype.label()));
-    }
-    for session in &exchanger.sessions {
-        write_session(out, session, style);
-    }
+    format!("{preference:<5} {}", paint.strong(&exchanger.exchanger.host))
+}
+
+fn address_line(lookup: &Lookup, paint: Paint) -> String {
+    let records: Vec<String> = lookup.addresses().map(|address| address.to_string()).collect();
+    let shown = match lookup.status() {
+        LookupStatus::Noerror => records.join(" "),
+        LookupStatus::Nodata => paint.faint("none"),
+        status => paint.bad(status.label().to_uppercase()),
+    };
+    format!("{:<5} {shown}", lookup.rtype.label())
+}
+
+fn write_unprobed(out: &mut String, exchanger: &ExchangerFacts, paint: Paint) {
     for family in Family::ALL {
-        let left = exchanger.addresses_of(family).count() - probed(exchanger, family);
+        let probed = exchanger.sessions_of(family).count();
+        let left = exchanger.addresses_of(family).count().saturating_sub(probed);
         if left > 0 {
             let text = format!("{left} more {} addresses were not probed", family.label());
             put(out, &format!("        {}", paint.faint(text)));
         }
     }
-}
-
-fn probed(exchanger: &ExchangerFacts, family: Family) -> usize {
-    exchanger.sessions_of(family).count()
 }
 
 fn write_session(out: &mut String, session: &Session, style: Style) {
@@ -117,26 +128,27 @@ fn write_session(out: &mut String, session: &Session, style: Style) {
         .collect();
     let mark = if session.up() { paint.good("up  ") } else { paint.bad("DOWN") };
     put(out, &format!("        {mark}  {}  {}", session.peer, stages.join(" · ")));
-    let offered: Vec<&str> = session.extensions().collect();
-    if !offered.is_empty() && !style.transcript {
-        put(out, &format!("              {}", paint.faint(offered.join(", "))));
+    if style.transcript {
+        transcript::write(session, out);
+        return;
     }
-    let banner = session.stage(Stage::Banner).and_then(|fact| fact.reply.as_ref());
-    if let Some(banner) = banner.filter(|_| !style.transcript) {
+    if let Some(banner) = session.stage(Stage::Banner).and_then(|fact| fact.reply.as_ref()) {
         let text = format!("{} {}", banner.code, banner.lines.join(" / "));
         put(out, &format!("              {}", paint.faint(text)));
     }
-    if style.transcript {
-        transcript::write(session, out);
+    let offered: Vec<&str> = session.extensions().collect();
+    if !offered.is_empty() {
+        put(out, &format!("              {}", paint.faint(offered.join(", "))));
     }
 }
 
-fn lookup_tail(lookup: &Lookup, paint: Paint) -> String {
+fn lookup_tail(lookup: &Lookup, name_server: bool) -> String {
     let Some(exchange) = lookup.deciding() else { return String::new() };
-    let (took, server) = (spoken(exchange.duration), exchange.server);
-    let mut tail = vec![match &*lookup.resolver {
-        SYSTEM_RESOLVER => format!("{took} from {server}"),
-        named => format!("{took} from {server} ({named})"),
+    let took = spoken(exchange.duration);
+    let mut tail = vec![if name_server {
+        format!("{took} from {}", server(lookup, exchange.server))
+    } else {
+        took
     }];
     tail.extend(exchange.ttl.map(|ttl| format!("TTL {ttl} s")));
     if exchange.truncated {
@@ -155,7 +167,7 @@ fn lookup_tail(lookup: &Lookup, paint: Paint) -> String {
     if exchange.answers > exchange.records.len() && shown > 0 {
         tail.push(format!("{} more", exchange.answers - exchange.records.len()));
     }
-    paint.faint(tail.join(", "))
+    tail.join(", ")
 }
 
 fn write_troubles(out: &mut String, facts: &Facts, paint: Paint) {

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use crate::{
     explain::spoken,
     facts::{ExchangerFacts, Facts, Family, Lookup, LookupStatus, Reason, Route, Session, Stage},
+    name::Destination,
 };
 
 /// One thing that is wrong.
@@ -25,6 +26,7 @@ pub fn find(facts: &Facts) -> Vec<Trouble> {
         troubles.extend(route(&facts.destination.to_string(), &answer.lookup, &answer.route));
     }
     for exchanger in &facts.exchangers {
+        troubles.extend(alias(facts, exchanger));
         troubles.extend(lookups(exchanger));
         troubles.extend(exchanger.sessions.iter().filter_map(|session| dialogue(session)));
     }
@@ -55,6 +57,20 @@ fn route(domain: &str, lookup: &Lookup, route: &Route) -> Option<Trouble> {
         }
         Route::Implicit { .. } => return None,
     };
+    Some(Trouble { what, by_hand: vec![dig(lookup)] })
+}
+
+/// RFC 2181 §10.3: the name in an MX record must not be an alias. A smart host's may.
+fn alias(facts: &Facts, exchanger: &ExchangerFacts) -> Option<Trouble> {
+    let Destination::Domain(domain) = &facts.destination else { return None };
+    let lookup = exchanger.lookups.iter().find(|lookup| {
+        lookup.deciding().is_some_and(|exchange| !exchange.cname_chain.is_empty())
+    })?;
+    let what = format!(
+        "The MX target {} of {domain} is an alias (CNAME), which RFC 2181 §10.3 forbids; most \
+         senders follow it all the same.",
+        lookup.name
+    );
     Some(Trouble { what, by_hand: vec![dig(lookup)] })
 }
 
