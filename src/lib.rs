@@ -1,4 +1,42 @@
-//! mxwatch.
+//! mxwatch probes the mail domains you send to, per mail exchanger and per address family, and
+//! exposes what it finds to Prometheus.
+//!
+//! # The way of one probe
+//!
+//! ```text
+//! config ──▶ agent ──▶ probe ──▶ facts ──▶ agent::state ──┬──▶ metrics ──▶ web
+//!                                                         └──▶ explain ──▶ check
+//! ```
+//!
+//! One direction, no way back: [`probe`] knows no metrics, [`metrics`], [`explain`] and [`web`]
+//! never call a mail server, and a failed probe is a value in [`facts`], not an error.
+//!
+//! # Where things live
+//!
+//! What is known and said about it:
+//! - [`name`]: domains, exchangers, destinations, parsed once.
+//! - [`facts`]: what was observed, as plain data with closed sets of labels; the JSON of `check`.
+//! - [`config`]: what a user can set, and everything that is wrong with it at once.
+//!
+//! Observation:
+//! - [`probe`]: DNS exchanges, routes, SMTP sessions; a reply parser without I/O.
+//! - [`agent`]: schedule, politeness, demand, state; one round of each thing at a time.
+//! - [`once`]: one look without an agent.
+//!
+//! What comes out:
+//! - [`metrics`]: names, histograms and the text format.
+//! - [`web`]: the HTTP server and its pages.
+//! - [`explain`]: facts in words.
+//! - [`connectivity_log`]: one JSON line per lookup and session.
+//!
+//! The program:
+//! - [`cli`], [`log`]: command line and logging.
+//! - [`daemon`]: the life of the agent's process; [`on_demand`]: `/probe` of other domains.
+//! - [`check`], [`demo`]: the commands of that name.
+//! - [`world`]: a small mail internet on loopback, for demo and tests.
+//!
+//! The verdict by sender will live in `delivery`, between `agent::state` and what comes out; TLS
+//! joins `probe` beside `probe::smtp`.
 #![forbid(unsafe_code)]
 
 pub mod agent;

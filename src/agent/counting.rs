@@ -13,10 +13,15 @@ pub const MAX_ENDINGS: usize = 6;
 /// Different replies likewise.
 pub const MAX_REPLIES: usize = 6;
 
+/// How a session ends that could have handed mail over.
+const SUCCESS: (&str, &str) = ("done", "ok");
+
 /// Counts one session.
 pub fn count_session(counts: &mut FamilyCounts, session: &Session) {
+    // There from the start, so that a rate over it never begins from nothing.
+    counts.sessions.entry(SUCCESS).or_default();
     let ending = match session.failure {
-        None => ("done", "ok"),
+        None => SUCCESS,
         Some(failure) => (failure.stage.label(), failure.reason.label()),
     };
     let full = counts.sessions.len() >= MAX_ENDINGS && !counts.sessions.contains_key(&ending);

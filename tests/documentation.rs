@@ -1,0 +1,83 @@
+//! What README and the shipped files claim, held against the code.
+
+use std::{fs, path::Path};
+
+use clap::CommandFactory;
+use mxwatch::{cli::Cli, config, metrics::names::CATALOGUE};
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The contents of the fenced blocks of one language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let open = format!("```{language}\n");
+    let after = text.split(&open).skip(1);
+    after.map(|rest| rest.split("```").next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn the_metrics_table_is_the_catalogue() {
+    let readme = read("README.md");
+    let rows: Vec<&str> = readme.lines().filter(|line| is_metric_row(line)).collect();
+    let wanted: Vec<String> = CATALOGUE
+        .iter()
+        .map(|metric| {
+            let (name, kind, help) = (metric.name, metric.kind.word(), metric.help);
+            format!("| `{name}` | {kind} | {} | {help} |", metric.labels.join(", "))
+        })
+        .collect();
+    assert_eq!(rows, wanted, "the table should read\n{}", wanted.join("\n"));
+}
+
+fn is_metric_row(line: &str) -> bool {
+    ["| `mx_", "| `mxwatch_", "| `probe_"].iter().any(|start| line.starts_with(start))
+}
+
+#[test]
+fn every_flag_is_in_the_readme() {
+    let readme = read("README.md");
+    let command = Cli::command();
+    let commands = std::iter::once(&command).chain(command.get_subcommands());
+    let mut flags = 0;
+    for long in commands.flat_map(|c| c.get_arguments()).filter_map(|arg| arg.get_long()) {
+        assert!(readme.contains(&format!("`--{long}")), "--{long} is not in README.md");
+        flags += 1;
+    }
+    assert!(flags > 10, "{flags}");
+}
+
+#[test]
+fn the_configurations_in_the_readme_load() {
+    let examples = blocks(&read("README.md"), "toml");
+    assert!(!examples.is_empty());
+    for example in examples {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mxwatch.toml");
+        fs::write(&path, &example).unwrap();
+        let nothing: [(&str, &str); 0] = [];
+        let loaded = config::load(&path, nothing);
+        assert!(loaded.is_ok(), "{example}\n{}", loaded.unwrap_err());
+    }
+}
+
+#[test]
+fn every_file_the_readme_links_to_is_there() {
+    let readme = read("README.md");
+    let targets = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let mut local = 0;
+    for target in targets.filter(|target| !target.contains("://") && !target.starts_with('#')) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(target);
+        assert!(path.exists(), "{target}");
+        local += 1;
+    }
+    assert!(local > 0);
+}
+
+#[test]
+fn the_changelog_knows_this_version() {
+    let version = format!("## [{}]", env!("CARGO_PKG_VERSION"));
+    let changelog = read("CHANGELOG.md");
+    assert!(changelog.contains(&version) || changelog.contains("## [Unreleased]"), "{version}");
+}
