@@ -1,6 +1,7 @@
 //! `mxwatch check`: one look at each domain, without an agent.
 
 use std::{
+    collections::VecDeque,
     io::{self, IsTerminal, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     path::Path,
@@ -77,21 +78,24 @@ pub async fn run(args: CheckArgs) -> io::Result<Outcome> {
         }
     };
     let (stopping, stop) = watch::channel(false);
-    let looks = start(&args, &config, stop);
+    let mut looks = start(&args, &config, stop);
     let style = Style { paint: Paint { on: colour(args.color) }, transcript: args.transcript };
     let mut outcome = Outcome::Ok;
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
-    for (destination, look) in looks {
+    while let Some((destination, look)) = looks.front_mut() {
         let found = tokio::select! {
-            found = patiently(&destination, look) => found,
-            _ = &mut interrupted => {
-                // The others end with QUIT before the process does.
-                let _ = stopping.send(true);
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                return Ok(Outcome::Interrupted);
-            }
+            found = patiently(destination, look) => found,
+            _ = &mut interrupted => None,
         };
-        let Some(facts) = found else { return Ok(Outcome::Interrupted) };
+        let Some(facts) = found else {
+            // Open sessions say QUIT; each is bounded in time by itself.
+            let _ = stopping.send(true);
+            for (_, look) in looks {
+                let _ = look.await;
+            }
+            return Ok(Outcome::Interrupted);
+        };
+        looks.pop_front();
         if !trouble::find(&facts).is_empty() {
             outcome = Outcome::Trouble;
         }
@@ -107,7 +111,7 @@ fn start(
     args: &CheckArgs,
     config: &Arc<Config>,
     stop: watch::Receiver<bool>,
-) -> Vec<(Destination, Look)> {
+) -> VecDeque<(Destination, Look)> {
     let views = agent::resolvers_of(config);
     let settings = Settings {
         config: Arc::clone(config),
@@ -148,11 +152,10 @@ fn limit(settings: &mut DestinationSettings, most: Duration) {
 }
 
 /// Waits for a look; tells a person at a terminal what takes so long.
-async fn patiently(destination: &Destination, look: Look) -> Option<Facts> {
-    let mut look = look;
+async fn patiently(destination: &Destination, look: &mut Look) -> Option<Facts> {
     let slow = tokio::time::sleep(Duration::from_secs(3));
     tokio::select! {
-        found = &mut look => return settle(found),
+        found = &mut *look => return settle(found),
         () = slow => {}
     }
     if io::stderr().is_terminal() {

@@ -41,7 +41,7 @@ fn every_flag_is_in_the_readme() {
     let command = Cli::command();
     let commands = std::iter::once(&command).chain(command.get_subcommands());
     let mut flags = 0;
-    for long in commands.flat_map(|c| c.get_arguments()).filter_map(|arg| arg.get_long()) {
+    for long in commands.flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_long) {
         assert!(readme.contains(&format!("`--{long}")), "--{long} is not in README.md");
         flags += 1;
     }

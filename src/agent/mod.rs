@@ -132,8 +132,9 @@ pub async fn run(
                 // Whoever asked may have gone; the reload stands.
                 let _ = reload.done.send(());
             }
-            Some(ended) = agent.rounds.join_next_with_id() => agent.round_ended(ended),
+            // Before the ends of rounds, of which there is always another in a big agent.
             () = sleep_until(next.unwrap_or_else(far_away)), if next.is_some() => agent.start_due(),
+            Some(ended) = agent.rounds.join_next_with_id() => agent.round_ended(ended),
             _ = patrol.tick() => agent.readiness.patrol(Instant::now()),
         }
     }

@@ -1,8 +1,9 @@
 //! Manners towards the servers we call: never two sessions to one address, few to one provider,
 //! a bounded number over all, and a growing pause towards an address that refuses us.
 //!
-//! A session that only waits for a silent server gives its turn back: a thousand of those cost
-//! nobody anything and must not hold up the rest.
+//! A session that only waits gives its place back, soon where the limit guards this host, later
+//! where it guards the provider: a thousand sessions with silent servers cost nobody anything and
+//! must not hold up the rest.
 
 use std::{
     collections::HashMap,
@@ -12,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::sleep,
+};
 
 use crate::{
     config,
@@ -51,7 +55,7 @@ impl Politeness {
         let address = acquire(self.addresses.gate(peer)).await;
         let provider = acquire(self.providers.gate(provider(host))).await;
         let overall = acquire(Arc::clone(&self.overall)).await;
-        Turn { _address: address, busy: Some((provider, overall)) }
+        Turn { _address: address, provider: Some(provider), overall: Some(overall) }
     }
 }
 
@@ -59,18 +63,33 @@ impl Politeness {
 #[derive(Debug)]
 pub struct Turn {
     _address: OwnedSemaphorePermit,
-    busy: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+    provider: Option<OwnedSemaphorePermit>,
+    overall: Option<OwnedSemaphorePermit>,
 }
 
 impl Turn {
-    /// The session only waits now: others may be busy meanwhile. Its address stays taken.
-    pub fn rest(&mut self) {
-        self.busy = None;
+    /// Holds a session, and gives places back when it turns out to be waiting. Its address stays
+    /// taken to the end.
+    pub async fn hold<T>(mut self, session: impl Future<Output = T>) -> T {
+        let mut session = std::pin::pin!(session);
+        tokio::select! {
+            ended = &mut session => return ended,
+            () = sleep(BUSY) => self.overall = None,
+        }
+        tokio::select! {
+            ended = &mut session => return ended,
+            () = sleep(LIVELY) => self.provider = None,
+        }
+        session.await
     }
 }
 
-/// How long a session may take before it counts as waiting.
-pub const BUSY: Duration = Duration::from_secs(2);
+/// How long a session may take before this host counts it as waiting: beyond that it uses the
+/// network's time, not ours.
+const BUSY: Duration = Duration::from_millis(100);
+
+/// How much longer before the provider's limit does too: its servers are silent, not loaded.
+const LIVELY: Duration = Duration::from_secs(5);
 
 /// The provider of an exchanger: its registrable domain by the public suffix list, or the address.
 fn provider(host: &Host) -> String {
@@ -197,47 +216,52 @@ mod tests {
 
     /// Whether a turn is to be had at once.
     fn at_once(gate: &Politeness, name: &str, last: u8) -> Option<Turn> {
-        let mut turn = tokio_test_poll(gate.turn(&host(name), peer(last)));
-        turn.take()
-    }
-
-    /// Polls once.
-    fn tokio_test_poll<F: Future>(future: F) -> Option<F::Output> {
-        let mut future = std::pin::pin!(future);
+        let host = host(name);
+        let mut turn = std::pin::pin!(gate.turn(&host, peer(last)));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        match future.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(value) => Some(value),
+        match turn.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(turn) => Some(turn),
             std::task::Poll::Pending => None,
         }
     }
 
-    #[test]
-    fn sessions_to_one_address_never_overlap_even_while_resting() {
+    /// Holds a session that never ends for `time`, and returns it.
+    async fn silent_for(turn: Turn, time: Duration) -> impl Future<Output = ()> {
+        let mut held = Box::pin(turn.hold(std::future::pending::<()>()));
+        tokio::select! {
+            () = &mut held => {}
+            () = sleep(time) => {}
+        }
+        held
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sessions_to_one_address_never_overlap_even_while_silent() {
         let gate = gate(9, 9);
-        let mut first = at_once(&gate, "mx1.example.com", 1).unwrap();
-        first.rest();
+        let first = at_once(&gate, "mx1.example.com", 1).unwrap();
+        let silent = silent_for(first, Duration::from_secs(60)).await;
         assert!(at_once(&gate, "mail.example.net", 1).is_none());
-        drop(first);
+        drop(silent);
         assert!(at_once(&gate, "mail.example.net", 1).is_some());
     }
 
-    #[test]
-    fn a_provider_is_its_registrable_domain() {
+    #[tokio::test(start_paused = true)]
+    async fn a_provider_is_its_registrable_domain_and_a_silent_session_frees_its_place() {
         let gate = gate(9, 1);
-        let mut busy = at_once(&gate, "mx1.mail.example.co.uk", 1).unwrap();
+        let first = at_once(&gate, "mx1.mail.example.co.uk", 1).unwrap();
         assert!(at_once(&gate, "mx2.example.co.uk", 2).is_none(), "same provider");
         assert!(at_once(&gate, "mx1.other.co.uk", 3).is_some(), "another provider");
-        busy.rest();
-        assert!(at_once(&gate, "mx2.example.co.uk", 2).is_some(), "a waiting session is not busy");
+        let _silent = silent_for(first, BUSY + LIVELY + BUSY).await;
+        assert!(at_once(&gate, "mx2.example.co.uk", 2).is_some());
     }
 
-    #[test]
-    fn the_overall_limit_counts_busy_sessions() {
+    #[tokio::test(start_paused = true)]
+    async fn the_overall_limit_counts_busy_sessions_only() {
         let gate = gate(2, 9);
-        let mut one = at_once(&gate, "mx1.example.com", 1).unwrap();
-        let _two = at_once(&gate, "mx1.example.net", 2).unwrap();
+        let first = at_once(&gate, "mx1.example.com", 1).unwrap();
+        let _second = at_once(&gate, "mx1.example.net", 2).unwrap();
         assert!(at_once(&gate, "mx1.example.org", 3).is_none());
-        one.rest();
+        let _silent = silent_for(first, BUSY + BUSY).await;
         assert!(at_once(&gate, "mx1.example.org", 3).is_some());
     }
 

@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     demand::Wanted,
-    politeness::{BUSY, Backoff, Politeness},
+    politeness::{Backoff, Politeness},
     state::DestinationRound,
 };
 use crate::{
@@ -166,7 +166,7 @@ impl Prober {
 
     /// Waits for a turn and holds one session. `None` when the program ends.
     async fn session(&self, host: &Host, peer: SocketAddr, wanted: &Wanted) -> Option<Session> {
-        let mut turn = self.unless_stopped(self.politeness.turn(host, peer)).await?;
+        let turn = self.unless_stopped(self.politeness.turn(host, peer)).await?;
         let settings = &wanted.session;
         let plan = session::Plan {
             peer,
@@ -179,14 +179,7 @@ impl Prober {
         };
         let _in_flight = InFlight::enter(&self.sessions_in_flight);
         let mut stop = self.stop.clone();
-        let mut session = std::pin::pin!(session::run(plan, &mut stop));
-        tokio::select! {
-            session = &mut session => session,
-            () = tokio::time::sleep(BUSY) => {
-                turn.rest();
-                session.await
-            }
-        }
+        turn.hold(session::run(plan, &mut stop)).await
     }
 
     /// The end of something that begins now and may take `limit`.

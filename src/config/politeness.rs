@@ -19,7 +19,7 @@ pub struct Politeness {
 impl Default for Politeness {
     fn default() -> Self {
         Self {
-            max_sessions: 64,
+            max_sessions: 128,
             max_sessions_per_provider: 8,
             max_backoff: Duration::from_secs(5 * 60),
         }

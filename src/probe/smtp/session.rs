@@ -120,9 +120,12 @@ impl Dialogue<'_> {
             // RFC 5321 §3.1: after a 554 banner the server waits for QUIT, so it gets one.
             Listening::Refuses => Listening::Refuses,
         };
-        if listening != Listening::Gone {
-            self.stage(Stage::Quit, Some("QUIT\r\n"), self.plan.command_timeout, judge_command)
-                .await;
+        if listening == Listening::Gone {
+            // A server that is merely slow still reads. There is no time left to see it answer,
+            // and a connection that broke takes nothing.
+            let _ = self.stream.try_write(QUIT.as_bytes());
+        } else {
+            self.stage(Stage::Quit, Some(QUIT), self.plan.command_timeout, judge_command).await;
             self.let_server_close().await;
         }
     }
@@ -237,7 +240,7 @@ impl Dialogue<'_> {
     async fn leave(&mut self) {
         let greeted = self.stages.iter().any(|s| s.stage == Stage::Banner && s.reply.is_some());
         let quit = async {
-            if self.stream.write_all(b"QUIT\r\n").await.is_ok() {
+            if self.stream.write_all(QUIT.as_bytes()).await.is_ok() {
                 self.let_server_close().await;
             }
         };
@@ -285,6 +288,9 @@ fn io_reason(error: &io::Error) -> Reason {
         _ => Reason::LocalError,
     }
 }
+
+/// RFC 5321 §4.1.1.10.
+const QUIT: &str = "QUIT\r\n";
 
 /// How much of a broken reply is kept, in characters.
 const MAX_SHOWN: usize = 256;
