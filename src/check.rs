@@ -125,7 +125,7 @@ fn start(
         ready: watch::channel(false).0,
     };
     let politeness = Arc::new(Politeness::new(config.politeness.clone()));
-    let prober = agent::prober(&settings, politeness, &setup);
+    let prober = Arc::new(agent::prober(&settings, politeness, &setup));
     let destinations = args.destinations.iter().cloned();
     destinations
         .map(|destination| {
@@ -134,7 +134,7 @@ fn start(
             if let Some(most) = args.timeout {
                 limit(&mut own, most);
             }
-            let (prober, name) = (prober.clone(), destination.clone());
+            let (prober, name) = (Arc::clone(&prober), destination.clone());
             let look = tokio::spawn(async move {
                 let seen = once::observe(&prober, &name, &own).await?;
                 Some(seen.facts(&name))

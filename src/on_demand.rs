@@ -39,7 +39,7 @@ pub async fn serve(
 /// about the others along.
 async fn look(request: OnDemand, prober: Arc<Prober>, config: Arc<Config>) {
     let settings = config.default_settings();
-    let hurried = Prober { deadline: Some(request.deadline), ..Prober::clone(&prober) };
+    let hurried = Arc::new(Prober { deadline: Some(request.deadline), ..Prober::clone(&prober) });
     let seen = once::observe(&hurried, &request.destination, &settings).await;
     let Some(Observation { round, exchangers }) = seen else { return };
     let report = DestinationReport { settings: Arc::new(settings), last: Some(round) };

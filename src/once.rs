@@ -43,7 +43,7 @@ impl Observation {
 /// Looks up the route and probes every exchanger on it, all at the same time. `None` when the
 /// program ends meanwhile.
 pub async fn observe(
-    prober: &Prober,
+    prober: &Arc<Prober>,
     destination: &Destination,
     settings: &DestinationSettings,
 ) -> Option<Observation> {
@@ -51,7 +51,7 @@ pub async fn observe(
     let wanted = Wanted { interval: settings.interval, session: settings.session.clone() };
     let mut tasks = tokio::task::JoinSet::new();
     for (place, (_, exchanger)) in round.route.iter().enumerate() {
-        let (prober, exchanger, wanted) = (prober.clone(), exchanger.clone(), wanted.clone());
+        let (prober, exchanger, wanted) = (Arc::clone(prober), exchanger.clone(), wanted.clone());
         tasks.spawn(async move { (place, observe_exchanger(&prober, &exchanger, &wanted).await) });
     }
     let mut found = tasks.join_all().await;
@@ -62,7 +62,7 @@ pub async fn observe(
 }
 
 async fn observe_exchanger(
-    prober: &Prober,
+    prober: &Arc<Prober>,
     exchanger: &Exchanger,
     wanted: &Wanted,
 ) -> Option<ExchangerFacts> {

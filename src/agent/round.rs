@@ -24,6 +24,7 @@ use super::{
     state::DestinationRound,
 };
 use crate::{
+    config::SessionSettings,
     connectivity_log::ConnectivityLog,
     facts::{Lookup, Session},
     name::{Destination, Exchanger, Host},
@@ -104,7 +105,7 @@ impl Prober {
     /// Looks up an exchanger's addresses and holds a session with each, but for those whose
     /// backoff says not now. `None` when the program ends.
     pub async fn exchanger(
-        &self,
+        self: &Arc<Self>,
         exchanger: &Exchanger,
         wanted: &Wanted,
         mut backoff: HashMap<IpAddr, Backoff>,
@@ -131,8 +132,9 @@ impl Prober {
         let mut sessions = JoinSet::new();
         for address in called {
             let peer = SocketAddr::from((address, exchanger.port));
-            let (this, host, wanted) = (self.clone(), exchanger.host.clone(), wanted.clone());
-            sessions.spawn(async move { this.session(&host, peer, &wanted).await });
+            let plan = self.plan(peer, settings);
+            let (this, host) = (Arc::clone(self), exchanger.host.clone());
+            sessions.spawn(async move { this.session(&host, plan).await });
         }
         let max_backoff = self.politeness.limits().max_backoff;
         let mut stopped = false;
@@ -164,19 +166,22 @@ impl Prober {
         self.unless_stopped(limited).await
     }
 
-    /// Waits for a turn and holds one session. `None` when the program ends.
-    async fn session(&self, host: &Host, peer: SocketAddr, wanted: &Wanted) -> Option<Session> {
-        let turn = self.unless_stopped(self.politeness.turn(host, peer)).await?;
-        let settings = &wanted.session;
-        let plan = session::Plan {
+    fn plan(&self, peer: SocketAddr, settings: &SessionSettings) -> session::Plan {
+        session::Plan {
             peer,
             source: if peer.is_ipv4() { self.source_ipv4 } else { self.source_ipv6 },
             helo_name: Arc::clone(&self.helo_name),
             connect_timeout: settings.connect_timeout,
             banner_timeout: settings.banner_timeout,
             command_timeout: settings.command_timeout,
-            until: self.until(settings.session_timeout),
-        };
+            session_timeout: settings.session_timeout,
+            deadline: self.deadline,
+        }
+    }
+
+    /// Waits for a turn and holds one session. `None` when the program ends.
+    async fn session(&self, host: &Host, plan: session::Plan) -> Option<Session> {
+        let turn = self.unless_stopped(self.politeness.turn(host, plan.peer)).await?;
         let _in_flight = InFlight::enter(&self.sessions_in_flight);
         let mut stop = self.stop.clone();
         turn.hold(session::run(plan, &mut stop)).await

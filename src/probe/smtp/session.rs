@@ -36,19 +36,24 @@ pub struct Plan {
     pub banner_timeout: Duration,
     /// For each later reply.
     pub command_timeout: Duration,
-    /// When everything must be over.
-    pub until: Instant,
+    /// For the whole session, whatever the server drips.
+    pub session_timeout: Duration,
+    /// When it must be over all the same, for somebody who waits.
+    pub deadline: Option<Instant>,
 }
 
 /// Holds the session. `None` when `stop` came first: then there is nothing to tell.
 pub async fn run(plan: Plan, stop: &mut watch::Receiver<bool>) -> Option<Session> {
     let started_at = Timestamp::now();
     let begun = Instant::now();
+    let end = begun + plan.session_timeout;
+    let end = plan.deadline.map_or(end, |deadline| deadline.min(end));
+    let connect_until = end.min(begun + plan.connect_timeout);
     let mut stages = Vec::with_capacity(4);
     let connected = tokio::select! {
         biased;
         _ = stop.wait_for(|&stopped| stopped) => return None,
-        connected = connect::connect(plan.peer, plan.source, plan.limit(plan.connect_timeout)) => connected,
+        connected = connect::connect(plan.peer, plan.source, connect_until) => connected,
     };
     stages.push(StageFact {
         stage: Stage::Connect,
@@ -60,7 +65,7 @@ pub async fn run(plan: Plan, stop: &mut watch::Receiver<bool>) -> Option<Session
     let mut source = plan.source;
     if let Ok(stream) = connected {
         source = stream.local_addr().ok().map(|own| own.ip());
-        let mut dialogue = Dialogue { stream, plan: &plan, pending: Vec::new(), stages };
+        let mut dialogue = Dialogue { stream, plan: &plan, end, pending: Vec::new(), stages };
         let hold = dialogue.hold();
         let finished = tokio::select! {
             biased;
@@ -95,17 +100,12 @@ fn failure(stages: &[StageFact]) -> Option<Failure> {
     })
 }
 
-impl Plan {
-    /// When a stage that begins now must be over.
-    fn limit(&self, stage: Duration) -> Instant {
-        self.until.min(Instant::now() + stage)
-    }
-}
-
 /// An established connection and what happened on it so far.
 struct Dialogue<'p> {
     stream: TcpStream,
     plan: &'p Plan,
+    /// When everything must be over.
+    end: Instant,
     /// Bytes that came after the last complete reply.
     pending: Vec<u8>,
     stages: Vec<StageFact>,
@@ -152,7 +152,7 @@ impl Dialogue<'_> {
         judge: fn(&Reply) -> Option<Reason>,
     ) -> Listening {
         let begun = Instant::now();
-        let until = self.plan.limit(patience);
+        let until = self.end.min(begun + patience);
         let mut parser = ReplyParser::default();
         let outcome = match command {
             Some(command) => {
@@ -220,7 +220,7 @@ impl Dialogue<'_> {
 
     /// The server closes first, so that TIME_WAIT is on its side and its logs show an orderly end.
     async fn let_server_close(&mut self) {
-        let until = self.plan.until.min(Instant::now() + CLOSE_PATIENCE);
+        let until = self.end.min(Instant::now() + CLOSE_PATIENCE);
         let drain = async {
             while self.stream.readable().await.is_ok() {
                 let mut buffer = [0; 512];
