@@ -22,6 +22,9 @@ pub const FACTS_VERSION: u32 = 1;
 /// Records kept of one answer: a stranger's zone may hold thousands.
 pub const MAX_RECORDS: usize = 100;
 
+/// Exchangers of one domain that are probed, best first: more only serve an attacker.
+pub const MAX_EXCHANGERS: usize = 12;
+
 /// Everything known about one destination: its route and the exchangers on it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Facts {
@@ -92,10 +95,12 @@ impl Route {
             Self::Null => vec!["null"],
             Self::Mx { null_mixed, duplicate, targets } => {
                 let literal = targets.iter().any(|t| t.exchanger.spells_address());
+                let many = targets.len() > MAX_EXCHANGERS;
                 [
                     (*null_mixed, "null_mixed"),
                     (*duplicate, "duplicate"),
                     (literal, "ip_literal_target"),
+                    (many, "too_many"),
                 ]
                 .into_iter()
                 .filter_map(|(holds, finding)| holds.then_some(finding))

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     config::SessionSettings,
     connectivity_log::ConnectivityLog,
-    facts::{Lookup, Session},
+    facts::{Lookup, MAX_EXCHANGERS, Session},
     name::{Destination, Exchanger, Host},
     probe::{addresses, dns::Resolvers, route, smtp::session},
 };
@@ -220,9 +220,6 @@ impl Drop for InFlight {
         self.0.dec();
     }
 }
-
-/// The most exchangers of one domain that are probed, best first: a zone may list hundreds.
-pub const MAX_EXCHANGERS: usize = 20;
 
 /// For all exchanges of one lookup, over all servers and attempts.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(60);

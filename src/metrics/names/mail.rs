@@ -24,7 +24,7 @@ pub const DOMAIN_EXCHANGERS: Metric = gauge(
 pub const DOMAIN_FINDING: Metric = gauge(
     "mx_domain_finding",
     &["domain", "resolver", "finding"],
-    "1 for every finding about the MX set that holds now: implicit, null, null_mixed, duplicate, ip_literal_target.",
+    "1 for every finding about the MX set that holds now: implicit, null, null_mixed, duplicate, ip_literal_target, too_many.",
 );
 /// Whether the resolver answered.
 pub const DNS_LOOKUP_SUCCESS: Metric = gauge(
