@@ -4,49 +4,31 @@
 //! [`state::Store`]. A round that panics is logged, counted and scheduled again. Configuration is
 //! loaded elsewhere and handed in whole.
 
+pub mod backoff;
 pub mod changes;
 pub mod counting;
 pub mod demand;
+mod keeper;
 mod key;
 pub mod politeness;
 mod publish;
 pub mod readiness;
 pub mod round;
+pub mod rounds;
 pub mod runtime_delay;
 pub mod schedule;
 pub mod state;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::IpAddr,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, path::Path, sync::Arc};
 
-use arc_swap::ArcSwap;
-use tokio::{
-    sync::{Semaphore, mpsc, oneshot, watch},
-    task::{self, JoinSet},
-    time::{Instant, sleep_until},
-};
-use tracing::{debug, error, info};
+use tokio::sync::{Semaphore, oneshot, watch};
 
-use self::{
-    demand::{Changes, Demand},
-    key::Key,
-    politeness::{Backoff, Politeness},
-    publish::Publisher,
-    readiness::Readiness,
-    round::{InFlight, Prober},
-    schedule::{Due, Now, Schedule, first_round_delay},
-    state::{DestinationReport, DestinationRound, Store},
-};
+pub use self::keeper::{GRACE, run};
+use self::{politeness::Politeness, round::Prober, state::Store};
 use crate::{
-    config::{Config, DestinationSettings, Resolver},
+    config::{Config, Resolver},
     connectivity_log::ConnectivityLog,
     metrics::own::Own,
-    name::{Destination, Exchanger},
     probe::dns::{Resolvers, system_resolver},
 };
 
@@ -110,250 +92,5 @@ pub fn prober(settings: &Settings, politeness: Arc<Politeness>, setup: &Setup) -
     }
 }
 
-/// Runs until `stop`; then open sessions are ended with QUIT, for at most [`GRACE`].
-/// `prober` is replaced on reload, for others who probe through the same gate.
-pub async fn run(
-    setup: Setup,
-    settings: Settings,
-    prober: Arc<ArcSwap<Prober>>,
-    mut reloads: mpsc::Receiver<Reload>,
-) {
-    let mut stop = setup.stop.clone();
-    let mut agent = Agent::new(setup, prober);
-    agent.apply(&settings);
-    let mut patrol = tokio::time::interval(PATROL);
-    loop {
-        let next = agent.schedule.next_due();
-        tokio::select! {
-            biased;
-            _ = stop.wait_for(|&stopped| stopped) => break,
-            Some(reload) = reloads.recv() => {
-                agent.apply(&reload.settings);
-                // Whoever asked may have gone; the reload stands.
-                let _ = reload.done.send(());
-            }
-            // Before the ends of rounds, of which there is always another in a big agent.
-            () = sleep_until(next.unwrap_or_else(far_away)), if next.is_some() => agent.start_due(),
-            Some(ended) = agent.rounds.join_next_with_id() => agent.round_ended(ended),
-            _ = patrol.tick() => agent.readiness.patrol(Instant::now()),
-        }
-    }
-    let open = agent.rounds.len();
-    info!(open, "stopping, ending open sessions");
-    let drained = async { while agent.rounds.join_next().await.is_some() {} };
-    if tokio::time::timeout(GRACE, drained).await.is_err() {
-        debug!("some rounds did not end in time");
-    }
-}
-
-struct Agent {
-    setup: Setup,
-    publisher: Publisher,
-    prober: Arc<ArcSwap<Prober>>,
-    schedule: Schedule<Key>,
-    demand: Demand,
-    settings: BTreeMap<Destination, Arc<DestinationSettings>>,
-    backoffs: HashMap<Exchanger, HashMap<IpAddr, Backoff>>,
-    rounds: JoinSet<Ended>,
-    running: HashMap<task::Id, Key>,
-    readiness: Readiness,
-}
-
-/// What came of a round; `None` inside when the program ended it.
-enum Ended {
-    Destination(Destination, Option<DestinationRound>),
-    Exchanger(Exchanger, Option<HashMap<IpAddr, Backoff>>),
-}
-
-impl Agent {
-    fn new(setup: Setup, prober: Arc<ArcSwap<Prober>>) -> Self {
-        Self {
-            publisher: Publisher::new(setup.store.clone()),
-            prober,
-            readiness: Readiness::new(setup.ready.clone()),
-            setup,
-            schedule: Schedule::default(),
-            demand: Demand::default(),
-            settings: BTreeMap::new(),
-            backoffs: HashMap::new(),
-            rounds: JoinSet::new(),
-            running: HashMap::new(),
-        }
-    }
-
-    /// Puts settings in force: what is gone stops, what is new starts, the rest keeps its
-    /// schedule, counters and histograms.
-    fn apply(&mut self, settings: &Settings) {
-        let config = &settings.config;
-        let mut politeness = Arc::clone(&self.prober.load().politeness);
-        if *politeness.limits() != config.politeness {
-            politeness = Arc::new(Politeness::new(config.politeness.clone()));
-        }
-        self.prober.store(Arc::new(prober(settings, politeness, &self.setup)));
-        self.setup.store.update(|state| state.mx_port = config.probe.port);
-
-        let gone: Vec<Destination> = self
-            .settings
-            .keys()
-            .filter(|known| !config.destinations.contains_key(*known))
-            .cloned()
-            .collect();
-        for destination in gone {
-            self.remove(&destination);
-        }
-        let now = Now::read();
-        let mut new = 0;
-        for (destination, wanted) in &config.destinations {
-            match self.settings.get(destination) {
-                Some(had) if **had == *wanted => {}
-                Some(_) => self.set(destination, wanted, Duration::ZERO, now),
-                None => {
-                    let delay = first_round_delay(new, wanted.interval);
-                    new += 1;
-                    self.readiness.expect(destination, now.instant + delay + wanted.interval);
-                    self.set(destination, wanted, delay, now);
-                }
-            }
-        }
-        self.readiness.patrol(now.instant);
-        self.setup.own.destinations.set(i64::try_from(self.settings.len()).unwrap_or(i64::MAX));
-    }
-
-    fn set(
-        &mut self,
-        destination: &Destination,
-        settings: &DestinationSettings,
-        delay: Duration,
-        now: Now,
-    ) {
-        let settings = Arc::new(settings.clone());
-        self.schedule.set(&Key::Destination(destination.clone()), settings.interval, delay, now);
-        self.setup.store.update(|state| {
-            let last = state.destinations.get(destination).and_then(|report| report.last.clone());
-            let report = DestinationReport { settings: Arc::clone(&settings), last };
-            state.destinations.insert(destination.clone(), Arc::new(report));
-        });
-        if let Some(route) = self.demand.route(destination).map(<[Exchanger]>::to_vec) {
-            let changes = self.demand.set_route(destination, &settings, route);
-            self.follow(changes, now);
-        }
-        self.settings.insert(destination.clone(), settings);
-    }
-
-    fn remove(&mut self, destination: &Destination) {
-        self.schedule.remove(&Key::Destination(destination.clone()));
-        self.settings.remove(destination);
-        self.readiness.forget(destination);
-        let changes = self.demand.remove(destination);
-        self.setup.store.update(|state| state.destinations.remove(destination));
-        self.follow(changes, Now::read());
-    }
-
-    /// Starts and stops exchangers as their demand changes.
-    fn follow(&mut self, changes: Changes, now: Now) {
-        for exchanger in changes.gone {
-            self.schedule.remove(&Key::Exchanger(exchanger.clone()));
-            self.backoffs.remove(&exchanger);
-            self.setup.store.update(|state| state.exchangers.remove(&exchanger));
-        }
-        for (exchanger, wanted) in changes.set {
-            let key = Key::Exchanger(exchanger.clone());
-            self.schedule.set(&key, wanted.interval, Duration::ZERO, now);
-            self.setup.store.update(|state| {
-                state.exchangers.entry(exchanger).or_default();
-            });
-        }
-    }
-
-    fn start_due(&mut self) {
-        let now = Now::read();
-        while let Some(due) = self.schedule.take_due(now) {
-            self.start(due, now.instant);
-        }
-    }
-
-    fn start(&mut self, due: Due<Key>, now: Instant) {
-        let own = &self.setup.own;
-        let rounds = match &due.key {
-            Key::Destination(_) => &own.domain_rounds,
-            Key::Exchanger(_) => &own.exchanger_rounds,
-        };
-        if due.skipped {
-            rounds.skipped.inc();
-            return;
-        }
-        own.round_lag_seconds.observe((now - due.at).as_secs_f64());
-        let in_flight = InFlight::enter(&rounds.in_flight);
-        let prober = self.prober.load_full();
-        let task = match due.key.clone() {
-            Key::Destination(destination) => self.rounds.spawn(async move {
-                let _in_flight = in_flight;
-                let round = prober.route(&destination).await;
-                Ended::Destination(destination, round)
-            }),
-            Key::Exchanger(exchanger) => {
-                let Some(wanted) = self.demand.wanted(&exchanger).cloned() else { return };
-                let backoff = self.backoffs.get(&exchanger).cloned().unwrap_or_default();
-                let publisher = self.publisher.clone();
-                self.rounds.spawn(async move {
-                    let _in_flight = in_flight;
-                    let publish = |progress| publisher.progress(&exchanger, progress);
-                    let backoff = prober.exchanger(&exchanger, &wanted, backoff, publish).await;
-                    Ended::Exchanger(exchanger, backoff)
-                })
-            }
-        };
-        self.running.insert(task.id(), due.key);
-    }
-
-    fn round_ended(&mut self, ended: Result<(task::Id, Ended), task::JoinError>) {
-        let id = ended.as_ref().map_or_else(task::JoinError::id, |(id, _)| *id);
-        let Some(key) = self.running.remove(&id) else { return };
-        self.schedule.ended(&key);
-        match ended {
-            Ok((_, Ended::Destination(destination, Some(round)))) => {
-                self.destination_ended(&destination, round);
-            }
-            Ok((_, Ended::Exchanger(exchanger, Some(backoff)))) => {
-                self.exchanger_ended(exchanger, backoff);
-            }
-            Ok((_, Ended::Destination(_, None) | Ended::Exchanger(_, None))) => {}
-            Err(panic) => {
-                self.setup.own.probe_panics.inc();
-                error!(what = %key, %panic, "a round panicked; it will be started again");
-            }
-        }
-    }
-
-    fn destination_ended(&mut self, destination: &Destination, round: DestinationRound) {
-        // Removed by a reload while its round was under way.
-        let Some(settings) = self.settings.get(destination).cloned() else { return };
-        let Some(exchangers) = self.publisher.destination(destination, round) else { return };
-        let changes = self.demand.set_route(destination, &settings, exchangers);
-        self.follow(changes, Now::read());
-        let route = self.demand.route(destination).unwrap_or_default();
-        self.readiness.routed(destination, route);
-    }
-
-    fn exchanger_ended(&mut self, exchanger: Exchanger, backoff: HashMap<IpAddr, Backoff>) {
-        let Some(wanted) = self.demand.wanted(&exchanger) else { return };
-        self.publisher.exchanger_ended(&exchanger, &backoff, wanted.interval);
-        let destinations: Vec<Destination> =
-            self.demand.destinations(&exchanger).cloned().collect();
-        self.readiness.probed(&exchanger, &destinations);
-        self.backoffs.insert(exchanger, backoff);
-    }
-}
-
-fn far_away() -> Instant {
-    Instant::now() + Duration::from_secs(3600)
-}
-
 /// Lookups under way at the same time, each with a socket.
 const LOOKUPS_AT_ONCE: usize = 500;
-
-/// How often deadlines of readiness are looked at.
-const PATROL: Duration = Duration::from_secs(1);
-
-/// How long sessions may take to say QUIT when the program ends; inside the 5 s promised.
-pub const GRACE: Duration = Duration::from_secs(3);

@@ -7,8 +7,8 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
+    backoff::Backoff,
     changes, counting,
-    politeness::Backoff,
     round::Progress,
     state::{DestinationReport, DestinationRound, Store},
 };

@@ -18,11 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{
-    demand::Wanted,
-    politeness::{Backoff, Politeness},
-    state::DestinationRound,
-};
+use super::{backoff::Backoff, demand::Wanted, politeness::Politeness, state::DestinationRound};
 use crate::{
     config::SessionSettings,
     connectivity_log::ConnectivityLog,

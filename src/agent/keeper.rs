@@ -1,0 +1,275 @@
+//! The task that keeps everything probed: starts rounds when they are due, follows the routes they
+//! find, and puts other settings in force.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+use tracing::{debug, error, info};
+
+use super::{
+    Reload, Settings, Setup,
+    backoff::Backoff,
+    demand::{Changes, Demand},
+    key::Key,
+    politeness::Politeness,
+    prober,
+    publish::Publisher,
+    readiness::Readiness,
+    round::{InFlight, Prober},
+    rounds::{Ended, Rounds},
+    schedule::{Due, Now, Schedule, first_round_delay},
+    state::{DestinationReport, DestinationRound},
+};
+use crate::{
+    config::DestinationSettings,
+    name::{Destination, Exchanger},
+};
+
+/// Runs until `stop`; then open sessions are ended with QUIT, for at most [`GRACE`].
+/// `prober` is replaced on reload, for others who probe through the same gate.
+pub async fn run(
+    setup: Setup,
+    settings: Settings,
+    prober: Arc<ArcSwap<Prober>>,
+    mut reloads: mpsc::Receiver<Reload>,
+) {
+    let mut stop = setup.stop.clone();
+    let mut agent = Agent::new(setup, prober);
+    agent.apply(&settings);
+    let mut patrol = tokio::time::interval(PATROL);
+    loop {
+        let next = agent.schedule.next_due();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|&stopped| stopped) => break,
+            Some(reload) = reloads.recv() => {
+                agent.apply(&reload.settings);
+                // Whoever asked may have gone; the reload stands.
+                let _ = reload.done.send(());
+            }
+            // Before the ends of rounds, of which there is always another in a big agent.
+            () = sleep_until(next.unwrap_or_else(far_away)), if next.is_some() => agent.start_due(),
+            Some(ended) = agent.rounds.next() => agent.round_ended(ended),
+            _ = patrol.tick() => agent.readiness.patrol(Instant::now()),
+        }
+    }
+    let open = agent.rounds.len();
+    info!(open, "stopping, ending open sessions");
+    let drained = async { while agent.rounds.next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, drained).await.is_err() {
+        debug!("some rounds did not end in time");
+    }
+}
+
+struct Agent {
+    setup: Setup,
+    publisher: Publisher,
+    prober: Arc<ArcSwap<Prober>>,
+    schedule: Schedule<Key>,
+    demand: Demand,
+    settings: BTreeMap<Destination, Arc<DestinationSettings>>,
+    backoffs: HashMap<Exchanger, HashMap<IpAddr, Backoff>>,
+    rounds: Rounds<Key, Found>,
+    readiness: Readiness,
+}
+
+/// What came of a round; `None` inside when the program ended it.
+enum Found {
+    Destination(Destination, Option<DestinationRound>),
+    Exchanger(Exchanger, Option<HashMap<IpAddr, Backoff>>),
+}
+
+impl Agent {
+    fn new(setup: Setup, prober: Arc<ArcSwap<Prober>>) -> Self {
+        Self {
+            publisher: Publisher::new(setup.store.clone()),
+            prober,
+            readiness: Readiness::new(setup.ready.clone()),
+            setup,
+            schedule: Schedule::default(),
+            demand: Demand::default(),
+            settings: BTreeMap::new(),
+            backoffs: HashMap::new(),
+            rounds: Rounds::default(),
+        }
+    }
+
+    /// Puts settings in force: what is gone stops, what is new starts, the rest keeps its
+    /// schedule, counters and histograms.
+    fn apply(&mut self, settings: &Settings) {
+        let config = &settings.config;
+        let mut politeness = Arc::clone(&self.prober.load().politeness);
+        if *politeness.limits() != config.politeness {
+            politeness = Arc::new(Politeness::new(config.politeness.clone()));
+        }
+        self.prober.store(Arc::new(prober(settings, politeness, &self.setup)));
+        self.setup.store.update(|state| state.mx_port = config.probe.port);
+
+        let gone: Vec<Destination> = self
+            .settings
+            .keys()
+            .filter(|known| !config.destinations.contains_key(*known))
+            .cloned()
+            .collect();
+        for destination in gone {
+            self.remove(&destination);
+        }
+        let now = Now::read();
+        let mut new = 0;
+        for (destination, wanted) in &config.destinations {
+            match self.settings.get(destination) {
+                Some(had) if **had == *wanted => {}
+                Some(_) => self.set(destination, wanted, Duration::ZERO, now),
+                None => {
+                    let delay = first_round_delay(new, wanted.interval);
+                    new += 1;
+                    self.readiness.expect(destination, now.instant + delay + wanted.interval);
+                    self.set(destination, wanted, delay, now);
+                }
+            }
+        }
+        self.readiness.patrol(now.instant);
+        self.setup.own.destinations.set(i64::try_from(self.settings.len()).unwrap_or(i64::MAX));
+    }
+
+    fn set(
+        &mut self,
+        destination: &Destination,
+        settings: &DestinationSettings,
+        delay: Duration,
+        now: Now,
+    ) {
+        let settings = Arc::new(settings.clone());
+        self.schedule.set(&Key::Destination(destination.clone()), settings.interval, delay, now);
+        self.setup.store.update(|state| {
+            let last = state.destinations.get(destination).and_then(|report| report.last.clone());
+            let report = DestinationReport { settings: Arc::clone(&settings), last };
+            state.destinations.insert(destination.clone(), Arc::new(report));
+        });
+        if let Some(route) = self.demand.route(destination).map(<[Exchanger]>::to_vec) {
+            let changes = self.demand.set_route(destination, &settings, route);
+            self.follow(changes, now);
+        }
+        self.settings.insert(destination.clone(), settings);
+    }
+
+    fn remove(&mut self, destination: &Destination) {
+        self.schedule.remove(&Key::Destination(destination.clone()));
+        self.settings.remove(destination);
+        self.readiness.forget(destination);
+        let changes = self.demand.remove(destination);
+        self.setup.store.update(|state| state.destinations.remove(destination));
+        self.follow(changes, Now::read());
+    }
+
+    /// Starts and stops exchangers as their demand changes.
+    fn follow(&mut self, changes: Changes, now: Now) {
+        for exchanger in changes.gone {
+            self.schedule.remove(&Key::Exchanger(exchanger.clone()));
+            self.backoffs.remove(&exchanger);
+            self.setup.store.update(|state| state.exchangers.remove(&exchanger));
+        }
+        for (exchanger, wanted) in changes.set {
+            let key = Key::Exchanger(exchanger.clone());
+            self.schedule.set(&key, wanted.interval, Duration::ZERO, now);
+            self.setup.store.update(|state| {
+                state.exchangers.entry(exchanger).or_default();
+            });
+        }
+    }
+
+    fn start_due(&mut self) {
+        let now = Now::read();
+        while let Some(due) = self.schedule.take_due(now) {
+            self.start(due, now.instant);
+        }
+    }
+
+    fn start(&mut self, due: Due<Key>, now: Instant) {
+        let own = &self.setup.own;
+        let rounds = match &due.key {
+            Key::Destination(_) => &own.domain_rounds,
+            Key::Exchanger(_) => &own.exchanger_rounds,
+        };
+        if due.skipped {
+            rounds.skipped.inc();
+            return;
+        }
+        own.round_lag_seconds.observe((now - due.at).as_secs_f64());
+        let in_flight = InFlight::enter(&rounds.in_flight);
+        let prober = self.prober.load_full();
+        match due.key.clone() {
+            Key::Destination(destination) => self.rounds.start(due.key, async move {
+                let _in_flight = in_flight;
+                let round = prober.route(&destination).await;
+                Found::Destination(destination, round)
+            }),
+            Key::Exchanger(exchanger) => {
+                let Some(wanted) = self.demand.wanted(&exchanger).cloned() else { return };
+                let backoff = self.backoffs.get(&exchanger).cloned().unwrap_or_default();
+                let publisher = self.publisher.clone();
+                self.rounds.start(due.key, async move {
+                    let _in_flight = in_flight;
+                    let publish = |progress| publisher.progress(&exchanger, progress);
+                    let backoff = prober.exchanger(&exchanger, &wanted, backoff, publish).await;
+                    Found::Exchanger(exchanger, backoff)
+                });
+            }
+        }
+    }
+
+    fn round_ended(&mut self, ended: Ended<Key, Found>) {
+        self.schedule.ended(&ended.key);
+        match ended.outcome {
+            Ok(Found::Destination(destination, Some(round))) => {
+                self.destination_ended(&destination, round);
+            }
+            Ok(Found::Exchanger(exchanger, Some(backoff))) => {
+                self.exchanger_ended(exchanger, backoff);
+            }
+            Ok(Found::Destination(_, None) | Found::Exchanger(_, None)) => {}
+            Err(panic) => {
+                self.setup.own.probe_panics.inc();
+                error!(what = %ended.key, panic, "a round panicked; it will be started again");
+            }
+        }
+    }
+
+    fn destination_ended(&mut self, destination: &Destination, round: DestinationRound) {
+        // Removed by a reload while its round was under way.
+        let Some(settings) = self.settings.get(destination).cloned() else { return };
+        let Some(exchangers) = self.publisher.destination(destination, round) else { return };
+        let changes = self.demand.set_route(destination, &settings, exchangers);
+        self.follow(changes, Now::read());
+        let route = self.demand.route(destination).unwrap_or_default();
+        self.readiness.routed(destination, route);
+    }
+
+    fn exchanger_ended(&mut self, exchanger: Exchanger, backoff: HashMap<IpAddr, Backoff>) {
+        let Some(wanted) = self.demand.wanted(&exchanger) else { return };
+        self.publisher.exchanger_ended(&exchanger, &backoff, wanted.interval);
+        let destinations: Vec<Destination> =
+            self.demand.destinations(&exchanger).cloned().collect();
+        self.readiness.probed(&exchanger, &destinations);
+        self.backoffs.insert(exchanger, backoff);
+    }
+}
+
+fn far_away() -> Instant {
+    Instant::now() + Duration::from_secs(3600)
+}
+
+/// How often deadlines of readiness are looked at.
+const PATROL: Duration = Duration::from_secs(1);
+
+/// How long sessions may take to say QUIT when the program ends; inside the 5 s promised.
+pub const GRACE: Duration = Duration::from_secs(3);

@@ -1,0 +1,219 @@
+//! DNS: one question to one resolver, and every exchange it took.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+
+use super::seconds;
+use crate::name::ExchangerName;
+
+/// Records kept of one answer: a stranger's zone may hold thousands.
+pub const MAX_RECORDS: usize = 100;
+
+/// One question put to one named resolver, with every exchange it took. Its JSON also says the
+/// `status` that counts.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Lookup {
+    /// The resolver's name in the configuration.
+    pub resolver: Arc<str>,
+    /// What was asked for.
+    #[serde(rename = "type")]
+    pub rtype: RecordType,
+    /// The name asked about, without final dot.
+    pub name: Arc<str>,
+    /// Every exchange in the order made: one query to one server each, never merged. Never empty.
+    pub exchanges: Vec<Exchange>,
+}
+
+impl Lookup {
+    /// The exchange whose result counts: the first that answered, else the last that got any
+    /// response, else the last.
+    pub fn deciding(&self) -> Option<&Exchange> {
+        let answered = self.exchanges.iter().find(|e| e.status.answered());
+        let responded = || self.exchanges.iter().rev().find(|e| e.status.responded());
+        answered.or_else(responded).or(self.exchanges.last())
+    }
+
+    /// The result that counts.
+    pub fn status(&self) -> LookupStatus {
+        self.deciding().map_or(LookupStatus::NetworkError, |e| e.status)
+    }
+
+    /// The addresses of the deciding exchange, in the order of the answer.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.deciding().into_iter().flat_map(|e| e.records.iter()).filter_map(|record| match record
+        {
+            Record::Address(address) => Some(*address),
+            Record::Mx { .. } => None,
+        })
+    }
+}
+
+impl Serialize for Lookup {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = to.serialize_struct("Lookup", 5)?;
+        fields.serialize_field("resolver", &self.resolver)?;
+        fields.serialize_field("type", &self.rtype)?;
+        fields.serialize_field("name", &self.name)?;
+        fields.serialize_field("status", &self.status())?;
+        fields.serialize_field("exchanges", &self.exchanges)?;
+        fields.end()
+    }
+}
+
+/// One query to one server and what came of it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Exchange {
+    /// The server asked.
+    pub server: SocketAddr,
+    /// The transport that carried the counting response.
+    pub transport: Transport,
+    /// How it ended.
+    pub status: LookupStatus,
+    /// From sending the query until the response was complete or was given up.
+    #[serde(rename = "duration_seconds", with = "seconds")]
+    pub duration: Duration,
+    /// How many distinct records of the asked type the answer held.
+    #[serde(default)]
+    pub answers: usize,
+    /// The first [`MAX_RECORDS`] of them, in the order of the answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<Record>,
+    /// The lowest TTL of the answer, CNAMEs included; of a negative answer by RFC 2308 §5.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "ttl_seconds")]
+    pub ttl: Option<u32>,
+    /// The canonical names passed on the way, without final dots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cname_chain: Vec<String>,
+    /// The AD bit (RFC 4035 §3.2.3) as the server set it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub authentic_data: bool,
+    /// The AA bit.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub authoritative: bool,
+    /// The UDP response was truncated, so TCP was used.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub truncated: bool,
+    /// An answer that came after the time-out, counted from the query: late is not lost.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        rename = "late_seconds",
+        with = "seconds::optional"
+    )]
+    pub late: Option<Duration>,
+}
+
+/// One record of the asked type.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// A or AAAA.
+    Address(IpAddr),
+    /// MX; `exchanger` is `None` for the root.
+    Mx {
+        /// Lower is preferred.
+        preference: u16,
+        /// The target.
+        exchanger: Option<ExchangerName>,
+    },
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum RecordType {
+    /// IPv4 address.
+    A,
+    /// IPv6 address.
+    Aaaa,
+    /// Mail exchanger.
+    Mx,
+}
+
+impl RecordType {
+    /// Value of the `type` label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::Aaaa => "AAAA",
+            Self::Mx => "MX",
+        }
+    }
+}
+
+/// How a lookup ended: a closed set (DNS response codes of RFC 1035 §4.1.1 and RFC 2308).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LookupStatus {
+    /// SERVFAIL that turns into an answer with checking disabled: DNSSEC validation failed.
+    Bogus,
+    /// The server did not understand the query.
+    Formerr,
+    /// A response came that is no DNS message, or not one to this query's shape.
+    Malformed,
+    /// The query could not be sent, or the network reported an error.
+    NetworkError,
+    /// The name exists, records of this type do not.
+    Nodata,
+    /// Records came.
+    Noerror,
+    /// The server does not do that, or sent another response code.
+    Notimp,
+    /// The name does not exist.
+    Nxdomain,
+    /// The server refused by policy.
+    Refused,
+    /// The server failed.
+    Servfail,
+    /// No response in time.
+    Timeout,
+}
+
+impl LookupStatus {
+    /// Value of the `status` label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Bogus => "bogus",
+            Self::Formerr => "formerr",
+            Self::Malformed => "malformed",
+            Self::NetworkError => "network_error",
+            Self::Nodata => "nodata",
+            Self::Noerror => "noerror",
+            Self::Notimp => "notimp",
+            Self::Nxdomain => "nxdomain",
+            Self::Refused => "refused",
+            Self::Servfail => "servfail",
+            Self::Timeout => "timeout",
+        }
+    }
+
+    /// The resolver gave a usable answer: records, none of that type, or no such name.
+    pub const fn answered(self) -> bool {
+        matches!(self, Self::Noerror | Self::Nodata | Self::Nxdomain)
+    }
+
+    /// The server said something, if only that it cannot.
+    pub const fn responded(self) -> bool {
+        !matches!(self, Self::Malformed | Self::NetworkError | Self::Timeout)
+    }
+}
+
+/// What carried a DNS message.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn is_false(value: &bool) -> bool {
+    !value
+}

@@ -1,0 +1,106 @@
+//! What was observed: plain data, closed label sets, no opinion.
+//!
+//! `probe` writes these values, everything else only reads them; they are also the `facts` object
+//! of the JSON that `check --json` prints. Nothing here does I/O or judges. Durations are seconds
+//! in JSON; times are RFC 3339 in UTC.
+
+mod lookup;
+mod route;
+mod seconds;
+mod session;
+
+use std::{net::IpAddr, sync::Arc};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    lookup::{Exchange, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport},
+    route::{MAX_EXCHANGERS, MxLookup, MxTarget, Route},
+    session::{EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},
+};
+use crate::name::{Destination, Exchanger};
+
+/// The version of the JSON form of these facts; it grows when a field changes its meaning.
+pub const FACTS_VERSION: u32 = 1;
+
+/// Everything known about one destination: its route and the exchangers on it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Facts {
+    /// The destination as configured.
+    pub destination: Destination,
+    /// When the route was looked up.
+    pub observed_at: Timestamp,
+    /// The route as each resolver gives it, the primary resolver first; empty for a smart host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mx: Vec<MxLookup>,
+    /// Every exchanger on the primary route, most preferred first.
+    pub exchangers: Vec<Arc<ExchangerFacts>>,
+}
+
+/// IPv4 or IPv6: which record type named the address.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// From an A record.
+    Ipv4,
+    /// From an AAAA record.
+    Ipv6,
+}
+
+impl Family {
+    /// Both, in the order they are shown.
+    pub const ALL: [Self; 2] = [Self::Ipv4, Self::Ipv6];
+
+    /// Value of the `family` label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+        }
+    }
+
+    /// The family of an address.
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::Ipv4,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
+
+    /// The record type that names addresses of this family.
+    pub const fn record_type(self) -> RecordType {
+        match self {
+            Self::Ipv4 => RecordType::A,
+            Self::Ipv6 => RecordType::Aaaa,
+        }
+    }
+}
+
+/// One exchanger: its address lookups and the sessions with its addresses.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ExchangerFacts {
+    /// Host and port.
+    pub exchanger: Exchanger,
+    /// When this round ended.
+    pub observed_at: Timestamp,
+    /// A and AAAA through every resolver, the primary first; empty for a fixed address.
+    pub lookups: Vec<Lookup>,
+    /// Every distinct address found, in ascending order, whether probed or not.
+    pub addresses: Vec<IpAddr>,
+    /// The newest session with each address that was probed. A session may be older than this
+    /// round when its address is being left alone for a while.
+    pub sessions: Vec<Arc<Session>>,
+}
+
+impl ExchangerFacts {
+    /// The addresses of one family.
+    pub fn addresses_of(&self, family: Family) -> impl Iterator<Item = IpAddr> + '_ {
+        self.addresses.iter().copied().filter(move |&a| Family::of(a) == family)
+    }
+
+    /// The sessions of one family.
+    pub fn sessions_of(&self, family: Family) -> impl Iterator<Item = &Arc<Session>> {
+        self.sessions.iter().filter(move |s| s.family() == family)
+    }
+}

@@ -1,0 +1,251 @@
+//! SMTP: one dialogue with one address, stage by stage.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Family, seconds};
+
+/// One SMTP dialogue with one address.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Session {
+    /// The address and port connected to.
+    pub peer: SocketAddr,
+    /// The own address the connection left from, once there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// From the first SYN to the end.
+    #[serde(rename = "duration_seconds", with = "seconds")]
+    pub duration: Duration,
+    /// The name given with EHLO and HELO.
+    pub helo_name: Arc<str>,
+    /// The stages reached, in order; the last one is where it stopped.
+    pub stages: Vec<StageFact>,
+    /// Why no mail could have been handed over in this session; `None` when it could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+impl Session {
+    /// The family of the peer.
+    pub fn family(&self) -> Family {
+        Family::of(self.peer.ip())
+    }
+
+    /// Greeted with 220 and took EHLO or HELO.
+    pub fn up(&self) -> bool {
+        self.failure.is_none()
+    }
+
+    /// The given stage, if it was reached.
+    pub fn stage(&self, stage: Stage) -> Option<&StageFact> {
+        self.stages.iter().find(|s| s.stage == stage)
+    }
+
+    /// The lines of the EHLO reply after the first: keyword and parameters (RFC 5321 §4.1.1.1).
+    pub fn extensions(&self) -> impl Iterator<Item = &str> {
+        let reply = self.stage(Stage::Ehlo).and_then(|s| s.reply.as_ref());
+        let lines = reply.filter(|r| r.positive()).map_or(&[][..], |r| &r.lines);
+        lines.iter().skip(1).map(String::as_str)
+    }
+
+    /// The SIZE limit announced (RFC 1870 §3), `Some(0)` for "no fixed limit".
+    pub fn size_limit(&self) -> Option<u64> {
+        self.extensions().find_map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            words
+                .next()
+                .is_some_and(|keyword| keyword.eq_ignore_ascii_case("SIZE"))
+                .then(|| words.next().and_then(|n| n.parse().ok()).unwrap_or(0))
+        })
+    }
+}
+
+/// One stage of a session.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct StageFact {
+    /// Which.
+    pub stage: Stage,
+    /// From its begin (connect: the SYN; banner: the established connection; commands: their
+    /// first byte) until its reply was complete or given up.
+    #[serde(rename = "duration_seconds", with = "seconds")]
+    pub duration: Duration,
+    /// The reply, if a complete one came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<Reply>,
+    /// The beginning of what came when it was no complete reply; unprintable bytes replaced by
+    /// U+FFFD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<String>,
+    /// Why this stage failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+/// One complete SMTP reply (RFC 5321 §4.2).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Reply {
+    /// Three digits.
+    pub code: u16,
+    /// The enhanced status code (RFC 3463) that opens the text, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enhanced: Option<EnhancedCode>,
+    /// The text of each line; unprintable bytes replaced by U+FFFD.
+    pub lines: Vec<String>,
+}
+
+impl Reply {
+    /// 2yz.
+    pub const fn positive(&self) -> bool {
+        self.code >= 200 && self.code < 300
+    }
+}
+
+/// An enhanced mail system status code, `class.subject.detail` (RFC 3463 §2).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EnhancedCode {
+    /// 2, 4 or 5.
+    pub class: u8,
+    /// 0–999.
+    pub subject: u16,
+    /// 0–999.
+    pub detail: u16,
+}
+
+impl EnhancedCode {
+    /// Parses the whole of a text such as `4.7.1`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let class = match parts.next()? {
+            "2" => 2,
+            "4" => 4,
+            "5" => 5,
+            _ => return None,
+        };
+        let mut number = || {
+            let digits = parts.next()?;
+            let plain =
+                (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+            plain.then(|| digits.parse().ok()).flatten()
+        };
+        let (subject, detail) = (number()?, number()?);
+        parts.next().is_none().then_some(Self { class, subject, detail })
+    }
+}
+
+impl fmt::Display for EnhancedCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
+    }
+}
+
+impl TryFrom<String> for EnhancedCode {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not an enhanced status code such as 4.7.1")
+    }
+}
+
+impl From<EnhancedCode> for String {
+    fn from(code: EnhancedCode) -> Self {
+        code.to_string()
+    }
+}
+
+/// A stage of the dialogue, in the order they are passed.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// TCP handshake.
+    Connect,
+    /// Established connection to 220.
+    Banner,
+    /// EHLO.
+    Ehlo,
+    /// HELO, after EHLO was refused.
+    Helo,
+    /// QUIT; its failure harms no mail.
+    Quit,
+}
+
+impl Stage {
+    /// Value of the `stage` label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Banner => "banner",
+            Self::Ehlo => "ehlo",
+            Self::Helo => "helo",
+            Self::Quit => "quit",
+        }
+    }
+}
+
+/// Where and why a session failed.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct Failure {
+    /// The stage it stopped at.
+    pub stage: Stage,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a stage failed: a closed set.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The peer closed the connection in order.
+    Closed,
+    /// This host could not: no file descriptor, no such source address.
+    LocalError,
+    /// What came is no SMTP reply.
+    Malformed,
+    /// This host has no address or route of that family.
+    NoLocalFamily,
+    /// The TCP connection was refused.
+    Refused,
+    /// A 4yz reply: reachable, but not now.
+    Reply4xx,
+    /// A 5yz reply: reachable, but not for us.
+    Reply5xx,
+    /// A well-formed reply with a code that has no place there, such as 250 as banner.
+    ReplyUnexpected,
+    /// The peer reset the connection.
+    Reset,
+    /// Nothing came in time.
+    Timeout,
+    /// A line or a reply above the limits.
+    TooLong,
+    /// The network said host or network unreachable.
+    Unreachable,
+}
+
+impl Reason {
+    /// Value of the `reason` label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::LocalError => "local_error",
+            Self::Malformed => "malformed",
+            Self::NoLocalFamily => "no_local_family",
+            Self::Refused => "refused",
+            Self::Reply4xx => "reply_4xx",
+            Self::Reply5xx => "reply_5xx",
+            Self::ReplyUnexpected => "reply_unexpected",
+            Self::Reset => "reset",
+            Self::Timeout => "timeout",
+            Self::TooLong => "too_long",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
