@@ -104,3 +104,47 @@ impl ExchangerFacts {
         self.sessions.iter().filter(move |s| s.family() == family)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_has_one_spelling_in_json_and_labels() {
+        for reason in [
+            Reason::Closed,
+            Reason::LocalError,
+            Reason::Malformed,
+            Reason::NoLocalFamily,
+            Reason::Refused,
+            Reason::Reply4xx,
+            Reason::Reply5xx,
+            Reason::ReplyUnexpected,
+            Reason::Reset,
+            Reason::Timeout,
+            Reason::TooLong,
+            Reason::Unreachable,
+        ] {
+            assert_eq!(serde_json::json!(reason), reason.label());
+        }
+    }
+
+    #[test]
+    fn a_status_has_one_spelling_in_json_and_labels() {
+        for status in [
+            LookupStatus::Bogus,
+            LookupStatus::Formerr,
+            LookupStatus::Malformed,
+            LookupStatus::NetworkError,
+            LookupStatus::Nodata,
+            LookupStatus::Noerror,
+            LookupStatus::Notimp,
+            LookupStatus::Nxdomain,
+            LookupStatus::Refused,
+            LookupStatus::Servfail,
+            LookupStatus::Timeout,
+        ] {
+            assert_eq!(serde_json::json!(status), status.label());
+        }
+    }
+}

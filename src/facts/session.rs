@@ -215,8 +215,10 @@ pub enum Reason {
     /// The TCP connection was refused.
     Refused,
     /// A 4yz reply: reachable, but not now.
+    #[serde(rename = "reply_4xx")]
     Reply4xx,
     /// A 5yz reply: reachable, but not for us.
+    #[serde(rename = "reply_5xx")]
     Reply5xx,
     /// A well-formed reply with a code that has no place there, such as 250 as banner.
     ReplyUnexpected,
