@@ -9,8 +9,6 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
-use serde::Serialize;
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
@@ -23,7 +21,7 @@ use crate::{
         report::{self, Style},
         trouble,
     },
-    facts::{FACTS_VERSION, Facts},
+    facts::{Document, Facts},
     metrics::own::Own,
     name::Destination,
     once,
@@ -41,31 +39,6 @@ pub enum Outcome {
     Ok,
     /// Something is wrong with a destination.
     Trouble,
-}
-
-/// The JSON of one destination (DESIGN: `check --json` and the API).
-#[derive(Debug, Serialize)]
-pub struct DomainJson<'a> {
-    /// Version of the form of `facts`.
-    pub version: u32,
-    /// The destination as configured.
-    pub domain: &'a Destination,
-    /// When the route was looked up.
-    pub checked_at: Timestamp,
-    /// What was found.
-    pub facts: &'a Facts,
-}
-
-impl<'a> DomainJson<'a> {
-    /// Of these facts.
-    pub fn new(facts: &'a Facts) -> Self {
-        Self {
-            version: FACTS_VERSION,
-            domain: &facts.destination,
-            checked_at: facts.observed_at,
-            facts,
-        }
-    }
 }
 
 /// Checks every destination and prints what was found, in the order given.
@@ -175,7 +148,7 @@ fn settle(found: Result<Option<Facts>, tokio::task::JoinError>) -> Option<Facts>
 
 fn print(facts: &Facts, json: bool, style: Style) -> io::Result<()> {
     let mut text = if json {
-        serde_json::to_string(&DomainJson::new(facts))?
+        serde_json::to_string(&Document::new(&facts.destination, Some(facts)))?
     } else {
         report::write(facts, style)
     };

@@ -4,6 +4,7 @@
 //! of the JSON that `check --json` prints. Nothing here does I/O or judges. Durations are seconds
 //! in JSON; times are RFC 3339 in UTC.
 
+mod document;
 mod lookup;
 mod route;
 mod seconds;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    document::Document,
     lookup::{Exchange, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport},
     route::{MAX_EXCHANGERS, MxLookup, MxTarget, Route},
     session::{EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},

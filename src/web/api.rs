@@ -6,7 +6,11 @@ use super::{
     response::{self, Answer},
     summary,
 };
-use crate::{agent::state::Snapshot, facts::FACTS_VERSION, name::Destination};
+use crate::{
+    agent::state::Snapshot,
+    facts::{Document, FACTS_VERSION},
+    name::Destination,
+};
 
 pub(super) fn domains(snapshot: &Snapshot) -> Answer {
     let all: Vec<_> = summary::all(snapshot).collect();
@@ -16,10 +20,5 @@ pub(super) fn domains(snapshot: &Snapshot) -> Answer {
 /// The facts of one destination, null before its first round.
 pub(super) fn domain(snapshot: &Snapshot, destination: &Destination) -> Answer {
     let facts = snapshot.facts(destination);
-    response::json(&json!({
-        "version": FACTS_VERSION,
-        "domain": destination.to_string(),
-        "checked_at": facts.as_ref().map(|facts| facts.observed_at),
-        "facts": facts,
-    }))
+    response::json(&Document::new(destination, facts.as_ref()))
 }

@@ -9,6 +9,7 @@ use hyper::{
         X_CONTENT_TYPE_OPTIONS,
     },
 };
+use serde::Serialize;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
@@ -39,6 +40,10 @@ pub(super) fn html(status: StatusCode, page: String) -> Answer {
     with_type(status, "text/html; charset=utf-8", page)
 }
 
-pub(super) fn json(value: &serde_json::Value) -> Answer {
-    with_type(StatusCode::OK, "application/json", format!("{value}\n"))
+pub(super) fn json(value: &impl Serialize) -> Answer {
+    match serde_json::to_string(value) {
+        Ok(body) => with_type(StatusCode::OK, "application/json", body + "\n"),
+        // Only a map with other keys than strings fails, and there is none.
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
 }
