@@ -82,7 +82,7 @@ impl Default for SessionSettings {
     fn default() -> Self {
         Self {
             families: Family::ALL.to_vec(),
-            addresses_per_family: 4,
+            addresses_per_family: 8,
             connect_timeout: Duration::from_secs(30),
             banner_timeout: Duration::from_secs(60),
             command_timeout: Duration::from_secs(30),
