@@ -4,13 +4,14 @@
 //! and reports a closed port at once. Exactly one datagram is sent; retries are the caller's.
 
 use std::{
-    io,
+    io::{self, Read},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
+use socket2::SockRef;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, Interest},
     net::{TcpStream, UdpSocket},
     time::{Instant, timeout_at},
 };
@@ -71,15 +72,18 @@ async fn receive_datagram(
     query: &Wire,
     until: Instant,
 ) -> Result<Answer, LookupStatus> {
+    // A closed port makes a socket erroneous, never readable.
+    let events = Interest::READABLE.add(Interest::ERROR);
     loop {
-        match timeout_at(until, socket.readable()).await {
+        let event = match timeout_at(until, socket.ready(events)).await {
             Err(_) => return Err(LookupStatus::Timeout),
             Ok(Err(_)) => return Err(LookupStatus::NetworkError),
-            Ok(Ok(())) => {}
-        }
+            Ok(Ok(ready)) if ready.is_error() => Interest::ERROR,
+            Ok(Ok(_)) => Interest::READABLE,
+        };
         // On the stack only between two waits, so an exchange in flight stays small.
         let mut buffer = [0; MAX_DATAGRAM];
-        match socket.try_recv(&mut buffer) {
+        match socket.try_io(event, || (&*SockRef::from(socket)).read(&mut buffer)) {
             Ok(length) => match query.read(&buffer[..length]) {
                 Reading::Answer(answer) => return Ok(answer),
                 Reading::Ignore => {}
@@ -171,3 +175,25 @@ fn unanswered(
 
 /// More than is announced, because servers overdo it; never a jumbo buffer.
 const MAX_DATAGRAM: usize = 4 * UDP_PAYLOAD as usize;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::RecordType;
+
+    #[tokio::test]
+    async fn a_closed_port_is_a_network_error_at_once() {
+        for any in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(socket) = UdpSocket::bind(any).await else { continue };
+            let server = socket.local_addr().unwrap();
+            drop(socket);
+            let name = hickory_resolver::proto::rr::Name::from_ascii("example.test.").unwrap();
+            let question = Question { name, rtype: RecordType::Mx, edns: true };
+            let patience =
+                Patience { timeout: Duration::from_secs(60), late_window: Duration::ZERO };
+            let seen = exchange(server, &question, patience).await;
+            assert_eq!(seen.status, LookupStatus::NetworkError);
+            assert!(seen.duration < Duration::from_secs(30), "{:?}", seen.duration);
+        }
+    }
+}
