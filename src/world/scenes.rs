@@ -14,7 +14,7 @@ pub struct Scene {
     pub domain: &'static str,
     /// What is wrong with it, in one line.
     pub what: &'static str,
-    /// A series, or part of one, that shows it.
+    /// The begin of the line in `/metrics` that shows it.
     pub look_for: &'static str,
 }
 
@@ -79,32 +79,32 @@ const SCENES: [Scene; 29] = [
     scene(
         "aaaa-servfail.test",
         "the AAAA lookup of its only exchanger fails, so some senders defer although IPv4 works",
-        r#"mx_dns_lookup_status{name="mx1.aaaa-servfail.test",type="AAAA",status="servfail"}"#,
+        r#"mx_dns_lookup_status{name="mx1.aaaa-servfail.test",type="AAAA",resolver="demo",status="servfail"} 1"#,
     ),
     scene(
         "aaaa-silent.test",
         "the AAAA lookup of its only exchanger is never answered",
-        r#"mx_dns_lookup_status{name="mx1.aaaa-silent.test",type="AAAA",status="timeout"}"#,
+        r#"mx_dns_lookup_status{name="mx1.aaaa-silent.test",type="AAAA",resolver="demo",status="timeout"} 1"#,
     ),
     scene(
         "silent-banner.test",
         "the preferred exchanger accepts connections and never greets; the second is healthy",
-        r#"mx_exchanger_failure{mx="mx1.silent-banner.test",stage="banner",reason="timeout"}"#,
+        r#"mx_exchanger_failure{mx="mx1.silent-banner.test",family="ipv4",stage="banner",reason="timeout"} 1"#,
     ),
     scene(
         "slow-banner.test",
         "the greeting takes four seconds",
-        r#"mx_stage_duration_seconds{mx="mx1.slow-banner.test",stage="banner"}"#,
+        r#"mx_stage_duration_seconds{mx="mx1.slow-banner.test",family="ipv4",stage="banner"} 4."#,
     ),
     scene(
         "banner-421.test",
         "the exchanger greets with 421: try again later",
-        r#"mx_exchanger_failure{mx="mx1.banner-421.test",stage="banner",reason="reply_4xx"}"#,
+        r#"mx_exchanger_failure{mx="mx1.banner-421.test",family="ipv4",stage="banner",reason="reply_4xx"} 1"#,
     ),
     scene(
         "banner-554.test",
         "the exchanger greets with 554: it refuses us",
-        r#"mx_exchanger_failure{mx="mx1.banner-554.test",stage="banner",reason="reply_5xx"}"#,
+        r#"mx_exchanger_failure{mx="mx1.banner-554.test",family="ipv4",stage="banner",reason="reply_5xx"} 1"#,
     ),
     scene(
         "multiline.test",
@@ -114,17 +114,17 @@ const SCENES: [Scene; 29] = [
     scene(
         "refused.test",
         "nothing listens at the exchanger's address",
-        r#"mx_exchanger_failure{mx="mx1.refused.test",stage="connect",reason="refused"}"#,
+        r#"mx_exchanger_failure{mx="mx1.refused.test",family="ipv4",stage="connect",reason="refused"} 1"#,
     ),
     scene(
         "reset.test",
         "the exchanger resets every connection",
-        r#"mx_exchanger_failure{mx="mx1.reset.test",stage="banner",reason="reset"}"#,
+        r#"mx_exchanger_failure{mx="mx1.reset.test",family="ipv4",stage="banner",reason="reset"} 1"#,
     ),
     scene(
         "closed.test",
         "the exchanger closes every connection without a word",
-        r#"mx_exchanger_failure{mx="mx1.closed.test",stage="banner",reason="closed"}"#,
+        r#"mx_exchanger_failure{mx="mx1.closed.test",family="ipv4",stage="banner",reason="closed"} 1"#,
     ),
     scene(
         "ehlo-refused.test",
@@ -134,87 +134,87 @@ const SCENES: [Scene; 29] = [
     scene(
         "helo-refused.test",
         "the exchanger greets, then refuses EHLO and HELO",
-        r#"mx_exchanger_failure{mx="mx1.helo-refused.test",stage="helo",reason="reply_5xx"}"#,
+        r#"mx_exchanger_failure{mx="mx1.helo-refused.test",family="ipv4",stage="helo",reason="reply_5xx"} 1"#,
     ),
     scene(
         "endless.test",
         "the answer to EHLO has no end",
-        r#"mx_exchanger_failure{mx="mx1.endless.test",stage="ehlo",reason="too_long"}"#,
+        r#"mx_exchanger_failure{mx="mx1.endless.test",family="ipv4",stage="ehlo",reason="too_long"} 1"#,
     ),
     scene(
         "long-line.test",
         "the greeting is one line of a mebibyte",
-        r#"mx_exchanger_failure{mx="mx1.long-line.test",stage="banner",reason="too_long"}"#,
+        r#"mx_exchanger_failure{mx="mx1.long-line.test",family="ipv4",stage="banner",reason="too_long"} 1"#,
     ),
     scene(
         "not-smtp.test",
         "a web server answers at the exchanger's port",
-        r#"mx_exchanger_failure{mx="mx1.not-smtp.test",stage="banner",reason="malformed"}"#,
+        r#"mx_exchanger_failure{mx="mx1.not-smtp.test",family="ipv4",stage="banner",reason="malformed"} 1"#,
     ),
     scene(
         "drip.test",
         "the greeting comes at one byte per second",
-        r#"mx_exchanger_failure{mx="mx1.drip.test",stage="banner",reason="timeout"}"#,
+        r#"mx_exchanger_failure{mx="mx1.drip.test",family="ipv4",stage="banner",reason="timeout"} 1"#,
     ),
     scene(
         "null-mx.test",
         "the domain takes no mail (RFC 7505)",
-        r#"mx_domain_finding{domain="null-mx.test",finding="null"}"#,
+        r#"mx_domain_finding{domain="null-mx.test",resolver="demo",finding="null"} 1"#,
     ),
     scene(
         "implicit.test",
         "no MX record: the domain's own address takes the mail",
-        r#"mx_domain_finding{domain="implicit.test",finding="implicit"}"#,
+        r#"mx_domain_finding{domain="implicit.test",resolver="demo",finding="implicit"} 1"#,
     ),
     scene(
         "no-such-domain.test",
         "the domain does not exist",
-        r#"mx_dns_lookup_status{name="no-such-domain.test",type="MX",status="nxdomain"}"#,
+        r#"mx_dns_lookup_status{name="no-such-domain.test",type="MX",resolver="demo",status="nxdomain"} 1"#,
     ),
     scene(
         "mx-servfail.test",
         "the MX lookup fails",
-        r#"mx_dns_lookup_status{name="mx-servfail.test",type="MX",status="servfail"}"#,
+        r#"mx_dns_lookup_status{name="mx-servfail.test",type="MX",resolver="demo",status="servfail"} 1"#,
     ),
     scene(
         "mx-gone.test",
         "the MX record names a host that does not exist",
-        r#"mx_dns_lookup_status{name="old.mx-gone.test",type="A",status="nxdomain"}"#,
+        r#"mx_dns_lookup_status{name="old.mx-gone.test",type="A",resolver="demo",status="nxdomain"} 1"#,
     ),
     scene(
         "mx-alias.test",
-        "the MX record names an alias, which RFC 2181 forbids and most senders follow",
-        r#"mx_exchanger_finding{mx="mail.mx-alias.test"}"#,
+        "the MX record names an alias, which RFC 2181 §10.3 forbids and most senders follow",
+        r#"mx_exchanger_up{mx="mail.mx-alias.test",family="ipv4"} 1"#,
     ),
     scene(
         "v6-dead.test",
         "IPv4 works, nothing listens at the IPv6 address",
-        r#"mx_exchanger_failure{mx="mx1.v6-dead.test",family="ipv6",stage="connect",reason="refused"}"#,
+        r#"mx_exchanger_failure{mx="mx1.v6-dead.test",family="ipv6",stage="connect",reason="refused"} 1"#,
     ),
     scene(
         "truncated.test",
         "the MX answer comes over TCP only",
-        r#"mx_dns_lookup_status{name="truncated.test",type="MX",status="noerror"}"#,
+        r#"mx_dns_lookup_status{name="truncated.test",type="MX",resolver="demo",status="noerror"} 1"#,
     ),
     scene(
         "garbage.test",
         "the name server answers with bytes that are no DNS message",
-        r#"mx_dns_lookup_status{name="garbage.test",type="MX",status="malformed"}"#,
+        r#"mx_dns_lookup_status{name="garbage.test",type="MX",resolver="demo",status="malformed"} 1"#,
     ),
     scene(
         "shared-a.test",
         "shares two exchangers with two other domains; they are probed once",
-        r#"mx_route{domain="shared-a.test",mx="mx1.provider.test"}"#,
+        r#"mx_route{domain="shared-a.test",mx="mx1.provider.test",family="ipv4",preference="10"} 1"#,
     ),
     scene(
         "shared-b.test",
         "shares two exchangers with two other domains; they are probed once",
-        r#"mx_route{domain="shared-b.test",mx="mx1.provider.test"}"#,
+        r#"mx_route{domain="shared-b.test",mx="mx1.provider.test",family="ipv4",preference="10"} 1"#,
     ),
     scene(
         "shared-c.test",
         "shares two exchangers with two other domains; they are probed once",
-        r#"mx_route{domain="shared-c.test",mx="mx1.provider.test"}"#,
+        r#"mx_route{domain="shared-c.test",mx="mx1.provider.test",family="ipv4",preference="10"} 1"#,
     ),
 ];
 

@@ -1,0 +1,10 @@
+//! The real binary, end to end, against worlds on loopback: each test its own world at its own
+//! addresses, and nothing that depends on how fast the machine is.
+
+#[allow(dead_code, reason = "shared with the tests against real servers")]
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod agent;
+mod config;
+mod demo;
