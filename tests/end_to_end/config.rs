@@ -1,6 +1,6 @@
 //! Configurations for an agent that watches a world: short intervals, short patience.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{collections::BTreeMap, fmt::Write, net::SocketAddr};
 
 use mxwatch::world::World;
 
@@ -10,6 +10,7 @@ pub(crate) struct Config {
     top: String,
     probe: BTreeMap<&'static str, String>,
     dns: BTreeMap<&'static str, String>,
+    resolver: SocketAddr,
     rest: String,
 }
 
@@ -29,7 +30,8 @@ impl Config {
             top: "helo_name = \"probe.example.org\"\n".to_owned(),
             probe: probe.into(),
             dns: dns.into(),
-            rest: format!("[[resolver]]\nname = \"world\"\nservers = [\"{}\"]\n", world.dns_addr()),
+            resolver: world.dns_addr(),
+            rest: String::new(),
         }
     }
 
@@ -57,6 +59,12 @@ impl Config {
         self
     }
 
+    /// Another name server.
+    pub(crate) fn resolver(mut self, server: SocketAddr) -> Self {
+        self.resolver = server;
+        self
+    }
+
     /// Further sections.
     pub(crate) fn section(mut self, text: &str) -> Self {
         writeln!(self.rest, "{text}").unwrap();
@@ -69,6 +77,10 @@ impl Config {
             keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
         };
         let (probe, dns) = (table(&self.probe), table(&self.dns));
-        format!("{}[probe]\n{probe}[dns]\n{dns}{}", self.top, self.rest)
+        let Self { top, resolver, rest, .. } = self;
+        format!(
+            "{top}[probe]\n{probe}[dns]\n{dns}[[resolver]]\nname = \"world\"\nservers = \
+             [\"{resolver}\"]\n{rest}"
+        )
     }
 }

@@ -8,3 +8,5 @@ mod harness;
 mod agent;
 mod config;
 mod demo;
+mod ending;
+mod resilience;
