@@ -1,7 +1,8 @@
 //! The agent at work: it shares sessions, waits for nobody, keeps its manners.
 
 use std::{
-    net::{IpAddr, Ipv6Addr},
+    fmt::Write,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     time::{Duration, Instant},
 };
 
@@ -30,7 +31,7 @@ async fn two_hundred_domains_at_three_exchangers_cost_three_exchangers() {
     }
     for n in 0..200 {
         for mx in 1..=3 {
-            zone.push_str(&format!("d{n} MX {mx}0 mx{mx}.provider\n"));
+            writeln!(zone, "d{n} MX {mx}0 mx{mx}.provider").unwrap();
         }
     }
     let mut places: Vec<IpAddr> = (1..=3).map(|n| [127, 90, 1, n].into()).collect();
@@ -83,7 +84,7 @@ async fn a_hundred_silent_exchangers_delay_nobody() {
     let mut zone = "$ORIGIN test.\n".to_owned();
     let mut domains = Vec::new();
     for [.., n] in silent.iter().chain(&healthy) {
-        zone.push_str(&format!("d{n} MX 10 mx.d{n}\nmx.d{n} A 127.90.2.{n}\n"));
+        writeln!(zone, "d{n} MX 10 mx.d{n}\nmx.d{n} A 127.90.2.{n}").unwrap();
         domains.push(format!("d{n}.test"));
     }
     let mut builder = World::builder().zone(&zone).unwrap();
@@ -201,7 +202,7 @@ async fn ipv6_to_listen_on_and_to_ask() {
     let listen = ["--web.listen-address=[::1]:0", "--web.listen-address=127.0.0.1:0"];
     let agent = Agent::start_with(&Config::of(&world).domains(&["six.test"]).text(), &listen);
     agent.wait_ready();
-    let families: Vec<bool> = agent.addresses().iter().map(|a| a.is_ipv6()).collect();
+    let families: Vec<bool> = agent.addresses().iter().map(SocketAddr::is_ipv6).collect();
     assert!(families.contains(&true) && families.contains(&false), "{:?}", agent.addresses());
     for &address in agent.addresses() {
         let reply = crate::harness::request(address, "GET", "/metrics", &[]).unwrap();

@@ -73,13 +73,15 @@ impl Config {
 
     /// The text of the file.
     pub(crate) fn text(&self) -> String {
-        let table = |keys: &BTreeMap<&str, String>| -> String {
-            keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
+        let table = |keys: &BTreeMap<&str, String>| {
+            let lines: Vec<_> =
+                keys.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+            lines.join("\n")
         };
         let (probe, dns) = (table(&self.probe), table(&self.dns));
         let Self { top, resolver, rest, .. } = self;
         format!(
-            "{top}[probe]\n{probe}[dns]\n{dns}[[resolver]]\nname = \"world\"\nservers = \
+            "{top}[probe]\n{probe}\n[dns]\n{dns}\n[[resolver]]\nname = \"world\"\nservers = \
              [\"{resolver}\"]\n{rest}"
         )
     }

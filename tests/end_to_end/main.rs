@@ -6,7 +6,11 @@
 mod harness;
 
 mod agent;
+mod check;
 mod config;
 mod demo;
 mod ending;
+mod log;
+mod probe;
+mod reload;
 mod resilience;
