@@ -1,0 +1,8 @@
+//! Real servers for the tests: each is started on loopback at a free port in a directory of its
+//! own, waited for, and ended by its process id.
+
+pub(crate) mod bind;
+pub(crate) mod postfix;
+pub(crate) mod program;
+pub(crate) mod prometheus;
+pub(crate) mod unbound;
