@@ -13,7 +13,7 @@ use serde_json::Value;
 mod servers;
 use servers::{
     bind::{Answer, Bind, Dig},
-    program::{free_port, has_ipv6, on_loopback},
+    program::{free_port, has_ipv6, note, on_loopback},
     unbound::Unbound,
 };
 
@@ -152,13 +152,13 @@ fn exchange(lookup: &Value) -> &Value {
 /// The records of an exchange in the form of dig, sorted.
 fn records(exchange: &Value) -> Vec<String> {
     let records = exchange["records"].as_array().map_or(&[][..], Vec::as_slice);
-    let shown = |record: &Value| match record["address"].as_str() {
-        Some(address) => address.to_owned(),
-        None => {
-            let mx = &record["mx"];
-            let exchanger = mx["exchanger"].as_str().map_or(".".to_owned(), |e| format!("{e}."));
-            format!("{} {exchanger}", mx["preference"])
+    let shown = |record: &Value| {
+        if let Some(address) = record["address"].as_str() {
+            return address.to_owned();
         }
+        let mx = &record["mx"];
+        let exchanger = mx["exchanger"].as_str().map_or(".".to_owned(), |e| format!("{e}."));
+        format!("{} {exchanger}", mx["preference"])
     };
     let mut records: Vec<_> = records.iter().map(shown).collect();
     records.sort();
@@ -216,7 +216,7 @@ fn everything_is_as_dig_says(
 
 fn warn_without_ipv6() {
     if !has_ipv6() {
-        eprintln!("skipped: the half over IPv6; this host has no [::1]");
+        note("without the half over IPv6: this host has no [::1]");
     }
 }
 

@@ -1,6 +1,7 @@
 //! BIND (`named`) as authoritative server, and `dig`, which says what it answers.
 
 use std::{
+    fmt::Write,
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -81,7 +82,7 @@ controls {{ }};
 "#
     );
     for (name, _) in zones {
-        text += &format!("zone \"{name}\" {{ type primary; file \"{name}.zone\"; }};\n");
+        writeln!(text, "zone \"{name}\" {{ type primary; file \"{name}.zone\"; }};").unwrap();
     }
     text
 }

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    io::{self, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -40,7 +41,13 @@ pub(crate) fn unconfined(program: &Path, dir: &Path) -> PathBuf {
 /// Says why a test does not run; under `CI=true` that is a failure.
 pub(crate) fn skip(why: &str) {
     assert!(env::var_os("CI").is_none_or(|ci| ci != "true"), "CI=true, but {why}");
-    eprintln!("skipped: {why}");
+    note(&format!("skipped: {why}"));
+}
+
+/// Says something that is seen of a test that passes, too: only the print macros are captured.
+pub(crate) fn note(what: &str) {
+    let mut stderr = io::stderr();
+    writeln!(stderr, "{what}").unwrap();
 }
 
 /// A port that nothing used a moment ago, over UDP and TCP and in both families.
