@@ -1,17 +1,14 @@
 //! Probing one destination once, without an agent: for `check` and for `/probe` of a domain that
 //! is not configured.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
 use crate::{
     agent::{
         demand::Wanted,
-        round::{Prober, Progress},
+        round::{Memory, Prober, Progress},
         state::DestinationRound,
     },
     config::DestinationSettings,
@@ -83,7 +80,7 @@ async fn observe_exchanger(
             Progress::Session(session) => facts.sessions.push(session),
         }
     };
-    prober.exchanger(exchanger, wanted, HashMap::new(), publish).await?;
+    prober.exchanger(exchanger, wanted, Memory::default(), publish).await?;
     let mut facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
     facts.observed_at = Timestamp::now();
     facts.sessions.sort_by_key(|session| session.peer);

@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -17,14 +16,13 @@ use tracing::{debug, error, info};
 
 use super::{
     Reload, Settings, Setup,
-    backoff::Backoff,
     demand::{Changes, Demand},
     key::Key,
     politeness::Politeness,
     prober,
     publish::Publisher,
     readiness::Readiness,
-    round::{InFlight, Prober},
+    round::{InFlight, Memory, Prober},
     rounds::{Ended, Rounds},
     schedule::{Due, Now, Schedule, first_round_delay},
     state::{DestinationReport, DestinationRound},
@@ -77,7 +75,7 @@ struct Agent {
     schedule: Schedule<Key>,
     demand: Demand,
     settings: BTreeMap<Destination, Arc<DestinationSettings>>,
-    backoffs: HashMap<Exchanger, HashMap<IpAddr, Backoff>>,
+    memories: HashMap<Exchanger, Memory>,
     rounds: Rounds<Key, Found>,
     readiness: Readiness,
 }
@@ -85,7 +83,7 @@ struct Agent {
 /// What came of a round; `None` inside when the program ended it.
 enum Found {
     Destination(Destination, Option<DestinationRound>),
-    Exchanger(Exchanger, Option<HashMap<IpAddr, Backoff>>),
+    Exchanger(Exchanger, Option<Memory>),
 }
 
 impl Agent {
@@ -98,7 +96,7 @@ impl Agent {
             schedule: Schedule::default(),
             demand: Demand::default(),
             settings: BTreeMap::new(),
-            backoffs: HashMap::new(),
+            memories: HashMap::new(),
             rounds: Rounds::default(),
         }
     }
@@ -175,7 +173,7 @@ impl Agent {
     fn follow(&mut self, changes: Changes, now: Now) {
         for exchanger in changes.gone {
             self.schedule.remove(&Key::Exchanger(exchanger.clone()));
-            self.backoffs.remove(&exchanger);
+            self.memories.remove(&exchanger);
             self.setup.store.update(|state| state.exchangers.remove(&exchanger));
         }
         for (exchanger, wanted) in changes.set {
@@ -215,13 +213,13 @@ impl Agent {
             }),
             Key::Exchanger(exchanger) => {
                 let Some(wanted) = self.demand.wanted(&exchanger).cloned() else { return };
-                let backoff = self.backoffs.get(&exchanger).cloned().unwrap_or_default();
+                let memory = self.memories.get(&exchanger).cloned().unwrap_or_default();
                 let publisher = self.publisher.clone();
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;
                     let publish = |progress| publisher.progress(&exchanger, progress);
-                    let backoff = prober.exchanger(&exchanger, &wanted, backoff, publish).await;
-                    Found::Exchanger(exchanger, backoff)
+                    let memory = prober.exchanger(&exchanger, &wanted, memory, publish).await;
+                    Found::Exchanger(exchanger, memory)
                 });
             }
         }
@@ -233,8 +231,8 @@ impl Agent {
             Ok(Found::Destination(destination, Some(round))) => {
                 self.destination_ended(&destination, round);
             }
-            Ok(Found::Exchanger(exchanger, Some(backoff))) => {
-                self.exchanger_ended(exchanger, backoff);
+            Ok(Found::Exchanger(exchanger, Some(memory))) => {
+                self.exchanger_ended(exchanger, memory);
             }
             Ok(Found::Destination(_, None) | Found::Exchanger(_, None)) => {}
             Err(panic) => {
@@ -254,13 +252,13 @@ impl Agent {
         self.readiness.routed(destination, route);
     }
 
-    fn exchanger_ended(&mut self, exchanger: Exchanger, backoff: HashMap<IpAddr, Backoff>) {
+    fn exchanger_ended(&mut self, exchanger: Exchanger, memory: Memory) {
         let Some(wanted) = self.demand.wanted(&exchanger) else { return };
-        self.publisher.exchanger_ended(&exchanger, &backoff, wanted.interval);
+        self.publisher.exchanger_ended(&exchanger, &memory.backoff, wanted.interval);
         let destinations: Vec<Destination> =
             self.demand.destinations(&exchanger).cloned().collect();
         self.readiness.probed(&exchanger, &destinations);
-        self.backoffs.insert(exchanger, backoff);
+        self.memories.insert(exchanger, memory);
     }
 }
 

@@ -54,6 +54,15 @@ pub struct Prober {
     pub deadline: Option<Instant>,
 }
 
+/// What one round of an exchanger leaves to the next.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// The addresses found last.
+    pub addresses: Vec<IpAddr>,
+    /// Which of them are being left alone.
+    pub backoff: HashMap<IpAddr, Backoff>,
+}
+
 /// What an exchanger's round has to tell while it goes on.
 #[derive(Debug)]
 pub enum Progress {
@@ -104,16 +113,17 @@ impl Prober {
         self: &Arc<Self>,
         exchanger: &Exchanger,
         wanted: &Wanted,
-        mut backoff: HashMap<IpAddr, Backoff>,
+        memory: Memory,
         publish: impl Fn(Progress),
-    ) -> Option<HashMap<IpAddr, Backoff>> {
+    ) -> Option<Memory> {
         let until = self.until(LOOKUP_LIMIT);
         let lookup = addresses::look_up(&exchanger.host, &self.resolvers, until);
         let lookups = self.lookup(lookup).await?;
         for lookup in &lookups {
             self.log.lookup(lookup);
         }
-        let found = addresses::distinct(&exchanger.host, &lookups);
+        let Memory { addresses: known, mut backoff } = memory;
+        let found = addresses::distinct(&exchanger.host, &lookups, &known);
         let settings = &wanted.session;
         let probed = addresses::to_probe(&found, &settings.families, settings.addresses_per_family);
         backoff.retain(|address, _| probed.contains(address));
@@ -123,7 +133,7 @@ impl Prober {
             .filter(|address| !backoff.get_mut(address).is_some_and(Backoff::sits_out))
             .collect();
         let probed = probed.iter().map(|&address| (address, exchanger.port).into()).collect();
-        publish(Progress::Addresses { lookups, addresses: found, probed });
+        publish(Progress::Addresses { lookups, addresses: found.clone(), probed });
 
         let mut sessions = JoinSet::new();
         for address in called {
@@ -150,7 +160,7 @@ impl Prober {
             self.log.session(exchanger, &session);
             publish(Progress::Session(session));
         }
-        (!stopped).then_some(backoff)
+        (!stopped).then_some(Memory { addresses: found, backoff })
     }
 
     /// Does a lookup when not too many others are under way. `None` when the program ends.

@@ -88,7 +88,8 @@ pub struct ExchangerFacts {
     pub observed_at: Timestamp,
     /// A and AAAA through every resolver, the primary first; empty for a fixed address.
     pub lookups: Vec<Lookup>,
-    /// Every distinct address found, in ascending order, whether probed or not.
+    /// Every distinct address, in ascending order, whether probed or not. While no resolver
+    /// answers about a family, those found before: what DNS says now stands in `lookups`.
     pub addresses: Vec<IpAddr>,
     /// The newest session with each address that was probed. A session may be older than this
     /// round when its address is being left alone for a while.

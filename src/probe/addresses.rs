@@ -23,15 +23,20 @@ pub async fn look_up(host: &Host, resolvers: &Resolvers, until: Instant) -> Vec<
 }
 
 /// Every distinct address, in ascending order: name servers rotate their answers, and what is
-/// probed must not change with them.
-pub fn distinct(host: &Host, lookups: &[Lookup]) -> Vec<IpAddr> {
-    match host {
-        Host::Address(address) => vec![*address],
-        Host::Name(_) => {
-            let found: BTreeSet<IpAddr> = lookups.iter().flat_map(Lookup::addresses).collect();
-            found.into_iter().collect()
+/// probed must not change with them. Of a family that no resolver answers about, those `known`
+/// before: a server does not vanish because DNS fails.
+pub fn distinct(host: &Host, lookups: &[Lookup], known: &[IpAddr]) -> Vec<IpAddr> {
+    if let Host::Address(address) = host {
+        return vec![*address];
+    }
+    let mut found: BTreeSet<IpAddr> = lookups.iter().flat_map(Lookup::addresses).collect();
+    for family in Family::ALL {
+        let mut asked = lookups.iter().filter(|l| l.rtype == family.record_type());
+        if !asked.any(|lookup| lookup.status().answered()) {
+            found.extend(known.iter().filter(|&&address| Family::of(address) == family));
         }
     }
+    found.into_iter().collect()
 }
 
 /// The addresses to connect to: the first `per_family` of each wanted family.
@@ -47,7 +52,54 @@ pub fn to_probe(addresses: &[IpAddr], families: &[Family], per_family: usize) ->
 
 #[cfg(test)]
 mod tests {
+    use std::{net::SocketAddr, sync::Arc, time::Duration};
+
     use super::*;
+    use crate::{
+        facts::{Exchange, LookupStatus, Record, Transport},
+        name::ExchangerName,
+    };
+
+    fn lookup(family: Family, status: LookupStatus, addresses: &[IpAddr]) -> Lookup {
+        let exchange = Exchange {
+            server: SocketAddr::from(([192, 0, 2, 53], 53)),
+            transport: Transport::Udp,
+            status,
+            duration: Duration::ZERO,
+            answers: addresses.len(),
+            records: addresses.iter().copied().map(Record::Address).collect(),
+            ttl: None,
+            cname_chain: Vec::new(),
+            authentic_data: false,
+            authoritative: false,
+            truncated: false,
+            late: None,
+        };
+        let (resolver, name) = (Arc::from("test"), Arc::from("mx1.example.test"));
+        Lookup { resolver, rtype: family.record_type(), name, exchanges: vec![exchange] }
+    }
+
+    #[test]
+    fn an_address_stays_known_while_its_lookup_fails_and_goes_with_an_answer() {
+        let host = Host::Name(ExchangerName::parse("mx1.example.test").unwrap());
+        let (old, new): (IpAddr, IpAddr) =
+            ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let v6 = "2001:db8::1".parse().unwrap();
+        let known = [old, v6];
+        for (status, found, want) in [
+            (LookupStatus::Noerror, &[new][..], vec![new]),
+            (LookupStatus::Nodata, &[], vec![]),
+            (LookupStatus::Nxdomain, &[], vec![]),
+            (LookupStatus::Servfail, &[], vec![old]),
+            (LookupStatus::Timeout, &[], vec![old]),
+        ] {
+            let answers = [
+                lookup(Family::Ipv4, status, found),
+                lookup(Family::Ipv6, LookupStatus::Nodata, &[]),
+            ];
+            assert_eq!(distinct(&host, &answers, &known), want, "{status:?}");
+        }
+    }
 
     #[test]
     fn the_limit_holds_per_family() {

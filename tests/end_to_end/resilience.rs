@@ -41,6 +41,12 @@ async fn a_name_server_that_vanishes_and_returns() {
     let lookup = [("name", "a.test"), ("type", "MX")];
     assert_eq!(lost.value("mx_dns_lookup_success", &lookup), Some(0.0));
     agent.wait_for_log(&["route changed", "domain=a.test", "route=\"lookup failed\""]);
+    let up = [("mx", "mx.a.test"), ("family", "ipv4")];
+    let watched = agent.scrape_until("sessions that go on without DNS", |scrape| {
+        sessions(scrape) > sessions(&lost) + 1.0
+    });
+    assert_eq!(watched.value("mx_exchanger_up", &up), Some(1.0), "SMTP did not change");
+    assert_eq!(watched.value("mx_exchanger_addresses", &up), Some(1.0));
 
     let dns = DnsServer::start(address, zones()).await.unwrap();
     let back = agent.scrape_until("everything as before", |scrape| {
