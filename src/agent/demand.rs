@@ -27,7 +27,18 @@ pub struct Wanted {
 #[derive(Debug, Default)]
 pub struct Demand {
     routes: BTreeMap<Destination, (Arc<DestinationSettings>, Vec<Exchanger>)>,
-    wanted: BTreeMap<Exchanger, (Wanted, BTreeSet<Destination>)>,
+    wanted: BTreeMap<Exchanger, Shared>,
+}
+
+/// One exchanger and those who want it.
+#[derive(Debug, Default)]
+struct Shared {
+    /// What follows from all of them; `None` until the first was counted.
+    merged: Option<Wanted>,
+    by: BTreeSet<Destination>,
+    /// The different ways it is wanted, with how many want it so. Few even where thousands of
+    /// destinations share it, so a change for each of them need not look at all others.
+    ways: Vec<(Wanted, usize)>,
 }
 
 /// What a change of routes means for the exchangers.
@@ -42,12 +53,12 @@ pub struct Changes {
 impl Demand {
     /// How an exchanger is to be probed, if anybody wants it.
     pub fn wanted(&self, exchanger: &Exchanger) -> Option<&Wanted> {
-        self.wanted.get(exchanger).map(|(wanted, _)| wanted)
+        self.wanted.get(exchanger).and_then(|shared| shared.merged.as_ref())
     }
 
     /// The destinations that route to an exchanger.
     pub fn destinations(&self, exchanger: &Exchanger) -> impl Iterator<Item = &Destination> {
-        self.wanted.get(exchanger).into_iter().flat_map(|(_, by)| by)
+        self.wanted.get(exchanger).into_iter().flat_map(|shared| &shared.by)
     }
 
     /// The exchangers of a destination; `None` before its route was set.
@@ -68,73 +79,86 @@ impl Demand {
         {
             return Changes::default();
         }
+        let wanted = Wanted::by(settings);
         let value = (Arc::clone(settings), exchangers.clone());
         let before = self.routes.insert(destination.clone(), value);
-        let mut changes = Changes::default();
-        let settings_changed = before.as_ref().is_some_and(|(had, _)| had != settings);
-        let before = before.map(|(_, exchangers)| exchangers).unwrap_or_default();
-        for exchanger in before.iter().filter(|e| settings_changed || !exchangers.contains(e)) {
-            self.leave(destination, exchanger, &mut changes);
+        for exchanger in &exchangers {
+            self.wanted.entry(exchanger.clone()).or_default().join(destination, &wanted);
         }
-        for exchanger in exchangers {
-            self.join(destination, settings, exchanger, &mut changes);
+        let mut touched: BTreeSet<Exchanger> = exchangers.iter().cloned().collect();
+        if let Some((had, left)) = before {
+            let had = Wanted::by(&had);
+            for exchanger in left {
+                let stays = exchangers.contains(&exchanger);
+                self.leave(destination, &had, &exchanger, stays);
+                touched.insert(exchanger);
+            }
         }
-        // One that was left only to be joined with other settings was never gone.
-        changes.gone.retain(|exchanger| !self.wanted.contains_key(exchanger));
-        changes
+        self.settle(touched)
     }
 
     /// Forgets a destination.
     pub fn remove(&mut self, destination: &Destination) -> Changes {
+        let Some((had, left)) = self.routes.remove(destination) else { return Changes::default() };
+        let had = Wanted::by(&had);
+        for exchanger in &left {
+            self.leave(destination, &had, exchanger, false);
+        }
+        self.settle(left)
+    }
+
+    fn leave(&mut self, destination: &Destination, had: &Wanted, from: &Exchanger, stays: bool) {
+        let Some(shared) = self.wanted.get_mut(from) else { return };
+        shared.leave(had);
+        if !stays {
+            shared.by.remove(destination);
+        }
+    }
+
+    /// Works out once for each exchanger what is different now.
+    fn settle(&mut self, touched: impl IntoIterator<Item = Exchanger>) -> Changes {
         let mut changes = Changes::default();
-        let route = self.routes.remove(destination).map(|(_, exchangers)| exchangers);
-        for exchanger in route.unwrap_or_default() {
-            self.leave(destination, &exchanger, &mut changes);
+        for exchanger in touched {
+            let Some(shared) = self.wanted.get_mut(&exchanger) else { continue };
+            let merged =
+                shared.ways.iter().map(|(way, _)| way.clone()).reduce(|a, b| merge(&a, &b));
+            match merged {
+                None => {
+                    self.wanted.remove(&exchanger);
+                    changes.gone.push(exchanger);
+                }
+                Some(merged) if shared.merged.as_ref() != Some(&merged) => {
+                    shared.merged = Some(merged.clone());
+                    changes.set.push((exchanger, merged));
+                }
+                Some(_) => {}
+            }
         }
         changes
     }
+}
 
-    fn join(
-        &mut self,
-        destination: &Destination,
-        settings: &DestinationSettings,
-        exchanger: Exchanger,
-        changes: &mut Changes,
-    ) {
-        let own = Wanted { interval: settings.interval, session: settings.session.clone() };
-        let merged = if let Some((wanted, by)) = self.wanted.get_mut(&exchanger) {
-            by.insert(destination.clone());
-            let merged = merge(wanted, &own);
-            if merged == *wanted {
-                return;
-            }
-            wanted.clone_from(&merged);
-            merged
-        } else {
-            let by = BTreeSet::from([destination.clone()]);
-            self.wanted.insert(exchanger.clone(), (own.clone(), by));
-            own
-        };
-        changes.set.push((exchanger, merged));
+impl Wanted {
+    fn by(settings: &DestinationSettings) -> Self {
+        Self { interval: settings.interval, session: settings.session.clone() }
+    }
+}
+
+impl Shared {
+    fn join(&mut self, destination: &Destination, wanted: &Wanted) {
+        self.by.insert(destination.clone());
+        match self.ways.iter_mut().find(|(way, _)| way == wanted) {
+            Some((_, count)) => *count += 1,
+            None => self.ways.push((wanted.clone(), 1)),
+        }
     }
 
-    fn leave(&mut self, destination: &Destination, exchanger: &Exchanger, changes: &mut Changes) {
-        let Some((wanted, by)) = self.wanted.get_mut(exchanger) else { return };
-        by.remove(destination);
-        let others = by.iter().filter_map(|other| self.routes.get(other));
-        let merged = others
-            .map(|(s, _)| Wanted { interval: s.interval, session: s.session.clone() })
-            .reduce(|a, b| merge(&a, &b));
-        match merged {
-            None => {
-                self.wanted.remove(exchanger);
-                changes.gone.push(exchanger.clone());
+    fn leave(&mut self, had: &Wanted) {
+        if let Some(place) = self.ways.iter().position(|(way, _)| way == had) {
+            self.ways[place].1 -= 1;
+            if self.ways[place].1 == 0 {
+                self.ways.swap_remove(place);
             }
-            Some(merged) if merged != *wanted => {
-                *wanted = merged.clone();
-                changes.set.push((exchanger.clone(), merged));
-            }
-            Some(_) => {}
         }
     }
 }
@@ -230,5 +254,38 @@ mod tests {
         assert_eq!(slower.gone, []);
         assert_eq!(slower.set.len(), 1);
         assert_eq!(demand.wanted(&mx).unwrap().interval, Duration::from_secs(90));
+    }
+
+    #[test]
+    fn thousands_that_share_an_exchanger_may_all_change_at_once() {
+        let mut demand = Demand::default();
+        let mx = exchanger("mx.provider.example");
+        let names: Vec<Destination> =
+            (0..20_000).map(|n| destination(&format!("d{n}.example.com"))).collect();
+        // Looking at all others for each of them would take minutes.
+        for seconds in [60, 30] {
+            for name in &names {
+                demand.set_route(name, &settings(seconds, &Family::ALL), vec![mx.clone()]);
+            }
+            assert_eq!(demand.wanted(&mx).unwrap().interval, Duration::from_secs(30.max(seconds)));
+        }
+        assert_eq!(demand.destinations(&mx).count(), names.len());
+        for name in &names {
+            demand.remove(name);
+        }
+        assert_eq!(demand.wanted(&mx), None);
+    }
+
+    #[test]
+    fn other_labels_change_nothing_for_the_exchanger() {
+        let mut demand = Demand::default();
+        let mx = exchanger("mx.provider.example");
+        let (one, two) = (destination("one.example.com"), destination("two.example.com"));
+        let quick = settings(30, &Family::ALL);
+        demand.set_route(&one, &quick, vec![mx.clone()]);
+        demand.set_route(&two, &settings(60, &Family::ALL), vec![mx.clone()]);
+        let labels = BTreeMap::from([("team".to_owned(), "mail".to_owned())]);
+        let labelled = Arc::new(DestinationSettings { labels, ..(*quick).clone() });
+        assert_eq!(demand.set_route(&one, &labelled, vec![mx]), Changes::default());
     }
 }
