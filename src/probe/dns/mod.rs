@@ -103,10 +103,10 @@ impl Resolvers {
     /// What is left for one exchange; `None` when the deadline has passed.
     fn patience(&self, until: Instant) -> Option<Patience> {
         let left = until.saturating_duration_since(Instant::now());
-        (!left.is_zero()).then(|| Patience {
-            timeout: self.settings.timeout.min(left),
-            late_window: self.settings.late_window,
-        })
+        let timeout = self.settings.timeout.min(left);
+        // Listening for a late answer must not make those wait who have a deadline.
+        let late_window = self.settings.late_window.min(left - timeout);
+        (!left.is_zero()).then_some(Patience { timeout, late_window })
     }
 }
 
@@ -121,4 +121,28 @@ struct Patience {
 
 const fn rejects_edns(status: LookupStatus) -> bool {
     matches!(status, LookupStatus::Formerr | LookupStatus::Notimp)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::UdpSocket;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_listens_for_late_answers_beyond_the_deadline() {
+        let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let servers = vec![silent.local_addr().unwrap()];
+        let resolvers = Resolvers {
+            views: vec![Resolver { name: Arc::from("silent"), servers }],
+            settings: Dns { late_window: Duration::from_secs(60), ..Dns::default() },
+        };
+        let until = Instant::now() + Duration::from_millis(200);
+        let name = Name::root();
+        let lookup = resolvers.lookup(&name, RecordType::A, until);
+        let found = tokio::time::timeout(Duration::from_secs(20), lookup).await.unwrap();
+        assert_eq!(found[0].status(), LookupStatus::Timeout);
+    }
 }
