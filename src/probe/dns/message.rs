@@ -47,6 +47,20 @@ pub(super) struct Answer {
     pub(super) truncated: bool,
 }
 
+impl Answer {
+    /// Cut off in the middle of a record: all that counts is that TCP is to be tried.
+    const CUT_OFF: Self = Self {
+        status: LookupStatus::Malformed,
+        answers: 0,
+        records: Vec::new(),
+        ttl: None,
+        cname_chain: Vec::new(),
+        authentic_data: false,
+        authoritative: false,
+        truncated: true,
+    };
+}
+
 /// A query ready to send.
 #[derive(Debug)]
 pub(super) struct Wire {
@@ -79,7 +93,13 @@ impl Wire {
         if bytes.get(..2) != Some(&self.id.to_be_bytes()) {
             return Reading::Ignore;
         }
-        let Ok(message) = Message::from_vec(bytes) else { return Reading::Malformed };
+        let Ok(message) = Message::from_vec(bytes) else {
+            return if cut_off(bytes) {
+                Reading::Answer(Answer::CUT_OFF)
+            } else {
+                Reading::Malformed
+            };
+        };
         if message.metadata.message_type != MessageType::Response {
             return Reading::Malformed;
         }
@@ -134,6 +154,12 @@ impl Wire {
             truncated: message.metadata.truncation,
         }
     }
+}
+
+/// Whether the header says that this is a response and truncated (RFC 1035 §4.1.1). Its body may
+/// then end anywhere, and is not to be used (RFC 2181 §9).
+fn cut_off(bytes: &[u8]) -> bool {
+    bytes.get(2).is_some_and(|flags| flags & 0b1000_0010 == 0b1000_0010)
 }
 
 fn cname_of<'m>(message: &'m Message, owner: &Name) -> Option<(&'m rr::Record, &'m Name)> {
@@ -305,6 +331,21 @@ mod tests {
                 Record::Mx { preference: 10, exchanger: Some(target) },
             ]
         );
+    }
+
+    #[test]
+    fn a_truncated_response_that_ends_within_a_record_is_truncated_not_malformed() {
+        let wire = ask("many.example.test", RecordType::A);
+        let mut message = reply(&wire, ResponseCode::NoError);
+        let address = RData::A(A::new(192, 0, 2, 1));
+        message.add_answer(rr::Record::from_rdata(name("many.example.test"), 60, address));
+        for truncated in [true, false] {
+            message.metadata.truncation = truncated;
+            let mut bytes = message.to_vec().unwrap();
+            bytes.truncate(bytes.len() - 13);
+            let found = matches!(wire.read(&bytes), Reading::Answer(a) if a.truncated);
+            assert_eq!(found, truncated);
+        }
     }
 
     #[test]
