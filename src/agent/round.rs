@@ -82,12 +82,13 @@ pub enum Progress {
 impl Prober {
     /// Looks up where a destination's mail goes. `None` when the program ends.
     pub async fn route(&self, destination: &Destination) -> Option<DestinationRound> {
-        let begun = Instant::now();
-        let (mx, route) = match destination {
-            Destination::SmartHost(exchanger) => (Vec::new(), vec![(0, exchanger.clone())]),
+        let (mx, duration, route) = match destination {
+            Destination::SmartHost(exchanger) => {
+                (Vec::new(), Duration::ZERO, vec![(0, exchanger.clone())])
+            }
             Destination::Domain(domain) => {
-                let until = self.until(LOOKUP_LIMIT);
-                let mx = self.lookup(route::look_up(domain, &self.resolvers, until)).await?;
+                let look_up = |until| route::look_up(domain, &self.resolvers, until);
+                let (mx, duration) = self.lookup(look_up).await?;
                 for answer in &mx {
                     self.log.lookup(&answer.lookup);
                 }
@@ -96,15 +97,10 @@ impl Prober {
                     let host = Host::Name(target.exchanger);
                     (target.preference, Exchanger { host, port: self.mx_port })
                 });
-                (mx, exchangers.collect())
+                (mx, duration, exchangers.collect())
             }
         };
-        Some(DestinationRound {
-            observed_at: Timestamp::now(),
-            duration: begun.elapsed(),
-            mx,
-            route,
-        })
+        Some(DestinationRound { observed_at: Timestamp::now(), duration, mx, route })
     }
 
     /// Looks up an exchanger's addresses and holds a session with each, but for those whose
@@ -116,9 +112,8 @@ impl Prober {
         memory: Memory,
         publish: impl Fn(Progress),
     ) -> Option<Memory> {
-        let until = self.until(LOOKUP_LIMIT);
-        let lookup = addresses::look_up(&exchanger.host, &self.resolvers, until);
-        let lookups = self.lookup(lookup).await?;
+        let look_up = |until| addresses::look_up(&exchanger.host, &self.resolvers, until);
+        let (lookups, _) = self.lookup(look_up).await?;
         for lookup in &lookups {
             self.log.lookup(lookup);
         }
@@ -163,11 +158,18 @@ impl Prober {
         (!stopped).then_some(Memory { addresses: found, backoff })
     }
 
-    /// Does a lookup when not too many others are under way. `None` when the program ends.
-    async fn lookup<T>(&self, lookup: impl Future<Output = T>) -> Option<T> {
+    /// Does a lookup when not too many others are under way, and says how long it took. Its time
+    /// begins then: waiting here must not be taken for a server's silence. `None` when the program
+    /// ends.
+    async fn lookup<F: Future>(
+        &self,
+        look_up: impl FnOnce(Instant) -> F,
+    ) -> Option<(F::Output, Duration)> {
         let limited = async {
             let _permit = self.lookups.acquire().await;
-            lookup.await
+            let begun = Instant::now();
+            let found = look_up(self.until(LOOKUP_LIMIT)).await;
+            (found, begun.elapsed())
         };
         self.unless_stopped(limited).await
     }
@@ -229,3 +231,46 @@ impl Drop for InFlight {
 
 /// For all exchanges of one lookup, over all servers and attempts.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Config, Dns},
+        metrics::own::Own,
+        world::World,
+    };
+
+    #[tokio::test]
+    async fn waiting_for_other_lookups_takes_nothing_from_the_time_of_a_lookup() {
+        let zone = "$ORIGIN healthy.test.\n@ 60 MX 10 mx1\n";
+        let world = World::builder().zone(zone).unwrap().start().await.unwrap();
+        let config = Config::with_helo_name("probe.example.org".into());
+        let servers = vec![world.dns_addr()];
+        let resolver = crate::config::Resolver { name: "world".into(), servers };
+        let (_stopping, stop) = watch::channel(false);
+        let prober = Prober {
+            resolvers: Resolvers { views: vec![resolver], settings: Dns::default() },
+            helo_name: config.helo_name,
+            source_ipv4: None,
+            source_ipv6: None,
+            mx_port: 25,
+            politeness: Arc::new(Politeness::new(config.politeness)),
+            lookups: Arc::new(Semaphore::new(0)),
+            log: ConnectivityLog::off(),
+            sessions_in_flight: Own::new().sessions_in_flight,
+            stop,
+            deadline: None,
+        };
+        tokio::time::pause();
+        let destination = Destination::parse("healthy.test").unwrap();
+        let mut round = std::pin::pin!(prober.route(&destination));
+        let queued = tokio::time::timeout(LOOKUP_LIMIT * 2, &mut round).await;
+        assert!(queued.is_err(), "it was not its turn");
+        tokio::time::resume();
+        prober.lookups.add_permits(1);
+        let round = round.await.unwrap();
+        assert_eq!(round.route.len(), 1, "{round:?}");
+        assert!(round.duration < LOOKUP_LIMIT, "{:?}", round.duration);
+    }
+}

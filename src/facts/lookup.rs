@@ -25,7 +25,8 @@ pub struct Lookup {
     pub rtype: RecordType,
     /// The name asked about, without final dot.
     pub name: Arc<str>,
-    /// Every exchange in the order made: one query to one server each, never merged. Never empty.
+    /// Every exchange in the order made: one query to one server each, never merged. Empty when the
+    /// deadline had passed before anybody could be asked.
     pub exchanges: Vec<Exchange>,
 }
 
@@ -40,7 +41,7 @@ impl Lookup {
 
     /// The result that counts.
     pub fn status(&self) -> LookupStatus {
-        self.deciding().map_or(LookupStatus::NetworkError, |e| e.status)
+        self.deciding().map_or(LookupStatus::Timeout, |e| e.status)
     }
 
     /// The addresses of the deciding exchange, in the order of the answer.
