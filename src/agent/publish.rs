@@ -2,7 +2,12 @@
 //!
 //! A round of something that was removed meanwhile changes nothing.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -66,9 +71,8 @@ impl Publisher {
                     }
                     let report = Arc::make_mut(state.exchangers.get_mut(exchanger)?);
                     let before = report.facts.take();
-                    let kept = before.iter().flat_map(|facts| &facts.sessions);
-                    let sessions: Vec<Arc<Session>> =
-                        kept.filter(|s| probed.contains(&s.peer)).cloned().collect();
+                    let had = before.iter().flat_map(|facts| &facts.sessions);
+                    let sessions = still_told(had, &probed);
                     let observed_at = Timestamp::now();
                     let exchanger = exchanger.clone();
                     let after = Arc::new(ExchangerFacts {
@@ -96,6 +100,10 @@ impl Publisher {
             counting::count_session(&mut report.families[family as usize], &session);
             let before = report.facts.take()?;
             let mut after = (*before).clone();
+            // What stood in for a session with one of these addresses has done its duty.
+            after
+                .sessions
+                .retain(|s| s.family() != family || before.addresses.contains(&s.peer.ip()));
             match after.sessions.iter_mut().find(|s| s.peer == session.peer) {
                 Some(place) => *place = session,
                 None => after.sessions.push(session),
@@ -127,5 +135,76 @@ impl Publisher {
                 report.families[family as usize].backoff = longest;
             }
         });
+    }
+}
+
+/// The sessions that go on telling how an exchanger is: those with the addresses that are probed
+/// now, and of a family that has none of those, those with the addresses it had before, until the
+/// first of the new ones has been held. Many name servers give another address every time; an
+/// exchanger must not vanish and come back with each.
+fn still_told<'a>(
+    had: impl Iterator<Item = &'a Arc<Session>> + Clone,
+    probed: &[SocketAddr],
+) -> Vec<Arc<Session>> {
+    let stays = |session: &Session| {
+        let family = session.family();
+        let own = |peer: &&SocketAddr| Family::of(peer.ip()) == family;
+        let known = |peer: &SocketAddr| had.clone().any(|s| s.peer == *peer);
+        probed.contains(&session.peer)
+            || (probed.iter().any(|peer| own(&peer)) && !probed.iter().filter(own).any(known))
+    };
+    had.clone().filter(|session| stays(session)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        agent::state::ExchangerReport,
+        facts::{Failure, Reason, Stage},
+        name::Host,
+    };
+
+    fn session(peer: SocketAddr, failure: Option<Failure>) -> Progress {
+        Progress::Session(Arc::new(Session {
+            peer,
+            source: None,
+            started_at: Timestamp::UNIX_EPOCH,
+            duration: Duration::ZERO,
+            helo_name: "probe.example.org".into(),
+            stages: Vec::new(),
+            failure,
+        }))
+    }
+
+    fn addresses(peers: &[SocketAddr]) -> Progress {
+        let addresses = peers.iter().map(SocketAddr::ip).collect();
+        Progress::Addresses { lookups: Vec::new(), addresses, probed: peers.to_vec() }
+    }
+
+    #[test]
+    fn an_exchanger_whose_address_changes_is_never_without_a_session() {
+        let store = Store::default();
+        let publisher = Publisher::new(store.clone());
+        let host = Host::Name(crate::name::ExchangerName::parse("mx.example.com").unwrap());
+        let mx = Exchanger { host, port: 25 };
+        store.update(|s| s.exchangers.insert(mx.clone(), Arc::new(ExchangerReport::default())));
+        let told = || {
+            let facts = store.snapshot().exchangers[&mx].facts.clone().unwrap();
+            facts.sessions.iter().map(|s| (s.peer, s.up())).collect::<Vec<_>>()
+        };
+        let [old, new, other]: [SocketAddr; 3] =
+            [1, 2, 3].map(|last| ([192, 0, 2, last], 25).into());
+        publisher.progress(&mx, addresses(&[old]));
+        publisher.progress(&mx, session(old, None));
+        publisher.progress(&mx, addresses(&[new, other]));
+        assert_eq!(told(), [(old, true)], "until the new one has been called");
+        let silent = Failure { stage: Stage::Banner, reason: Reason::Timeout };
+        publisher.progress(&mx, session(new, Some(silent)));
+        assert_eq!(told(), [(new, false)]);
+        publisher.progress(&mx, addresses(&[other, new]));
+        assert_eq!(told(), [(new, false)]);
+        publisher.progress(&mx, addresses(&[]));
+        assert_eq!(told(), [], "a family without addresses has no sessions");
     }
 }
