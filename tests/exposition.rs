@@ -8,7 +8,10 @@ use std::{
 };
 
 use mxwatch::{
-    agent::state::{ExchangerReport, ReplyCode, Snapshot},
+    agent::{
+        counting::{MAX_ENDINGS, MAX_REPLIES},
+        state::{ExchangerReport, ReplyCode, Snapshot},
+    },
     config::Detail,
     facts::{Failure, Family, Lookup, LookupStatus, Reason, Record, RecordType, Route, Stage},
     metrics::{
@@ -246,10 +249,14 @@ fn worst_exchanger(name: &str) -> Arc<ExchangerReport> {
     let mut report =
         ExchangerReport::clone(&sample::report(exchanger(name, 25), lookups, sessions));
     for counts in &mut report.families {
-        let reasons = ["timeout", "refused", "reset", "closed", "other"];
+        let reasons = ["timeout", "refused", "reset", "closed", "malformed"];
+        assert_eq!(reasons.len() + 1, MAX_ENDINGS, "with done");
         counts.sessions = reasons.iter().map(|r| (("connect", *r), 1)).collect();
         counts.sessions.insert(("done", "ok"), 1);
-        counts.replies = (220..226).map(|c| ((Stage::Banner, ReplyCode::Code(c)), 1)).collect();
+        counts.sessions.insert(("other", "other"), 1);
+        let banner = |code| ((Stage::Banner.label(), ReplyCode::Code(code)), 1);
+        counts.replies = (220..).take(MAX_REPLIES).map(banner).collect();
+        counts.replies.insert(("other", ReplyCode::Other), 1);
     }
     Arc::new(report)
 }

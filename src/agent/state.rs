@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::{
     config::DestinationSettings,
-    facts::{ExchangerFacts, Facts, LookupStatus, MxLookup, RecordType, Stage},
+    facts::{ExchangerFacts, Facts, LookupStatus, MxLookup, RecordType},
     metrics::histogram::Histogram,
     name::{Destination, Exchanger},
 };
@@ -78,8 +78,8 @@ pub struct ExchangerReport {
 pub struct FamilyCounts {
     /// Sessions by how they ended: `(stage, reason)`, `("done", "ok")` when nothing failed.
     pub sessions: BTreeMap<(&'static str, &'static str), u64>,
-    /// Replies by stage and code.
-    pub replies: BTreeMap<(Stage, ReplyCode), u64>,
+    /// Replies by stage and code, `("other", Other)` for those there is no room for.
+    pub replies: BTreeMap<(&'static str, ReplyCode), u64>,
     /// TCP handshakes that succeeded.
     pub connect: Histogram,
     /// Established connection to complete banner.

@@ -181,7 +181,10 @@ pub(crate) fn report(
         *counts.sessions.entry(end).or_default() += 1;
         for fact in &session.stages {
             if let Some(reply) = &fact.reply {
-                *counts.replies.entry((fact.stage, ReplyCode::Code(reply.code))).or_default() += 1;
+                *counts
+                    .replies
+                    .entry((fact.stage.label(), ReplyCode::Code(reply.code)))
+                    .or_default() += 1;
             }
             match fact.stage {
                 Stage::Connect => counts.connect.observe(fact.duration),

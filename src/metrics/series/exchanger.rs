@@ -112,7 +112,7 @@ fn write_counts(parts: &[Part<'_>], detail: Detail, out: &mut String) {
                 ReplyCode::Code(code) => code.to_string(),
                 ReplyCode::Other => "other".to_owned(),
             };
-            family.sample(part.labels, &[("stage", stage.label()), ("code", &code)], count);
+            family.sample(part.labels, &[("stage", stage), ("code", &code)], count);
         }
     }
 }
