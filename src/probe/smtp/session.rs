@@ -18,7 +18,10 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{connect, reply::ReplyParser};
+use super::{
+    connect,
+    reply::{MAX_REPLY, ReplyParser},
+};
 use crate::facts::{Failure, Reason, Reply, Session, Stage, StageFact};
 
 /// What a session needs to know.
@@ -222,11 +225,13 @@ impl Dialogue<'_> {
     async fn let_server_close(&mut self) {
         let until = self.end.min(Instant::now() + CLOSE_PATIENCE);
         let drain = async {
-            while self.stream.readable().await.is_ok() {
+            // A second of a fast server's talk is half a gigabyte.
+            let mut room = MAX_REPLY;
+            while room > 0 && self.stream.readable().await.is_ok() {
                 let mut buffer = [0; 512];
                 match self.stream.try_read(&mut buffer) {
                     Ok(0) => return,
-                    Ok(_) => {}
+                    Ok(length) => room = room.saturating_sub(length),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(_) => return,
                 }
@@ -297,3 +302,42 @@ const MAX_SHOWN: usize = 256;
 
 /// How long an orderly end may take.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, net::TcpListener, thread};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_never_stops_talking_after_quit_is_left() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"554 go away\r\n221 and on it goes\r\n").unwrap();
+            let much = vec![b'x'; 1 << 16];
+            let mut sent = 0;
+            while stream.write_all(&much).is_ok() {
+                sent += much.len();
+            }
+            sent
+        });
+        let patience = Duration::from_secs(30);
+        let plan = Plan {
+            peer,
+            source: None,
+            helo_name: "probe.example.org".into(),
+            connect_timeout: patience,
+            banner_timeout: patience,
+            command_timeout: patience,
+            session_timeout: patience,
+            deadline: None,
+        };
+        let (_stopping, mut stop) = watch::channel(false);
+        let session = run(plan, &mut stop).await.unwrap();
+        assert_eq!(session.stages.len(), 3, "{session:?}");
+        let sent = server.join().unwrap();
+        assert!(sent < 64 << 20, "{sent} octets were taken");
+    }
+}
