@@ -41,11 +41,17 @@ fn reason(error: &io::Error, peer: SocketAddr) -> Reason {
         io::ErrorKind::ConnectionRefused => Reason::Refused,
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Reason::Reset,
         io::ErrorKind::TimedOut => Reason::Timeout,
+        _ if matches!(error.raw_os_error(), Some(ENFILE | EMFILE)) => Reason::LocalError,
         _ if !has_route(peer) => Reason::NoLocalFamily,
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Reason::Unreachable,
         _ => Reason::LocalError,
     }
 }
+
+/// Too many open files, in the whole system and in this process: the same numbers on every Unix.
+/// Asking for the route needs a socket too, and would fail just as well.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
 
 /// Whether this host itself would know where to send: connecting a UDP socket sends nothing, it
 /// only consults the routing table. Tells "we have no IPv6" from "the network there is down".
