@@ -71,7 +71,7 @@ impl Demand {
         &mut self,
         destination: &Destination,
         settings: &Arc<DestinationSettings>,
-        exchangers: Vec<Exchanger>,
+        exchangers: &[Exchanger],
     ) -> Changes {
         if let Some((had, before)) = self.routes.get(destination)
             && *before == exchangers
@@ -80,9 +80,9 @@ impl Demand {
             return Changes::default();
         }
         let wanted = Wanted::by(settings);
-        let value = (Arc::clone(settings), exchangers.clone());
+        let value = (Arc::clone(settings), exchangers.to_vec());
         let before = self.routes.insert(destination.clone(), value);
-        for exchanger in &exchangers {
+        for exchanger in exchangers {
             self.wanted.entry(exchanger.clone()).or_default().join(destination, &wanted);
         }
         let mut touched: BTreeSet<Exchanger> = exchangers.iter().cloned().collect();
@@ -183,6 +183,8 @@ fn merge(a: &Wanted, b: &Wanted) -> Wanted {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
     use crate::{
         facts::Family,
@@ -218,9 +220,9 @@ mod tests {
         let mut demand = Demand::default();
         let mx = exchanger("mx.provider.example");
         let (one, two) = (destination("one.example.com"), destination("two.example.com"));
-        let first = demand.set_route(&one, &settings(60, &[Family::Ipv6]), vec![mx.clone()]);
+        let first = demand.set_route(&one, &settings(60, &[Family::Ipv6]), from_ref(&mx));
         assert_eq!(first.set.len(), 1);
-        demand.set_route(&two, &settings(30, &[Family::Ipv4]), vec![mx.clone()]);
+        demand.set_route(&two, &settings(30, &[Family::Ipv4]), from_ref(&mx));
         let wanted = demand.wanted(&mx).unwrap();
         assert_eq!(wanted.interval, Duration::from_secs(30));
         assert_eq!(wanted.session.banner_timeout, Duration::from_secs(60));
@@ -237,9 +239,9 @@ mod tests {
         let mut demand = Demand::default();
         let (a, b) = (exchanger("a.example.net"), exchanger("b.example.net"));
         let (domain, settings) = (destination("example.com"), settings(60, &Family::ALL));
-        demand.set_route(&domain, &settings, vec![a.clone()]);
-        assert_eq!(demand.set_route(&domain, &settings, vec![a.clone()]), Changes::default());
-        let moved = demand.set_route(&domain, &settings, vec![b.clone()]);
+        demand.set_route(&domain, &settings, from_ref(&a));
+        assert_eq!(demand.set_route(&domain, &settings, from_ref(&a)), Changes::default());
+        let moved = demand.set_route(&domain, &settings, from_ref(&b));
         assert_eq!(moved.gone, [a]);
         assert_eq!(moved.set[0].0, b);
     }
@@ -249,8 +251,8 @@ mod tests {
         let mut demand = Demand::default();
         let mx = exchanger("mx.example.net");
         let domain = destination("example.com");
-        demand.set_route(&domain, &settings(30, &Family::ALL), vec![mx.clone()]);
-        let slower = demand.set_route(&domain, &settings(90, &Family::ALL), vec![mx.clone()]);
+        demand.set_route(&domain, &settings(30, &Family::ALL), from_ref(&mx));
+        let slower = demand.set_route(&domain, &settings(90, &Family::ALL), from_ref(&mx));
         assert_eq!(slower.gone, []);
         assert_eq!(slower.set.len(), 1);
         assert_eq!(demand.wanted(&mx).unwrap().interval, Duration::from_secs(90));
@@ -265,7 +267,7 @@ mod tests {
         // Looking at all others for each of them would take minutes.
         for seconds in [60, 30] {
             for name in &names {
-                demand.set_route(name, &settings(seconds, &Family::ALL), vec![mx.clone()]);
+                demand.set_route(name, &settings(seconds, &Family::ALL), from_ref(&mx));
             }
             assert_eq!(demand.wanted(&mx).unwrap().interval, Duration::from_secs(30.max(seconds)));
         }
@@ -282,10 +284,10 @@ mod tests {
         let mx = exchanger("mx.provider.example");
         let (one, two) = (destination("one.example.com"), destination("two.example.com"));
         let quick = settings(30, &Family::ALL);
-        demand.set_route(&one, &quick, vec![mx.clone()]);
-        demand.set_route(&two, &settings(60, &Family::ALL), vec![mx.clone()]);
+        demand.set_route(&one, &quick, from_ref(&mx));
+        demand.set_route(&two, &settings(60, &Family::ALL), from_ref(&mx));
         let labels = BTreeMap::from([("team".to_owned(), "mail".to_owned())]);
         let labelled = Arc::new(DestinationSettings { labels, ..(*quick).clone() });
-        assert_eq!(demand.set_route(&one, &labelled, vec![mx]), Changes::default());
+        assert_eq!(demand.set_route(&one, &labelled, &[mx]), Changes::default());
     }
 }

@@ -154,7 +154,7 @@ impl Agent {
             state.destinations.insert(destination.clone(), Arc::new(report));
         });
         if let Some(route) = self.demand.route(destination).map(<[Exchanger]>::to_vec) {
-            let changes = self.demand.set_route(destination, &settings, route);
+            let changes = self.demand.set_route(destination, &settings, &route);
             self.follow(changes, now);
         }
         self.settings.insert(destination.clone(), settings);
@@ -246,7 +246,7 @@ impl Agent {
         // Removed by a reload while its round was under way.
         let Some(settings) = self.settings.get(destination).cloned() else { return };
         let Some(exchangers) = self.publisher.destination(destination, round) else { return };
-        let changes = self.demand.set_route(destination, &settings, exchangers);
+        let changes = self.demand.set_route(destination, &settings, &exchangers);
         self.follow(changes, Now::read());
         let route = self.demand.route(destination).unwrap_or_default();
         self.readiness.routed(destination, route);

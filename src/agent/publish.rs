@@ -71,7 +71,7 @@ impl Publisher {
                     }
                     let report = Arc::make_mut(state.exchangers.get_mut(exchanger)?);
                     let before = report.facts.take();
-                    let had = before.iter().flat_map(|facts| &facts.sessions);
+                    let had = before.as_ref().map_or(&[][..], |facts| &facts.sessions);
                     let sessions = still_told(had, &probed);
                     let observed_at = Timestamp::now();
                     let exchanger = exchanger.clone();
@@ -142,18 +142,14 @@ impl Publisher {
 /// now, and of a family that has none of those, those with the addresses it had before, until the
 /// first of the new ones has been held. Many name servers give another address every time; an
 /// exchanger must not vanish and come back with each.
-fn still_told<'a>(
-    had: impl Iterator<Item = &'a Arc<Session>> + Clone,
-    probed: &[SocketAddr],
-) -> Vec<Arc<Session>> {
-    let stays = |session: &Session| {
-        let family = session.family();
-        let own = |peer: &&SocketAddr| Family::of(peer.ip()) == family;
-        let known = |peer: &SocketAddr| had.clone().any(|s| s.peer == *peer);
-        probed.contains(&session.peer)
-            || (probed.iter().any(|peer| own(&peer)) && !probed.iter().filter(own).any(known))
+fn still_told(had: &[Arc<Session>], probed: &[SocketAddr]) -> Vec<Arc<Session>> {
+    let known = |peer: &SocketAddr| had.iter().any(|session| session.peer == *peer);
+    let stands_in = |family| {
+        let mut own = probed.iter().filter(|peer| Family::of(peer.ip()) == family).peekable();
+        own.peek().is_some() && !own.any(known)
     };
-    had.clone().filter(|session| stays(session)).cloned().collect()
+    let stays = |session: &Session| probed.contains(&session.peer) || stands_in(session.family());
+    had.iter().filter(|session| stays(session)).cloned().collect()
 }
 
 #[cfg(test)]

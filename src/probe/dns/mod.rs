@@ -105,7 +105,7 @@ impl Resolvers {
         let left = until.saturating_duration_since(Instant::now());
         let timeout = self.settings.timeout.min(left);
         // Listening for a late answer must not make those wait who have a deadline.
-        let late_window = self.settings.late_window.min(left - timeout);
+        let late_window = self.settings.late_window.min(left.saturating_sub(timeout));
         (!left.is_zero()).then_some(Patience { timeout, late_window })
     }
 }
