@@ -10,7 +10,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     thread,
     time::{Duration, Instant},
 };
@@ -26,7 +26,16 @@ use crate::{
 /// A handle for those who observe; clones write to the same file.
 #[derive(Clone, Debug)]
 pub struct ConnectivityLog {
-    open: Option<(SyncSender<String>, prometheus::IntCounter)>,
+    open: Option<(SyncSender<Order>, prometheus::IntCounter)>,
+}
+
+/// What the writer is told.
+#[derive(Debug)]
+enum Order {
+    /// Write this line.
+    Line(String),
+    /// Say when everything before this is written.
+    Tell(SyncSender<()>),
 }
 
 #[derive(Serialize)]
@@ -55,11 +64,11 @@ impl ConnectivityLog {
     /// `dropped` counts the lines that could not be kept.
     pub fn open(path: &Path, dropped: prometheus::IntCounter) -> io::Result<Self> {
         let writer = Writer::open(path, dropped.clone())?;
-        let (lines, waiting) = sync_channel(QUEUE);
+        let (orders, waiting) = sync_channel(QUEUE);
         thread::Builder::new()
             .name("connectivity-log".to_owned())
             .spawn(move || writer.run(&waiting))?;
-        Ok(Self { open: Some((lines, dropped)) })
+        Ok(Self { open: Some((orders, dropped)) })
     }
 
     /// Notes one lookup with all its exchanges.
@@ -77,15 +86,22 @@ impl ConnectivityLog {
         }
     }
 
+    /// Waits until everything noted so far is in the file, at most for `limit`. Blocks.
+    pub fn flush(&self, limit: Duration) {
+        let Some((orders, _)) = &self.open else { return };
+        let (told, written) = sync_channel(1);
+        if orders.try_send(Order::Tell(told)).is_ok() {
+            // What is not written by then is lost, as it is when the disk is too slow.
+            let _ = written.recv_timeout(limit);
+        }
+    }
+
     fn write(&self, event: &Event<'_>) {
-        let Some((lines, dropped)) = &self.open else { return };
+        let Some((orders, dropped)) = &self.open else { return };
         // Facts are plain data; serde_json escapes what servers sent.
         let kept = serde_json::to_string(event).is_ok_and(|mut line| {
             line.push('\n');
-            match lines.try_send(line) {
-                Ok(()) => true,
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
-            }
+            orders.try_send(Order::Line(line)).is_ok()
         });
         if !kept {
             dropped.inc();
@@ -105,10 +121,11 @@ impl Writer {
         Ok(Self { path: path.to_owned(), file: append(path)?, checked: Instant::now(), dropped })
     }
 
-    fn run(mut self, waiting: &Receiver<String>) {
+    fn run(mut self, waiting: &Receiver<Order>) {
         loop {
             match waiting.recv_timeout(ROTATION_CHECK) {
-                Ok(line) => {
+                Ok(Order::Tell(told)) => drop(told.send(())),
+                Ok(Order::Line(line)) => {
                     self.follow_rotation();
                     // One write per line: with O_APPEND lines stay whole.
                     if let Err(error) = self.file.write_all(line.as_bytes()) {
@@ -171,16 +188,12 @@ mod tests {
         }
     }
 
-    fn wait_for_line(path: &Path, part: &str) -> String {
-        let begun = Instant::now();
-        loop {
-            let text = std::fs::read_to_string(path).unwrap_or_default();
-            if let Some(line) = text.lines().find(|line| line.contains(part)) {
-                return line.to_owned();
-            }
-            assert!(begun.elapsed() < Duration::from_secs(20), "{part} not in {text:?}");
-            thread::yield_now();
-        }
+    /// The line that holds `part`, which was noted before.
+    fn line(log: &ConnectivityLog, path: &Path, part: &str) -> String {
+        log.flush(Duration::from_secs(20));
+        let text = std::fs::read_to_string(path).unwrap();
+        let found = text.lines().find(|line| line.contains(part));
+        found.unwrap_or_else(|| panic!("{part} not in {text:?}")).to_owned()
     }
 
     #[test]
@@ -189,16 +202,16 @@ mod tests {
         let path = folder.path().join("connectivity.jsonl");
         let log = ConnectivityLog::open(&path, counter()).unwrap();
         log.lookup(&lookup("before.example.com"));
-        wait_for_line(&path, "before.example.com");
+        line(&log, &path, "before.example.com");
         std::fs::rename(&path, folder.path().join("connectivity.jsonl.1")).unwrap();
         let begun = Instant::now();
         // The writer opens the path anew by itself; lines written after that arrive there.
         while !path.exists() {
             assert!(begun.elapsed() < Duration::from_secs(20));
-            thread::yield_now();
+            thread::sleep(Duration::from_millis(20));
         }
         log.lookup(&lookup("after.example.com"));
-        let line = wait_for_line(&path, "after.example.com");
+        let line = line(&log, &path, "after.example.com");
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["event"], "lookup");
         assert_eq!(value["type"], "MX");
@@ -223,8 +236,7 @@ mod tests {
         };
         let host = Host::Address(Ipv4Addr::LOCALHOST.into());
         log.session(&Exchanger { host, port: 25 }, &session);
-        let value: serde_json::Value =
-            serde_json::from_str(&wait_for_line(&path, "session")).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&line(&log, &path, "session")).unwrap();
         assert_eq!(value["mx"], "127.0.0.1:25");
         assert_eq!(value["failure"]["reason"], "timeout");
         assert_eq!(value["duration_seconds"], 1.5);
