@@ -144,7 +144,7 @@ pub struct DemoArgs {
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: Vec<String>,
     /// From one round to the next.
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = interval)]
     pub interval: Duration,
     /// Least severity that is logged; try "info" to see changes as they happen.
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "error")]
@@ -152,6 +152,17 @@ pub struct DemoArgs {
     /// Format of the log, on standard error.
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
     pub format: LogFormat,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    // Much shorter ones would keep the processor busy for their own sake.
+    let sensible = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+    if sensible.contains(&interval) {
+        Ok(interval)
+    } else {
+        Err("must be from 1s to 1day".to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -163,6 +174,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_demo_takes_no_interval_that_would_never_come_to_rest() {
+        for (interval, taken) in [("0s", false), ("1s", true), ("1000000000y", false)] {
+            let args = ["mxwatch", "demo", "--interval", interval];
+            assert_eq!(Cli::try_parse_from(args).is_ok(), taken, "{interval}");
+        }
     }
 
     #[test]
