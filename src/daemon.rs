@@ -7,6 +7,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -16,6 +17,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinSet,
+    time::sleep,
 };
 use tracing::{error, info, warn};
 
@@ -71,7 +73,8 @@ pub fn bind(addresses: &[String]) -> io::Result<Vec<TcpListener>> {
     addresses.iter().map(bind).collect()
 }
 
-/// Runs until SIGTERM or SIGINT; a second signal ends the process at once.
+/// Runs until SIGTERM or SIGINT; a second signal ends the process at once. An error when it cannot
+/// begin, or when one of its parts panics: without it the process would only look alive.
 pub async fn run(start: Start) -> io::Result<()> {
     let mut hangups = signal(SignalKind::hangup())?;
     let mut stops = Stops::new()?;
@@ -112,26 +115,38 @@ pub async fn run(start: Start) -> io::Result<()> {
     parts.spawn(tell_ready(is_ready, stop));
 
     let mut reloader = Reloader { file: start.file, current, own, log: settings.log, reloads };
-    loop {
-        tokio::select! {
-            () = stops.next() => break,
-            Some(()) = hangups.recv() => drop(reloader.reload("SIGHUP").await),
-            Some(answer) = requests.recv() => {
-                // Whoever asked may have gone; the reload stands.
-                let _ = answer.send(reloader.reload("POST /-/reload").await);
-            }
-            () = reloader.files_changed() => drop(reloader.reload("destination files").await),
+    let outcome = loop {
+        let (why, answer) = tokio::select! {
+            () = stops.next() => break Ok(()),
+            // The others end by themselves when there is nothing left for them to do.
+            Some(Err(error)) = parts.join_next() => break Err(io::Error::other(error)),
+            Some(()) = hangups.recv() => ("SIGHUP", None),
+            Some(answer) = requests.recv() => ("POST /-/reload", Some(answer)),
+            () = reloader.files_changed() => ("destination files", None),
+        };
+        // Files on a network that hangs must not keep the program from ending.
+        let outcome = tokio::select! {
+            () = stops.next() => break Ok(()),
+            outcome = reloader.reload(why) => outcome,
+        };
+        if let Some(answer) = answer {
+            // Whoever asked may have gone; the reload stands.
+            let _ = answer.send(outcome);
         }
-    }
+    };
     info!("stopping");
     // Nobody listens only when every part has ended already.
     let _ = stopping.send(true);
     tokio::select! {
         () = async { while parts.join_next().await.is_some() {} } => info!("stopped"),
         () = stops.next() => warn!("stopped at once by a second signal"),
+        () = sleep(LONGEST_END) => warn!("stopped although something was still under way"),
     }
-    Ok(())
+    outcome
 }
+
+/// Every part ends sooner by itself; this is for one that does not.
+const LONGEST_END: Duration = Duration::from_millis(4_500);
 
 /// What rounds need of a configuration.
 fn settings(config: Arc<Config>, log: ConnectivityLog) -> Settings {
