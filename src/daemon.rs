@@ -142,8 +142,14 @@ pub async fn run(start: Start) -> io::Result<()> {
         () = stops.next() => warn!("stopped at once by a second signal"),
         () = sleep(LONGEST_END) => warn!("stopped although something was still under way"),
     }
+    let log = reloader.log;
+    // Lines about the last sessions are still on their way; a disk that hangs keeps them.
+    let _ = tokio::task::spawn_blocking(move || log.flush(LOG_PATIENCE)).await;
     outcome
 }
+
+/// How long the connectivity log may take to write what is noted already.
+const LOG_PATIENCE: Duration = Duration::from_millis(300);
 
 /// Every part ends sooner by itself; this is for one that does not.
 const LONGEST_END: Duration = Duration::from_millis(4_500);
