@@ -214,3 +214,46 @@ async fn ipv6_to_listen_on_and_to_ask() {
         assert_eq!(none, Some(0.0));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_leave_as_configured_and_destinations_keep_their_own_settings() {
+    let [plain, narrow, relay] = [[127, 90, 48, 1], [127, 90, 48, 2], [127, 90, 48, 3]];
+    let mapped = |v4: [u8; 4]| std::net::Ipv4Addr::from(v4).to_ipv6_mapped();
+    let zone = format!(
+        "$ORIGIN own.test.\nplain MX 10 mx.plain\nmx.plain A 127.90.48.1\n\
+         narrow MX 10 mx.narrow\nmx.narrow A 127.90.48.2\nmx.narrow AAAA {}",
+        mapped([127, 90, 48, 4])
+    );
+    let world = World::builder()
+        .zone(&zone)
+        .unwrap()
+        .smtp(plain, Script::healthy("mx.plain"))
+        .smtp(narrow, Script::healthy("mx.narrow"))
+        .smtp(relay, Script::slow_banner(Duration::from_secs(2)))
+        .start()
+        .await
+        .unwrap();
+    let port = world.smtp_port();
+    let own = format!(
+        "[[destination]]\ndomain = \"narrow.own.test\"\nfamilies = [\"ipv4\"]\n\
+         [[destination]]\nsmarthost = \"127.90.48.3:{port}\"\nbanner_timeout = \"300ms\"\n\
+         interval = \"30s\""
+    );
+    let config = Config::of(&world).domains(&["plain.own.test"]).section(&own);
+    let agent = Agent::start(&config.probe("source_ipv4", "\"127.90.48.77\"").text());
+    let scrape = agent.scrape_until("three rounds of those that have one a second", |scrape| {
+        let ok = |mx| scrape.sum("mx_sessions_total", &[("mx", mx), ("reason", "ok")]);
+        ok("mx.plain.own.test") >= 3.0 && ok("mx.narrow.own.test") >= 3.0
+    });
+    let failure = scrape.sample("mx_exchanger_failure", &[("mx", "127.90.48.3")]);
+    let failure = failure.expect("its own patience is shorter than its banner");
+    assert_eq!(failure.labels["stage"], "banner");
+    assert_eq!(world.smtp(relay).tally().accepted, 1, "its own interval is longer");
+    let v6 = [("mx", "mx.narrow.own.test"), ("family", "ipv6")];
+    assert_eq!(scrape.value("mx_exchanger_addresses", &v6), Some(1.0));
+    assert_eq!(scrape.value("mx_exchanger_up", &v6), None, "that family is not called");
+    let commands = world.smtp(plain).commands();
+    assert!(commands.contains(&"EHLO probe.example.org".to_owned()), "{commands:?}");
+    let facts = agent.get("/api/v1/domains/plain.own.test");
+    assert!(facts.body.contains("\"source\":\"127.90.48.77\""), "{}", facts.body);
+}
