@@ -63,6 +63,10 @@ fn route(domain: &str, lookup: &Lookup, route: &Route) -> Option<Trouble> {
 /// RFC 2181 §10.3: the name in an MX record must not be an alias. A smart host's may.
 fn alias(facts: &Facts, exchanger: &ExchangerFacts) -> Option<Trouble> {
     let Destination::Domain(domain) = &facts.destination else { return None };
+    // Without an MX the domain stands for itself, and may be an alias (RFC 5321 §5.1).
+    if facts.mx.iter().any(|answer| matches!(answer.route, Route::Implicit { .. })) {
+        return None;
+    }
     let lookup = exchanger.lookups.iter().find(|lookup| {
         lookup.deciding().is_some_and(|exchange| !exchange.cname_chain.is_empty())
     })?;
@@ -97,6 +101,10 @@ fn lookups(facts: &ExchangerFacts) -> Vec<Trouble> {
                 let failing = if a_status.answered() { aaaa } else { a };
                 format!("No address of {name} is to be had: {}.", failed(failing))
             }
+            (LookupStatus::Nxdomain, LookupStatus::Noerror) => format!(
+                "The name server denies that {name} exists when asked for A, although it has an AAAA \
+                 record: a cache that believes it loses the AAAA record too."
+            ),
             (LookupStatus::Nxdomain, _) => {
                 format!("The exchanger {name} does not exist (NXDOMAIN from {}).", a.resolver)
             }
@@ -225,7 +233,58 @@ fn shell_word(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::{
+        facts::{Exchange, MxLookup, MxTarget, RecordType, Transport},
+        name::{Domain, Exchanger, Host},
+    };
+
+    fn lookup(rtype: RecordType, cname_chain: Vec<String>) -> Lookup {
+        let exchange = Exchange {
+            server: ([192, 0, 2, 53], 53).into(),
+            transport: Transport::Udp,
+            status: LookupStatus::Noerror,
+            duration: Duration::ZERO,
+            answers: 1,
+            records: Vec::new(),
+            ttl: None,
+            cname_chain,
+            authentic_data: false,
+            authoritative: false,
+            truncated: false,
+            late: None,
+        };
+        let (resolver, name) = (Arc::from("test"), Arc::from("www.example.com"));
+        Lookup { resolver, rtype, name, exchanges: vec![exchange] }
+    }
+
+    #[test]
+    fn an_alias_is_wrong_as_an_mx_target_and_right_without_any_mx() {
+        let name = Domain::parse("www.example.com").unwrap().implicit_exchanger();
+        let targets = vec![MxTarget { preference: 10, exchanger: name.clone() }];
+        let listed = Route::Mx { targets, null_mixed: false, duplicate: false };
+        for (route, wrong) in [(Route::Implicit { exchanger: name.clone() }, 0), (listed, 1)] {
+            let chain = vec!["example.com".to_owned()];
+            let exchanger = ExchangerFacts {
+                exchanger: Exchanger { host: Host::Name(name.clone()), port: 25 },
+                observed_at: Timestamp::UNIX_EPOCH,
+                lookups: vec![lookup(RecordType::A, chain.clone())],
+                addresses: Vec::new(),
+                sessions: Vec::new(),
+            };
+            let facts = Facts {
+                destination: Destination::parse("www.example.com").unwrap(),
+                observed_at: Timestamp::UNIX_EPOCH,
+                mx: vec![MxLookup { lookup: lookup(RecordType::Mx, chain), route }],
+                exchangers: vec![exchanger.into()],
+            };
+            assert_eq!(find(&facts).len(), wrong, "{:?}", find(&facts));
+        }
+    }
 
     #[test]
     fn a_copied_command_cannot_run_a_strangers_words() {
