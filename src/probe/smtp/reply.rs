@@ -121,7 +121,7 @@ fn printable(bytes: &[u8]) -> String {
 
 /// Characters that reorder or hide text around them (Unicode bidirectional and format controls).
 const fn invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -204,8 +204,9 @@ mod tests {
 
     #[test]
     fn control_and_bidi_characters_do_not_get_through() {
-        let replies = parse_all(b"220 a\x1b[31mred\x07\xff \xe2\x80\xae evil\r\n", 99).unwrap();
-        assert_eq!(replies[0].lines, ["a\u{fffd}[31mred\u{fffd}\u{fffd} \u{fffd} evil"]);
+        let replies =
+            parse_all(b"220 a\x1b[31mred\x07\xff \xe2\x80\xae\xd8\x9c evil\r\n", 99).unwrap();
+        assert_eq!(replies[0].lines, ["a\u{fffd}[31mred\u{fffd}\u{fffd} \u{fffd}\u{fffd} evil"]);
     }
 
     #[test]
