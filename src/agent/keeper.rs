@@ -226,7 +226,7 @@ impl Agent {
     }
 
     fn round_ended(&mut self, ended: Ended<Key, Found>) {
-        self.schedule.ended(&ended.key);
+        self.schedule.ended(&ended.key, Now::read());
         match ended.outcome {
             Ok(Found::Destination(destination, Some(round))) => {
                 self.destination_ended(&destination, round);

@@ -51,6 +51,18 @@ struct Entry {
     /// Identifies the slot in the queue that counts; others are leftovers.
     serial: u64,
     running: bool,
+    /// What follows when the running round ends.
+    then: Then,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Then {
+    /// It was removed meanwhile.
+    Forget,
+    /// The next round, when its slot comes.
+    Wait,
+    /// It was removed and came back.
+    StartAnew,
 }
 
 /// A round whose time has come.
@@ -78,6 +90,10 @@ impl<K: Clone + Display + Eq + Hash + Ord> Schedule<K> {
     /// A known key with the same interval keeps its place.
     pub fn set(&mut self, key: &K, interval: Duration, delay: Duration, now: Now) {
         match self.entries.get_mut(key) {
+            Some(entry) if entry.then != Then::Wait => {
+                entry.then = Then::StartAnew;
+                entry.interval = interval;
+            }
             Some(entry) if entry.interval == interval => {}
             Some(entry) => {
                 entry.interval = interval;
@@ -85,20 +101,25 @@ impl<K: Clone + Display + Eq + Hash + Ord> Schedule<K> {
                 self.enqueue(key.clone(), at);
             }
             None => {
-                self.entries.insert(key.clone(), Entry { interval, serial: 0, running: false });
+                let entry = Entry { interval, serial: NO_SLOT, running: false, then: Then::Wait };
+                self.entries.insert(key.clone(), entry);
                 self.enqueue(key.clone(), now.instant + delay);
             }
         }
     }
 
-    /// Forgets a key.
+    /// Forgets a key. While its round runs it is remembered that it does: should the key come back
+    /// before, its first round follows that one.
     pub fn remove(&mut self, key: &K) {
-        self.entries.remove(key);
-    }
-
-    /// Whether the key is known.
-    pub fn contains(&self, key: &K) -> bool {
-        self.entries.contains_key(key)
+        match self.entries.get_mut(key) {
+            Some(entry) if entry.running => {
+                entry.then = Then::Forget;
+                entry.serial = NO_SLOT;
+            }
+            _ => {
+                self.entries.remove(key);
+            }
+        }
     }
 
     /// When to look again.
@@ -126,9 +147,15 @@ impl<K: Clone + Display + Eq + Hash + Ord> Schedule<K> {
     }
 
     /// Notes that the round of a key has ended.
-    pub fn ended(&mut self, key: &K) {
-        if let Some(entry) = self.entries.get_mut(key) {
-            entry.running = false;
+    pub fn ended(&mut self, key: &K, now: Now) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.running = false;
+        match std::mem::replace(&mut entry.then, Then::Wait) {
+            Then::Forget => {
+                self.entries.remove(key);
+            }
+            Then::StartAnew => self.enqueue(key.clone(), now.instant),
+            Then::Wait => {}
         }
     }
 
@@ -149,6 +176,9 @@ impl<K: Clone + Display + Eq + Hash + Ord> Schedule<K> {
         }
     }
 }
+
+/// The serial number of no slot in the queue.
+const NO_SLOT: u64 = 0;
 
 /// How long until the key's next slot that is at least `earliest` away.
 fn until_next_slot(
@@ -203,7 +233,7 @@ mod tests {
     fn drain(schedule: &mut Schedule<String>, now: Now) -> Vec<String> {
         let mut keys = Vec::new();
         while let Some(due) = schedule.take_due(now) {
-            schedule.ended(&due.key);
+            schedule.ended(&due.key, now);
             keys.push(due.key);
         }
         keys
@@ -264,7 +294,7 @@ mod tests {
         assert!(!schedule.take_due(start).unwrap().skipped);
         let second = after(start, schedule.next_due().unwrap() - start.instant);
         assert!(schedule.take_due(second).unwrap().skipped);
-        schedule.ended(&key);
+        schedule.ended(&key, second);
         let third = after(start, schedule.next_due().unwrap() - start.instant);
         assert!(!schedule.take_due(third).unwrap().skipped);
     }
@@ -293,6 +323,24 @@ mod tests {
         assert_eq!(schedule.take_due(after(start, MINUTE)), None);
         schedule.set(&key, MINUTE, Duration::from_secs(7), start);
         assert_eq!(schedule.next_due(), Some(start.instant + Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn what_comes_back_while_its_round_still_runs_has_to_wait_for_it() {
+        let start = Now::read();
+        let mut schedule = Schedule::default();
+        let key = "example.com".to_owned();
+        schedule.set(&key, MINUTE, Duration::ZERO, start);
+        assert!(!schedule.take_due(start).unwrap().skipped);
+        schedule.remove(&key);
+        assert_eq!(schedule.next_due(), None);
+        schedule.set(&key, MINUTE, Duration::ZERO, start);
+        assert_eq!(schedule.take_due(after(start, MINUTE)), None, "two at a time");
+        schedule.ended(&key, start);
+        assert!(!schedule.take_due(start).unwrap().skipped);
+        schedule.remove(&key);
+        schedule.ended(&key, start);
+        assert!(schedule.entries.is_empty());
     }
 
     #[test]
