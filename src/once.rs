@@ -77,7 +77,7 @@ async fn observe_exchanger(
                 facts.lookups = lookups;
                 facts.addresses = addresses;
             }
-            Progress::Session(session) => facts.sessions.push(session),
+            Progress::Session { session, .. } => facts.sessions.push(session),
         }
     };
     prober.exchanger(exchanger, wanted, Memory::default(), publish).await?;

@@ -18,7 +18,6 @@ use super::{
     Reload, Settings, Setup,
     demand::{Changes, Demand},
     key::Key,
-    politeness::Politeness,
     prober,
     publish::Publisher,
     readiness::Readiness,
@@ -107,7 +106,7 @@ impl Agent {
         let config = &settings.config;
         let mut politeness = Arc::clone(&self.prober.load().politeness);
         if *politeness.limits() != config.politeness {
-            politeness = Arc::new(Politeness::new(config.politeness.clone()));
+            politeness = Arc::new(politeness.with_limits(config.politeness.clone()));
         }
         self.prober.store(Arc::new(prober(settings, politeness, &self.setup)));
         self.setup.store.update(|state| state.mx_port = config.probe.port);

@@ -13,6 +13,7 @@ mod key;
 pub mod politeness;
 mod publish;
 pub mod readiness;
+mod recent;
 pub mod round;
 pub mod rounds;
 pub mod runtime_delay;
@@ -93,4 +94,4 @@ pub fn prober(settings: &Settings, politeness: Arc<Politeness>, setup: &Setup) -
 }
 
 /// Lookups under way at the same time, each with a socket.
-const LOOKUPS_AT_ONCE: usize = 500;
+const LOOKUPS_AT_ONCE: usize = 2000;

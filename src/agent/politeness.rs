@@ -18,7 +18,8 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{config, name::Host};
+use super::recent::Recent;
+use crate::{config, facts::Session, name::Host, probe::smtp::session::Plan};
 
 /// The gate that every session passes.
 #[derive(Debug)]
@@ -26,7 +27,8 @@ pub struct Politeness {
     limits: config::Politeness,
     overall: Arc<Semaphore>,
     providers: Gates<String>,
-    addresses: Gates<SocketAddr>,
+    addresses: Arc<Gates<SocketAddr>>,
+    recent: Arc<Recent>,
 }
 
 impl Politeness {
@@ -35,9 +37,27 @@ impl Politeness {
         Self {
             overall: Arc::new(Semaphore::new(limits.max_sessions)),
             providers: Gates::new(limits.max_sessions_per_provider),
-            addresses: Gates::new(1),
+            addresses: Arc::new(Gates::new(1)),
+            recent: Arc::default(),
             limits,
         }
+    }
+
+    /// The same gate with other limits: sessions under way keep their addresses taken.
+    #[must_use]
+    pub fn with_limits(&self, limits: config::Politeness) -> Self {
+        let addresses = Arc::clone(&self.addresses);
+        Self { addresses, recent: Arc::clone(&self.recent), ..Self::new(limits) }
+    }
+
+    /// A session held with the same address a moment ago, under a plan as good as this one.
+    pub fn recent(&self, plan: &Plan, fresh: Duration) -> Option<Arc<Session>> {
+        self.recent.find(plan, fresh)
+    }
+
+    /// Keeps a session for others at the same address.
+    pub fn keep(&self, plan: Plan, session: &Arc<Session>, fresh: Duration) {
+        self.recent.keep(plan, session, fresh);
     }
 
     /// What it was made with.
@@ -199,6 +219,18 @@ mod tests {
         assert!(at_once(&gate, "mx1.example.org", 3).is_none());
         let _silent = silent_for(first, BUSY + BUSY).await;
         assert!(at_once(&gate, "mx1.example.org", 3).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_limits_do_not_free_an_address_in_use() {
+        let gate = gate(1, 1);
+        let first = at_once(&gate, "mx1.example.com", 1).unwrap();
+        let wider =
+            gate.with_limits(config::Politeness { max_sessions: 9, ..gate.limits().clone() });
+        assert!(at_once(&wider, "mx1.example.net", 1).is_none(), "the same address");
+        assert!(at_once(&wider, "mx1.example.net", 2).is_some());
+        drop(first);
+        assert!(at_once(&wider, "mx1.example.net", 1).is_some());
     }
 
     #[test]

@@ -89,15 +89,17 @@ impl Publisher {
                     changes::log_lookups(before.as_deref(), &after.lookups);
                 }
             }
-            Progress::Session(session) => self.session(exchanger, session),
+            Progress::Session { session, held } => self.session(exchanger, session, held),
         }
     }
 
-    fn session(&self, exchanger: &Exchanger, session: Arc<Session>) {
+    fn session(&self, exchanger: &Exchanger, session: Arc<Session>, held: bool) {
         let family = session.family();
         let changed = self.store.update(|state| {
             let report = Arc::make_mut(state.exchangers.get_mut(exchanger)?);
-            counting::count_session(&mut report.families[family as usize], &session);
+            if held {
+                counting::count_session(&mut report.families[family as usize], &session);
+            }
             let before = report.facts.take()?;
             let mut after = (*before).clone();
             // What stood in for a session with one of these addresses has done its duty.
@@ -162,7 +164,7 @@ mod tests {
     };
 
     fn session(peer: SocketAddr, failure: Option<Failure>) -> Progress {
-        Progress::Session(Arc::new(Session {
+        let session = Arc::new(Session {
             peer,
             source: None,
             started_at: Timestamp::UNIX_EPOCH,
@@ -170,7 +172,8 @@ mod tests {
             helo_name: "probe.example.org".into(),
             stages: Vec::new(),
             failure,
-        }))
+        });
+        Progress::Session { session, held: true }
     }
 
     fn addresses(peers: &[SocketAddr]) -> Progress {

@@ -15,7 +15,7 @@ use prometheus::IntGauge;
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
-    time::Instant,
+    time::{Instant, sleep_until},
 };
 
 use super::{backoff::Backoff, demand::Wanted, politeness::Politeness, state::DestinationRound};
@@ -75,8 +75,23 @@ pub enum Progress {
         /// Those that belong to this round, sat out or not.
         probed: Vec<SocketAddr>,
     },
-    /// One session is over. Boxed: far larger than the other variant is often.
-    Session(Arc<Session>),
+    /// One session is over.
+    Session {
+        /// It.
+        session: Arc<Session>,
+        /// Held for this exchanger; false when it was held for another at the same address.
+        held: bool,
+    },
+}
+
+/// What came of calling an address.
+enum Call {
+    Held(Arc<Session>),
+    /// The deadline came before the turn.
+    NoTurn,
+    Shared(Arc<Session>),
+    /// The program ends.
+    Stopped,
 }
 
 impl Prober {
@@ -130,30 +145,39 @@ impl Prober {
         let probed = probed.iter().map(|&address| (address, exchanger.port).into()).collect();
         publish(Progress::Addresses { lookups, addresses: found.clone(), probed });
 
-        let mut sessions = JoinSet::new();
+        // What is older was found out in an earlier round.
+        let fresh = wanted.interval * 3 / 4;
+        let mut calls = JoinSet::new();
         for address in called {
             let peer = SocketAddr::from((address, exchanger.port));
             let plan = self.plan(peer, settings);
             let (this, host) = (Arc::clone(self), exchanger.host.clone());
-            sessions.spawn(async move { this.session(&host, plan).await });
+            calls.spawn(async move { this.call(&host, plan, fresh).await });
         }
         let max_backoff = self.politeness.limits().max_backoff;
         let mut stopped = false;
-        while let Some(ended) = sessions.join_next().await {
+        while let Some(ended) = calls.join_next().await {
             // A panic in a session is the round's panic: its supervisor logs and counts it.
-            let session = ended.unwrap_or_else(|error| match error.try_into_panic() {
+            let call = ended.unwrap_or_else(|error| match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => None,
+                Err(_) => Call::Stopped,
             });
-            let Some(session) = session.map(Arc::new) else {
-                // The others are saying QUIT; leaving now would cut them off.
-                stopped = true;
-                continue;
+            let (session, held) = match call {
+                Call::Held(session) => (session, true),
+                Call::Shared(session) => (session, false),
+                Call::NoTurn => continue,
+                Call::Stopped => {
+                    // The others are saying QUIT; leaving now would cut them off.
+                    stopped = true;
+                    continue;
+                }
             };
             let rest = backoff.entry(session.peer.ip()).or_default();
             rest.learn(&session, wanted.interval, max_backoff);
-            self.log.session(exchanger, &session);
-            publish(Progress::Session(session));
+            if held {
+                self.log.session(exchanger, &session);
+            }
+            publish(Progress::Session { session, held });
         }
         (!stopped).then_some(Memory { addresses: found, backoff })
     }
@@ -187,12 +211,29 @@ impl Prober {
         }
     }
 
-    /// Waits for a turn and holds one session. `None` when the program ends.
-    async fn session(&self, host: &Host, plan: session::Plan) -> Option<Session> {
-        let turn = self.unless_stopped(self.politeness.turn(host, plan.peer)).await?;
-        let _in_flight = InFlight::enter(&self.sessions_in_flight);
+    /// Waits for a turn to call an address and holds a session, unless another exchanger's session
+    /// with the same address has just told.
+    async fn call(&self, host: &Host, plan: session::Plan, fresh: Duration) -> Call {
         let mut stop = self.stop.clone();
-        turn.hold(session::run(plan, &mut stop)).await
+        let turn = tokio::select! {
+            biased;
+            _ = stop.wait_for(|&stopped| stopped) => return Call::Stopped,
+            turn = self.politeness.turn(host, plan.peer) => turn,
+            // Who waits here has not called, so there is nothing to say about the server.
+            () = sleep_until(self.deadline.unwrap_or_else(Instant::now)), if self.deadline.is_some() => {
+                return Call::NoTurn;
+            }
+        };
+        if let Some(session) = self.politeness.recent(&plan, fresh) {
+            return Call::Shared(session);
+        }
+        let _in_flight = InFlight::enter(&self.sessions_in_flight);
+        let Some(session) = turn.hold(session::run(plan.clone(), &mut stop)).await else {
+            return Call::Stopped;
+        };
+        let session = Arc::new(session);
+        self.politeness.keep(plan, &session, fresh);
+        Call::Held(session)
     }
 
     /// The end of something that begins now and may take `limit`.

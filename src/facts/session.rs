@@ -22,7 +22,7 @@ pub struct Session {
     pub source: Option<IpAddr>,
     /// When it began.
     pub started_at: Timestamp,
-    /// From the first SYN to the end.
+    /// From the first SYN to the end of the last stage.
     #[serde(rename = "duration_seconds", with = "seconds")]
     pub duration: Duration,
     /// The name given with EHLO and HELO.

@@ -257,3 +257,34 @@ async fn sessions_leave_as_configured_and_destinations_keep_their_own_settings()
     let facts = agent.get("/api/v1/domains/plain.own.test");
     assert!(facts.body.contains("\"source\":\"127.90.48.77\""), "{}", facts.body);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_names_of_one_address_share_its_sessions() {
+    let address = [127, 90, 49, 1];
+    let mut zone = "$ORIGIN hosted.test.\n".to_owned();
+    let customers: Vec<String> = (0..30).map(|n| format!("c{n}")).collect();
+    for name in &customers {
+        writeln!(zone, "{name} MX 10 mx.{name}\nmx.{name} A 127.90.49.1").unwrap();
+    }
+    let builder = World::builder().zone(&zone).unwrap();
+    let world = builder.smtp(address, Script::healthy("mx.hosted.test")).start().await.unwrap();
+    let domains: Vec<String> = customers.iter().map(|name| format!("{name}.hosted.test")).collect();
+    let config = Config::of(&world).domains(&domains).probe("interval", "\"2s\"");
+    let begun = Instant::now();
+    let agent = Agent::start(&config.text());
+    let scrape = agent.scrape_until("all up, and some intervals gone", |scrape| {
+        let up = |name: &String| {
+            let mx = format!("mx.{name}.hosted.test");
+            scrape.value("mx_exchanger_up", &ipv4(&mx)) == Some(1.0)
+        };
+        customers.iter().all(up) && world.smtp(address).tally().accepted >= 3
+    });
+    let accepted = world.smtp(address).tally().accepted;
+    // Every three quarters of an interval at most, and one to begin with.
+    let most = begun.elapsed().as_secs_f64() / 1.5 + 1.0;
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    let calls = accepted as f64;
+    assert!(calls <= most, "{accepted} sessions for 30 names in {:?}", begun.elapsed());
+    let counted = scrape.sum("mx_sessions_total", &[("reason", "ok")]);
+    assert!(counted <= calls, "{counted}: each session is counted once");
+}

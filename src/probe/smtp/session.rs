@@ -45,6 +45,17 @@ pub struct Plan {
     pub deadline: Option<Instant>,
 }
 
+impl Plan {
+    /// Whether both wait equally long at every stage, and nobody is in a hurry.
+    pub fn same_patience(&self, other: &Self) -> bool {
+        let patience = |plan: &Self| {
+            let stages = (plan.connect_timeout, plan.banner_timeout, plan.command_timeout);
+            (stages, plan.session_timeout, plan.deadline)
+        };
+        patience(self) == patience(other)
+    }
+}
+
 /// Holds the session. `None` when `stop` came first: then there is nothing to tell.
 pub async fn run(plan: Plan, stop: &mut watch::Receiver<bool>) -> Option<Session> {
     let started_at = Timestamp::now();
@@ -86,7 +97,7 @@ pub async fn run(plan: Plan, stop: &mut watch::Receiver<bool>) -> Option<Session
         peer: plan.peer,
         source,
         started_at,
-        duration: begun.elapsed(),
+        duration: stages.iter().map(|stage| stage.duration).sum(),
         helo_name: plan.helo_name,
         stages,
         failure,

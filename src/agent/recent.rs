@@ -1,0 +1,129 @@
+//! Sessions held a moment ago, by address: what one exchanger found out, others at the same address
+//! need not ask again. Some providers give every customer an exchanger name of its own and lead
+//! thousands of them to a few addresses.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{facts::Session, probe::smtp::session::Plan};
+
+/// The newest session with each address.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    held: Mutex<HashMap<SocketAddr, Held>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    plan: Plan,
+    session: Arc<Session>,
+    ended: Instant,
+    /// When nobody has a use for it any more.
+    stale: Instant,
+}
+
+impl Recent {
+    /// The session that was held with this address, ended less than `fresh` ago and would have gone
+    /// the same way under this plan.
+    pub(super) fn find(&self, plan: &Plan, fresh: Duration) -> Option<Arc<Session>> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = held.get(&plan.peer)?;
+        let same_client =
+            (&known.plan.helo_name, known.plan.source) == (&plan.helo_name, plan.source);
+        // With less patience it failed; with more it might not have.
+        let same_end = known.session.up() || known.plan.same_patience(plan);
+        let usable = same_client && same_end && known.ended.elapsed() < fresh;
+        usable.then(|| Arc::clone(&known.session))
+    }
+
+    /// Keeps a session for those who ask within `fresh`.
+    pub(super) fn keep(&self, plan: Plan, session: &Arc<Session>, fresh: Duration) {
+        let now = Instant::now();
+        let entry = Held { plan, session: Arc::clone(session), ended: now, stale: now + fresh };
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        // Growing is what makes it due: then what is stale goes first.
+        if held.len() == held.capacity() {
+            held.retain(|_, known| known.stale > now);
+        }
+        held.insert(entry.plan.peer, entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::facts::{Failure, Reason, Stage};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn plan(last: u8, banner_timeout: Duration) -> Plan {
+        Plan {
+            peer: ([192, 0, 2, last], 25).into(),
+            source: None,
+            helo_name: "probe.example.org".into(),
+            connect_timeout: MINUTE,
+            banner_timeout,
+            command_timeout: MINUTE,
+            session_timeout: MINUTE,
+            deadline: None,
+        }
+    }
+
+    fn session(failure: Option<Failure>) -> Arc<Session> {
+        Arc::new(Session {
+            peer: ([192, 0, 2, 1], 25).into(),
+            source: None,
+            started_at: Timestamp::UNIX_EPOCH,
+            duration: Duration::ZERO,
+            helo_name: "probe.example.org".into(),
+            stages: Vec::new(),
+            failure,
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_serves_others_at_its_address_while_it_is_fresh() {
+        let recent = Recent::default();
+        recent.keep(plan(1, MINUTE), &session(None), MINUTE);
+        assert!(recent.find(&plan(1, MINUTE), MINUTE).is_some());
+        assert!(recent.find(&plan(1, MINUTE * 2), MINUTE).is_some(), "it did not fail");
+        assert!(recent.find(&plan(2, MINUTE), MINUTE).is_none(), "another address");
+        let stranger = Plan { helo_name: "other.example.org".into(), ..plan(1, MINUTE) };
+        assert!(recent.find(&stranger, MINUTE).is_none(), "another client");
+        tokio::time::advance(MINUTE).await;
+        assert!(recent.find(&plan(1, MINUTE), MINUTE).is_none(), "too old");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_counts_only_for_the_same_patience() {
+        let recent = Recent::default();
+        let silent = Failure { stage: Stage::Banner, reason: Reason::Timeout };
+        recent.keep(plan(1, MINUTE), &session(Some(silent)), MINUTE);
+        assert!(recent.find(&plan(1, MINUTE), MINUTE).is_some());
+        assert!(recent.find(&plan(1, MINUTE * 2), MINUTE).is_none());
+        let hurried = Plan { deadline: Some(Instant::now()), ..plan(1, MINUTE) };
+        recent.keep(hurried, &session(Some(silent)), MINUTE);
+        assert!(recent.find(&plan(1, MINUTE), MINUTE).is_none(), "somebody was in a hurry");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_stale_is_forgotten() {
+        let recent = Recent::default();
+        for round in 0..50 {
+            for last in 0..=255 {
+                let peer = ([192, 0, round, last], 25).into();
+                recent.keep(Plan { peer, ..plan(1, MINUTE) }, &session(None), MINUTE);
+            }
+            tokio::time::advance(MINUTE).await;
+        }
+        assert!(recent.held.lock().unwrap().len() < 2_000);
+    }
+}
