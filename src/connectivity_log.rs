@@ -8,7 +8,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     thread,
@@ -113,12 +113,19 @@ struct Writer {
     path: PathBuf,
     file: File,
     checked: Instant,
+    torn: bool,
     dropped: prometheus::IntCounter,
 }
 
 impl Writer {
     fn open(path: &Path, dropped: prometheus::IntCounter) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), file: append(path)?, checked: Instant::now(), dropped })
+        Ok(Self {
+            path: path.to_owned(),
+            file: append(path)?,
+            checked: Instant::now(),
+            torn: false,
+            dropped,
+        })
     }
 
     fn run(mut self, waiting: &Receiver<Order>) {
@@ -127,8 +134,12 @@ impl Writer {
                 Ok(Order::Tell(told)) => drop(told.send(())),
                 Ok(Order::Line(line)) => {
                     self.follow_rotation();
-                    // One write per line: with O_APPEND lines stay whole.
+                    // One write per line: with O_APPEND lines stay whole. One that a full disk cut
+                    // off is ended before the next.
+                    let torn = std::mem::take(&mut self.torn);
+                    let line = if torn { format!("\n{line}") } else { line };
                     if let Err(error) = self.file.write_all(line.as_bytes()) {
+                        self.torn = true;
                         self.dropped.inc();
                         tracing::debug!(path = %self.path.display(), %error, "connectivity log not written");
                     }
@@ -159,7 +170,8 @@ impl Writer {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
+    // It tells whom one writes to; the group of the log may read it, others may not.
+    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
 }
 
 /// Lines that may wait for the disk.

@@ -120,7 +120,8 @@ fn state(facts: &ExchangerFacts, family: Family) -> Option<(FamilyState, &Sessio
     if let Some(up) = facts.sessions_of(family).find(|s| s.up()) {
         return Some((FamilyState::Up, up));
     }
-    let failed = facts.sessions_of(family).filter_map(|s| s.failure.map(|f| (f, s)));
+    let tried = facts.sessions_of(family).filter(|session| session.tried());
+    let failed = tried.filter_map(|s| s.failure.map(|f| (f, s)));
     failed
         .min_by_key(|(failure, _)| *failure)
         .map(|(f, session)| (FamilyState::Down(f), &**session))

@@ -254,9 +254,7 @@ impl Agent {
     fn exchanger_ended(&mut self, exchanger: Exchanger, memory: Memory) {
         let Some(wanted) = self.demand.wanted(&exchanger) else { return };
         self.publisher.exchanger_ended(&exchanger, &memory.backoff, wanted.interval);
-        let destinations: Vec<Destination> =
-            self.demand.destinations(&exchanger).cloned().collect();
-        self.readiness.probed(&exchanger, &destinations);
+        self.readiness.probed(&exchanger, self.demand.destinations(&exchanger));
         self.memories.insert(exchanger, memory);
     }
 }

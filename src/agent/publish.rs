@@ -5,11 +5,15 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use jiff::Timestamp;
+use tracing::{info, warn};
 
 use super::{
     backoff::Backoff,
@@ -18,7 +22,7 @@ use super::{
     state::{DestinationReport, DestinationRound, Store},
 };
 use crate::{
-    facts::{ExchangerFacts, Family, Route, Session},
+    facts::{ExchangerFacts, Family, Reason, Route, Session},
     name::{Destination, Exchanger},
 };
 
@@ -26,11 +30,13 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Publisher {
     store: Store,
+    /// Families in which this host has no way out, as far as was said in the log.
+    no_way_out: Arc<[AtomicBool; 2]>,
 }
 
 impl Publisher {
     pub(super) fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, no_way_out: Arc::default() }
     }
 
     /// Takes a destination's round and returns the route in force: while the lookup fails, mail
@@ -93,7 +99,23 @@ impl Publisher {
         }
     }
 
+    /// Says once that a family cannot be tried from here, instead of blaming every exchanger.
+    fn tell_of_way_out(&self, session: &Session) {
+        let missing = session.failure.is_some_and(|f| f.reason == Reason::NoLocalFamily);
+        let family = session.family();
+        if self.no_way_out[family as usize].swap(missing, Ordering::Relaxed) == missing {
+            return;
+        }
+        let (family, example) = (family.label(), session.peer.ip());
+        if missing {
+            warn!(family, %example, "this host has no route in that family; its addresses are not tried");
+        } else {
+            info!(family, "this host has a route in that family again");
+        }
+    }
+
     fn session(&self, exchanger: &Exchanger, session: Arc<Session>, held: bool) {
+        self.tell_of_way_out(&session);
         let family = session.family();
         let changed = self.store.update(|state| {
             let report = Arc::make_mut(state.exchangers.get_mut(exchanger)?);

@@ -50,7 +50,11 @@ impl Readiness {
     }
 
     /// An exchanger's round ended; these destinations route to it.
-    pub fn probed(&mut self, exchanger: &Exchanger, destinations: &[Destination]) {
+    pub fn probed<'a>(
+        &mut self,
+        exchanger: &Exchanger,
+        destinations: impl Iterator<Item = &'a Destination>,
+    ) {
         if self.waiting.is_empty() {
             return;
         }
@@ -110,10 +114,10 @@ mod tests {
         readiness.expect(&one, later);
         readiness.expect(&two, later);
         readiness.routed(&one, &[a.clone(), b.clone()]);
-        readiness.probed(&a, std::slice::from_ref(&one));
+        readiness.probed(&a, [&one].into_iter());
         readiness.routed(&two, &[a]);
         assert!(!*ready.borrow(), "b is missing");
-        readiness.probed(&b, &[one]);
+        readiness.probed(&b, [&one].into_iter());
         assert!(*ready.borrow());
     }
 

@@ -50,6 +50,8 @@ struct Entry {
     interval: Duration,
     /// Identifies the slot in the queue that counts; others are leftovers.
     serial: u64,
+    /// When its last round began.
+    started: Option<Instant>,
     running: bool,
     /// What follows when the running round ends.
     then: Then,
@@ -97,11 +99,20 @@ impl<K: Clone + Display + Eq + Hash + Ord> Schedule<K> {
             Some(entry) if entry.interval == interval => {}
             Some(entry) => {
                 entry.interval = interval;
-                let at = now.instant + until_next_slot(key, interval, now.wall, Duration::ZERO);
+                // As after any start: three quarters of the interval at least.
+                let since = entry.started.map_or(interval, |started| now.instant - started);
+                let earliest = (interval * 3 / 4).saturating_sub(since);
+                let at = now.instant + until_next_slot(key, interval, now.wall, earliest);
                 self.enqueue(key.clone(), at);
             }
             None => {
-                let entry = Entry { interval, serial: NO_SLOT, running: false, then: Then::Wait };
+                let entry = Entry {
+                    interval,
+                    serial: NO_SLOT,
+                    started: None,
+                    running: false,
+                    then: Then::Wait,
+                };
                 self.entries.insert(key.clone(), entry);
                 self.enqueue(key.clone(), now.instant + delay);
             }
@@ -138,6 +149,9 @@ impl<K: Clone + Display + Eq + Hash + Ord> Schedule<K> {
         let Reverse(slot) = self.queue.pop()?;
         let entry = self.entries.get_mut(&slot.key)?;
         let skipped = std::mem::replace(&mut entry.running, true);
+        if !skipped {
+            entry.started = Some(now.instant);
+        }
         let interval = entry.interval;
         // A quarter of grace: a start that was late by a little must not cost a whole slot.
         let earliest = interval * 3 / 4;
@@ -310,6 +324,22 @@ mod tests {
         assert_eq!(schedule.next_due(), planned);
         schedule.set(&key, MINUTE * 2, Duration::ZERO, start);
         assert_ne!(schedule.next_due(), planned);
+    }
+
+    #[test]
+    fn another_interval_does_not_start_a_round_right_after_the_last() {
+        let start = Now::read();
+        for n in 0..50 {
+            let mut schedule = Schedule::default();
+            let key = format!("d{n}.example.com");
+            schedule.set(&key, MINUTE * 5, Duration::ZERO, start);
+            schedule.take_due(start).unwrap();
+            schedule.ended(&key, start);
+            let soon = after(start, Duration::from_secs(1));
+            schedule.set(&key, MINUTE, Duration::ZERO, soon);
+            let wait = schedule.next_due().unwrap() - start.instant;
+            assert!(wait >= MINUTE * 3 / 4 && wait < MINUTE * 2, "{key}: {wait:?}");
+        }
     }
 
     #[test]

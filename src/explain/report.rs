@@ -176,6 +176,9 @@ fn write_troubles(out: &mut String, facts: &Facts, paint: Paint) {
     if troubles.is_empty() {
         put(out, &format!("  {}", paint.good("Nothing wrong was found.")));
     }
+    for note in trouble::notes(facts) {
+        put(out, &format!("  {}", paint.faint(note)));
+    }
     for trouble in troubles {
         put(out, &format!("  {} {}", paint.bad("✗"), trouble.what));
         for command in trouble.by_hand {

@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 
 use crate::{
     explain::spoken,
-    facts::{ExchangerFacts, Facts, Family, Lookup, LookupStatus, Reason, Route, Session, Stage},
+    facts::{
+        ExchangerFacts, Facts, Family, Lookup, LookupStatus, MAX_EXCHANGERS, Reason, Route,
+        Session, Stage,
+    },
     name::Destination,
 };
 
@@ -28,9 +31,31 @@ pub fn find(facts: &Facts) -> Vec<Trouble> {
     for exchanger in &facts.exchangers {
         troubles.extend(alias(facts, exchanger));
         troubles.extend(lookups(exchanger));
-        troubles.extend(exchanger.sessions.iter().filter_map(|session| dialogue(session)));
+        // Where something could be tried, what could not is a note.
+        let untried = !exchanger.sessions.iter().any(|session| session.tried());
+        let told = exchanger.sessions.iter().filter(|session| untried || session.tried());
+        troubles.extend(told.filter_map(|session| dialogue(session)));
     }
     troubles
+}
+
+/// What is worth knowing and nobody's fault, one sentence each.
+pub fn notes(facts: &Facts) -> Vec<String> {
+    let mut notes = Vec::new();
+    let sessions = || facts.exchangers.iter().flat_map(|exchanger| &exchanger.sessions);
+    for family in Family::ALL {
+        let untried =
+            sessions().filter(|session| session.family() == family && !session.tried()).count();
+        if untried > 0 {
+            let family = family.label();
+            notes.push(format!("{untried} {family} addresses could not be tried from this host."));
+        }
+    }
+    let listed = facts.mx.first().map_or(0, |answer| answer.route.targets().len());
+    if listed > MAX_EXCHANGERS {
+        notes.push(format!("Of {listed} exchangers only the first {MAX_EXCHANGERS} are probed."));
+    }
+    notes
 }
 
 fn route(domain: &str, lookup: &Lookup, route: &Route) -> Option<Trouble> {

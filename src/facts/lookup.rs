@@ -78,7 +78,7 @@ pub struct Exchange {
     /// From sending the query until the response was complete or was given up.
     #[serde(rename = "duration_seconds", with = "seconds")]
     pub duration: Duration,
-    /// How many distinct records of the asked type the answer held.
+    /// How many records of the asked type the answer held.
     #[serde(default)]
     pub answers: usize,
     /// The first [`MAX_RECORDS`] of them, in the order of the answer.

@@ -84,7 +84,7 @@ impl Family {
 pub struct ExchangerFacts {
     /// Host and port.
     pub exchanger: Exchanger,
-    /// When this round ended.
+    /// When something of this was last learned.
     pub observed_at: Timestamp,
     /// A and AAAA through every resolver, the primary first; empty for a fixed address.
     pub lookups: Vec<Lookup>,

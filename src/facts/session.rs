@@ -45,6 +45,15 @@ impl Session {
         self.failure.is_none()
     }
 
+    /// The peer was called at all. Where this host has no route or could not open a socket, nothing
+    /// was learned about the peer.
+    pub fn tried(&self) -> bool {
+        !self.failure.is_some_and(|failure| {
+            failure.stage == Stage::Connect
+                && matches!(failure.reason, Reason::LocalError | Reason::NoLocalFamily)
+        })
+    }
+
     /// The given stage, if it was reached.
     pub fn stage(&self, stage: Stage) -> Option<&StageFact> {
         self.stages.iter().find(|s| s.stage == stage)

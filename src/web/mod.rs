@@ -83,8 +83,8 @@ pub struct OnDemand {
 /// How long and how much the server bears with a client.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// For the head of a request, and between two requests of a connection. Longer than a common
-    /// scrape interval, so that Prometheus keeps its connection.
+    /// For the head of a request, and between two requests of a connection. Shorter than most scrape
+    /// intervals: a new connection costs a scraper nothing, idle ones would use up the limit.
     pub head_time: Duration,
     /// For a head, in bytes; hyper wants at least 8192.
     pub head_bytes: usize,
@@ -99,7 +99,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            head_time: Duration::from_secs(75),
+            head_time: Duration::from_secs(15),
             head_bytes: 16 * 1024,
             response_time: Duration::from_secs(60),
             drain_time: Duration::from_secs(2),

@@ -80,12 +80,13 @@ impl Side {
     fn new(facts: &ExchangerFacts, family: Family) -> Self {
         let primary = facts.lookups.iter().find(|lookup| lookup.rtype == family.record_type());
         let status = primary.map(crate::facts::Lookup::status);
+        let tried = || facts.sessions_of(family).filter(|session| session.tried());
         Self {
             addresses: facts.addresses_of(family).count(),
-            probed: facts.sessions_of(family).count(),
+            probed: tried().count(),
             up: facts.sessions_of(family).filter(|session| session.up()).count(),
             lookup_failure: status.filter(|status| !status.answered()),
-            failure: facts.sessions_of(family).filter_map(|session| session.failure).min(),
+            failure: tried().filter_map(|session| session.failure).min(),
         }
     }
 
@@ -101,7 +102,7 @@ impl Hop {
         Self {
             mx,
             preference,
-            checked_at: facts.map(|facts| facts.observed_at),
+            checked_at: report.and_then(|report| report.completed_at),
             ipv4: side(Family::Ipv4),
             ipv6: side(Family::Ipv6),
         }
@@ -146,7 +147,8 @@ fn state_of(exchangers: &[Hop]) -> State {
     if exchangers.iter().any(|hop| hop.checked_at.is_none()) {
         State::Waiting
     } else if sides().all(|side| side.up == 0) {
-        State::Down
+        let untried = sides().any(|side| side.addresses > 0 && side.probed == 0);
+        if untried && !sides().any(Side::fails) { State::Degraded } else { State::Down }
     } else if sides().any(Side::fails) {
         State::Degraded
     } else {

@@ -63,7 +63,9 @@ fn parts<'a>(view: &'a View<'a>) -> Vec<Part<'a>> {
 }
 
 fn write_states(parts: &[Part<'_>], out: &mut String) {
-    let probed = || parts.iter().filter(|part| part.addresses > 0 && !part.sessions.is_empty());
+    // What this host could not try says nothing about the exchanger.
+    let tried = |part: &Part<'_>| part.sessions.iter().any(|session| session.tried());
+    let probed = || parts.iter().filter(|part| part.addresses > 0 && tried(part));
     let up = |part: &Part<'_>| part.sessions.iter().filter(|session| session.up()).count();
     let mut family = text::Family::new(out, &names::EXCHANGER_UP);
     for part in probed() {

@@ -81,18 +81,26 @@ async fn receive_datagram(
             Ok(Ok(ready)) if ready.is_error() => Interest::ERROR,
             Ok(Ok(_)) => Interest::READABLE,
         };
-        // On the stack only between two waits, so an exchange in flight stays small.
-        let mut buffer = [0; MAX_DATAGRAM];
-        match socket.try_io(event, || (&*SockRef::from(socket)).read(&mut buffer)) {
-            Ok(length) => match query.read(&buffer[..length]) {
-                Reading::Answer(answer) => return Ok(answer),
-                Reading::Ignore => {}
-                Reading::Malformed => return Err(LookupStatus::Malformed),
-            },
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        match read_datagram(socket, query, event) {
+            Ok(Some(Reading::Answer(answer))) => return Ok(answer),
+            Ok(Some(Reading::Malformed)) => return Err(LookupStatus::Malformed),
+            // The timer must get its turn, however many forgeries arrive.
+            Ok(Some(Reading::Ignore)) => tokio::task::yield_now().await,
+            Ok(None) => {}
             // ICMP port or host unreachable, as the kernel tells a connected socket.
             Err(_) => return Err(LookupStatus::NetworkError),
         }
+    }
+}
+
+/// Takes one datagram; `None` when there is none after all.
+fn read_datagram(socket: &UdpSocket, query: &Wire, event: Interest) -> io::Result<Option<Reading>> {
+    // Not part of the exchange's state, which would be that much larger in flight.
+    let mut buffer = [0; MAX_DATAGRAM];
+    match socket.try_io(event, || (&*SockRef::from(socket)).read(&mut buffer)) {
+        Ok(length) => Ok(Some(query.read(&buffer[..length]))),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
