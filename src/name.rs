@@ -75,9 +75,15 @@ impl ExchangerName {
         absolute(&self.0)
     }
 
-    /// Whether the name spells an IPv4 or IPv6 address, which is no host name (RFC 5321 §5.1).
+    /// Whether the name spells an IPv4 or IPv6 address, in brackets or not, which is no host name
+    /// (RFC 5321 §5.1).
     pub fn spells_address(&self) -> bool {
-        self.0.parse::<IpAddr>().is_ok()
+        let name = self.to_dns();
+        let labels: Vec<&[u8]> = name.iter().collect();
+        let bytes = labels.join(&b'.');
+        let text = String::from_utf8_lossy(&bytes);
+        let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(&text);
+        bare.strip_prefix("ipv6:").unwrap_or(bare).parse::<IpAddr>().is_ok()
     }
 }
 
@@ -398,6 +404,22 @@ mod tests {
             ("2001:db8::1", NameError::AddressWithoutPort),
         ] {
             assert_eq!(Destination::parse(text), Err(want), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_spelt_as_mx_targets_are_noticed() {
+        for (labels, spells) in [
+            (&["192", "0", "2", "1"][..], true),
+            (&["[192", "0", "2", "1]"], true),
+            (&["2001:db8::1"], true),
+            (&["[IPv6:2001:db8::1]"], true),
+            (&["mx1", "example", "com"], false),
+            (&["192", "0", "2", "1", "example", "com"], false),
+        ] {
+            let name = Name::from_labels(labels.iter().map(|l| l.as_bytes())).unwrap();
+            let name = ExchangerName::from_dns(&name).unwrap();
+            assert_eq!(name.spells_address(), spells, "{name}");
         }
     }
 

@@ -360,3 +360,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_this_host_cannot_try_does_not_make_an_exchanger_down() {
+    let no_route = Failure { stage: Stage::Connect, reason: Reason::NoLocalFamily };
+    let reason = Some(no_route.reason);
+    let untried = sample::session(
+        "2001:db8::1",
+        vec![stage(Stage::Connect, 0, None, reason)],
+        Some(no_route),
+    );
+    let host = exchanger("mx1.example.com", 25);
+    let sessions = vec![sample::healthy("192.0.2.1"), untried];
+    let mut snapshot = Snapshot { mx_port: 25, ..Snapshot::default() };
+    snapshot.exchangers.insert(host.clone(), sample::report(host, Vec::new(), sessions));
+    let body = text(&snapshot, Detail::Full);
+    assert!(body.contains("mx_exchanger_up{mx=\"mx1.example.com\",family=\"ipv4\"} 1\n"), "{body}");
+    assert!(!body.contains("mx_exchanger_up{mx=\"mx1.example.com\",family=\"ipv6\"}"), "{body}");
+    assert!(body.contains("stage=\"connect\",reason=\"no_local_family\"} 1\n"), "{body}");
+}

@@ -54,6 +54,7 @@ pub fn count_lookup(counts: &mut BTreeMap<LookupKey, LookupCounts>, lookup: &Loo
     let counts = counts.entry(key).or_default();
     for exchange in &lookup.exchanges {
         *counts.by_status.entry(exchange.status).or_default() += 1;
+        counts.late += u64::from(exchange.late.is_some());
         if exchange.status.responded() {
             counts.duration.observe(exchange.duration);
         }

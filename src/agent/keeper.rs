@@ -2,7 +2,7 @@
 //! find, and puts other settings in force.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -29,6 +29,7 @@ use super::{
 use crate::{
     config::DestinationSettings,
     name::{Destination, Exchanger},
+    probe::dns::Resolvers,
 };
 
 /// Runs until `stop`; then open sessions are ended with QUIT, for at most [`GRACE`].
@@ -107,6 +108,13 @@ impl Agent {
         let mut politeness = Arc::clone(&self.prober.load().politeness);
         if *politeness.limits() != config.politeness {
             politeness = Arc::new(politeness.with_limits(config.politeness.clone()));
+        }
+        let names = |resolvers: &Resolvers| -> BTreeSet<Arc<str>> {
+            resolvers.views.iter().map(|view| Arc::clone(&view.name)).collect()
+        };
+        let resolvers = names(&settings.resolvers);
+        if names(&self.prober.load().resolvers) != resolvers {
+            self.setup.store.update(|state| state.retain_resolvers(&resolvers));
         }
         self.prober.store(Arc::new(prober(settings, politeness, &self.setup)));
         self.setup.store.update(|state| state.mx_port = config.probe.port);

@@ -5,7 +5,7 @@
 //! of a report and carried from one to the next. Nothing here starts a probe.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::{
     config::DestinationSettings,
-    facts::{ExchangerFacts, Facts, LookupStatus, MxLookup, RecordType},
+    facts::{ExchangerFacts, Facts, Lookup, LookupStatus, MxLookup, RecordType},
     metrics::histogram::Histogram,
     name::{Destination, Exchanger},
 };
@@ -112,6 +112,8 @@ pub struct LookupKey {
 pub struct LookupCounts {
     /// By status.
     pub by_status: BTreeMap<LookupStatus, u64>,
+    /// Answers that came after the time-out.
+    pub late: u64,
     /// Time of the exchanges that got a response.
     pub duration: Histogram,
 }
@@ -134,6 +136,27 @@ impl Store {
 }
 
 impl Snapshot {
+    /// Forgets what every other resolver said: one that is no longer asked takes its series along.
+    pub fn retain_resolvers(&mut self, kept: &BTreeSet<Arc<str>>) {
+        Arc::make_mut(&mut self.lookups).retain(|key, _| kept.contains(&key.resolver));
+        for report in self.destinations.values_mut() {
+            let others = |mx: &MxLookup| !kept.contains(&mx.lookup.resolver);
+            if report.last.iter().any(|last| last.mx.iter().any(others))
+                && let Some(last) = &mut Arc::make_mut(report).last
+            {
+                last.mx.retain(|mx| !others(mx));
+            }
+        }
+        for report in self.exchangers.values_mut() {
+            let others = |lookup: &Lookup| !kept.contains(&lookup.resolver);
+            if report.facts.iter().any(|facts| facts.lookups.iter().any(others))
+                && let Some(facts) = &mut Arc::make_mut(report).facts
+            {
+                Arc::make_mut(facts).lookups.retain(|lookup| !others(lookup));
+            }
+        }
+    }
+
     /// One destination with the exchangers on its route, as `check --json` and the API show it;
     /// `None` when it is not configured or not yet probed.
     pub fn facts(&self, destination: &Destination) -> Option<Facts> {

@@ -126,7 +126,11 @@ fn write_session(out: &mut String, session: &Session, style: Style) {
             format!("{word} {}", paint.faint(took))
         })
         .collect();
-    let mark = if session.up() { paint.good("up  ") } else { paint.bad("DOWN") };
+    let mark = match (session.up(), session.tried()) {
+        (true, _) => paint.good("up  "),
+        (false, true) => paint.bad("DOWN"),
+        (false, false) => paint.faint("-   "),
+    };
     put(out, &format!("        {mark}  {}  {}", session.peer, stages.join(" · ")));
     if style.transcript {
         transcript::write(session, out);

@@ -260,3 +260,24 @@ async fn interrupted_it_takes_its_leave() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     wait_until("QUIT", || (world.smtp(net).tally().quit == 1).then_some(()));
 }
+
+#[test]
+fn a_host_without_a_way_out_says_so_and_blames_nobody() {
+    // A network namespace of its own has nothing but a loopback interface that is down.
+    let unshare = |args: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--net", "--map-root-user"]).args(args);
+        command
+    };
+    if !unshare(&["true"]).output().is_ok_and(|ended| ended.status.success()) {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI must allow namespaces");
+        println!("skipped: this host allows no network namespaces");
+        return;
+    }
+    let program = program().get_program().to_owned();
+    let mut command = unshare(&[program.to_str().unwrap()]);
+    command.args(["check", "--helo-name=probe.example.org", "192.0.2.1:25", "[2001:db8::1]:25"]);
+    let ran = run_command(command);
+    assert_says(&ran, 1, &["this host itself has no ipv4 route", "no ipv6 route"]);
+    assert!(!ran.stdout.contains("DOWN  192"), "{}", ran.stdout);
+}

@@ -62,6 +62,12 @@ pub const DNS_LOOKUPS: Metric = counter(
     &["type", "resolver", "status"],
     "DNS exchanges since start, over all names.",
 );
+/// Late is not lost.
+pub const DNS_LATE_ANSWERS: Metric = counter(
+    "mx_dns_late_answers_total",
+    &["type", "resolver"],
+    "DNS answers since start that came only after the time-out, over all names.",
+);
 /// Time of DNS exchanges since start.
 pub const DNS_QUERY_DURATION: Metric = histogram(
     "mx_dns_query_duration_seconds",

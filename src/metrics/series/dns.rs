@@ -62,6 +62,10 @@ pub(in crate::metrics) fn write_counted(view: &View<'_>, out: &mut String) {
             family.sample(labels, &[("status", status.label())], count);
         }
     }
+    let mut family = Family::new(out, &names::DNS_LATE_ANSWERS);
+    for (labels, counts) in &counted {
+        family.sample(labels, &[], counts.late);
+    }
     let mut family = Family::new(out, &names::DNS_QUERY_DURATION);
     for (labels, counts) in &counted {
         family.histogram(labels, &counts.duration);

@@ -139,7 +139,11 @@ impl Wire {
                 records.push(value);
             }
         }
-        let status = status(message.metadata.response_code, answers);
+        let status = if refers(message) {
+            LookupStatus::Refused
+        } else {
+            status(message.metadata.response_code, answers)
+        };
         if status != LookupStatus::Noerror {
             ttl = status.answered().then(|| negative_ttl(message)).flatten();
         }
@@ -191,6 +195,16 @@ fn status(code: ResponseCode, answers: usize) -> LookupStatus {
         ResponseCode::FormErr => LookupStatus::Formerr,
         _ => LookupStatus::Notimp,
     }
+}
+
+/// A server that knows neither the answer nor where to get it points elsewhere (RFC 1034 §4.3.2):
+/// NOERROR and empty, but no word about what exists. Resolver libraries go on to the next server.
+fn refers(message: &Message) -> bool {
+    let head = &message.metadata;
+    let silent = head.response_code == ResponseCode::NoError && message.answers.is_empty();
+    let soa = |record: &rr::Record| matches!(record.data, RData::SOA(_));
+    let known = head.authoritative || message.authorities.iter().any(soa);
+    silent && !known && !head.recursion_available && !head.truncation
 }
 
 /// RFC 2308 §5: the lesser of the SOA's TTL and its MINIMUM field.
@@ -293,6 +307,21 @@ mod tests {
             ));
             let answer = read(&wire, &message);
             assert_eq!((answer.status, answer.ttl), (status, Some(120)));
+        }
+    }
+
+    #[test]
+    fn a_referral_does_not_say_that_there_is_nothing() {
+        let wire = ask("example.test", RecordType::Mx);
+        let mut message = reply(&wire, ResponseCode::NoError);
+        message.metadata.recursion_available = false;
+        let ns = RData::NS(rr::rdata::NS(name("ns.example.test")));
+        message.add_authority(rr::Record::from_rdata(name("example.test"), 60, ns));
+        assert_eq!(read(&wire, &message).status, LookupStatus::Refused);
+        for (authoritative, recursion_available) in [(true, false), (false, true)] {
+            message.metadata.authoritative = authoritative;
+            message.metadata.recursion_available = recursion_available;
+            assert_eq!(read(&wire, &message).status, LookupStatus::Nodata);
         }
     }
 
