@@ -1,7 +1,7 @@
 //! `mxwatch check`: one look at each domain, without an agent.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     io::{self, IsTerminal, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     path::Path,
@@ -99,7 +99,8 @@ fn start(
     };
     let politeness = Arc::new(Politeness::new(config.politeness.clone()));
     let prober = Arc::new(agent::prober(&settings, politeness, &setup));
-    let destinations = args.destinations.iter().cloned();
+    let mut seen = BTreeSet::new();
+    let destinations = args.destinations.iter().filter(|name| seen.insert(*name)).cloned();
     destinations
         .map(|destination| {
             let configured = config.destinations.get(&destination).cloned();
@@ -166,10 +167,7 @@ fn colour(when: When) -> bool {
 
 /// The configuration a check goes by: the file if there is one, with the flags on top.
 fn configuration(args: &CheckArgs) -> Result<Arc<Config>, String> {
-    let given = match &args.helo_name {
-        Some(text) => Some(parse_helo_name(text).map_err(|e| format!("--helo-name: {e}"))?),
-        None => None,
-    };
+    let given = args.helo_name.clone();
     let file = args.config_file.as_deref();
     let file = file.or_else(|| Some(Path::new(DEFAULT_CONFIG)).filter(|path| path.exists()));
     let mut config = match file {

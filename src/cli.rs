@@ -3,11 +3,14 @@
 //! Flags of the agent are dotted, as everywhere in the Prometheus world; those of `check` are the
 //! plain ones an admin types by hand.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{config::parse_server, name::Destination};
+use crate::{
+    config::{parse_helo_name, parse_server},
+    name::Destination,
+};
 
 /// Where packages put the configuration.
 pub const DEFAULT_CONFIG: &str = "/etc/mxwatch/mxwatch.toml";
@@ -75,7 +78,7 @@ pub struct LogArgs {
 /// Severities.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum LogLevel {
-    /// Everything.
+    /// More than anybody needs.
     Debug,
     /// Changes of state and what the agent does.
     Info,
@@ -106,20 +109,23 @@ pub struct CheckArgs {
     /// Show the dialogues too, as telnet would.
     #[arg(long, conflicts_with = "json")]
     pub transcript: bool,
-    /// Configuration to take names, resolvers and limits from, if it exists.
+    /// Configuration to take names, resolvers and limits from; by default
+    /// /etc/mxwatch/mxwatch.toml if there is one.
     #[arg(long = "config.file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
-    /// Name to give with EHLO instead of the configured one.
-    #[arg(long, value_name = "NAME")]
-    pub helo_name: Option<String>,
+    /// Name to give with EHLO; by default the configured one, else this host's full name, else its
+    /// address in brackets.
+    #[arg(long, value_name = "NAME", value_parser = parse_helo_name)]
+    pub helo_name: Option<Arc<str>>,
     /// DNS server to ask instead of the configured ones; may be given several times.
     #[arg(long = "dns-server", value_name = "ADDRESS", value_parser = parse_server)]
     pub dns_servers: Vec<SocketAddr>,
     /// Port of the exchangers instead of the configured one.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
-    /// The most to wait at each stage, as in "10s"; by default as long as the agent would.
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    /// The most to wait at each stage of a session and for each DNS query, as in "10s"; by default
+    /// as long as the agent would.
+    #[arg(long, value_name = "DURATION", value_parser = patience)]
     pub timeout: Option<Duration>,
     /// When to use colour.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
@@ -154,15 +160,24 @@ pub struct DemoArgs {
     pub format: LogFormat,
 }
 
+/// Much shorter intervals would keep the processor busy for their own sake.
 fn interval(text: &str) -> Result<Duration, String> {
-    let interval = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    // Much shorter ones would keep the processor busy for their own sake.
-    let sensible = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
-    if sensible.contains(&interval) {
-        Ok(interval)
-    } else {
-        Err("must be from 1s to 1day".to_owned())
+    duration(text, Duration::from_secs(1)..=Duration::from_secs(24 * 3600))
+}
+
+/// As long as the configuration allows for one stage.
+fn patience(text: &str) -> Result<Duration, String> {
+    duration(text, Duration::from_millis(1)..=Duration::from_secs(3600))
+}
+
+fn duration(text: &str, sensible: RangeInclusive<Duration>) -> Result<Duration, String> {
+    let parsed = humantime::parse_duration(text)
+        .map_err(|_| "expected a duration such as \"30s\" or \"1m 30s\"".to_owned())?;
+    if sensible.contains(&parsed) {
+        return Ok(parsed);
     }
+    let shown = |bound: &Duration| humantime::format_duration(*bound).to_string();
+    Err(format!("must be from {} to {}", shown(sensible.start()), shown(sensible.end())))
 }
 
 #[cfg(test)]

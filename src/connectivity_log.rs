@@ -17,6 +17,7 @@ use std::{
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tracing::{info, warn};
 
 use crate::{
     facts::{Lookup, Session},
@@ -138,10 +139,18 @@ impl Writer {
                     // off is ended before the next.
                     let torn = std::mem::take(&mut self.torn);
                     let line = if torn { format!("\n{line}") } else { line };
-                    if let Err(error) = self.file.write_all(line.as_bytes()) {
-                        self.torn = true;
-                        self.dropped.inc();
-                        tracing::debug!(path = %self.path.display(), %error, "connectivity log not written");
+                    match self.file.write_all(line.as_bytes()) {
+                        Ok(()) if torn => {
+                            info!(path = %self.path.display(), "connectivity log written again");
+                        }
+                        Ok(()) => {}
+                        Err(error) => {
+                            self.torn = true;
+                            self.dropped.inc();
+                            if !torn {
+                                warn!(path = %self.path.display(), %error, "connectivity log not written");
+                            }
+                        }
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => self.follow_rotation(),
@@ -162,7 +171,7 @@ impl Writer {
             match append(&self.path) {
                 Ok(file) => self.file = file,
                 Err(error) => {
-                    tracing::warn!(path = %self.path.display(), %error, "connectivity log not reopened");
+                    warn!(path = %self.path.display(), %error, "connectivity log not reopened");
                 }
             }
         }

@@ -170,7 +170,7 @@ fn open_log(config: &Config, own: &Own) -> io::Result<ConnectivityLog> {
 
 async fn tell_ready(mut ready: watch::Receiver<bool>, mut stop: watch::Receiver<bool>) {
     tokio::select! {
-        Ok(_) = ready.wait_for(|&ready| ready) => info!("ready: every destination had its first round"),
+        Ok(_) = ready.wait_for(|&ready| ready) => info!("ready: every destination had its first round, or an interval to have it"),
         _ = stop.wait_for(|&stopped| stopped) => {}
     }
 }

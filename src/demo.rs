@@ -74,9 +74,10 @@ fn greet(config: &Config, listeners: &[TcpListener], ipv6: bool) -> io::Result<(
     let (resolver, port) = (config.resolvers[0].servers[0], config.probe.port);
     writeln!(
         out,
-        "\nLook at one of them by hand, in another terminal\n  mxwatch check --dns-server {resolver} \
+        "\nLook at one of them by hand, in another terminal\n  {program} check --dns-server {resolver} \
          --port {port} --helo-name {} --timeout 8s --transcript silent-banner.test",
-        config.helo_name
+        config.helo_name,
+        program = std::env::args().next().unwrap_or_else(|| "mxwatch".to_owned()),
     )?;
     writeln!(out, "\nThe domains, and what to look for in /metrics")?;
     let width = scenes::scenes().iter().map(|scene| scene.domain.len()).max().unwrap_or_default();

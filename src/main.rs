@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    path::Path,
     process::ExitCode,
     sync::Arc,
 };
@@ -51,7 +52,9 @@ fn main() -> ExitCode {
         Err(error) => {
             // Standard error may be gone as well.
             let _ = writeln!(io::stderr(), "mxwatch: {error}");
-            ExitCode::from(EX_UNAVAILABLE)
+            // An address that is none is the command line's fault.
+            let usage = error.kind() == io::ErrorKind::InvalidInput;
+            ExitCode::from(if usage { EX_USAGE } else { EX_UNAVAILABLE })
         }
     }
 }
@@ -84,8 +87,16 @@ fn check_config(args: &AgentArgs) -> io::Result<u8> {
             for warning in &loaded.warnings {
                 writeln!(io::stderr(), "warning: {warning}")?;
             }
+            if let Some(log) = &loaded.config.connectivity_log
+                && (log.is_dir() || !log.parent().is_some_and(Path::is_dir))
+            {
+                let log = log.display();
+                writeln!(io::stderr(), "warning: connectivity_log: {log} cannot be a file here")?;
+            }
             let destinations = loaded.config.destinations.len();
-            writeln!(io::stdout(), "{}: good, {destinations} destinations", path.display())?;
+            let plural = if destinations == 1 { "" } else { "s" };
+            let path = path.display();
+            writeln!(io::stdout(), "{path}: good, {destinations} destination{plural}")?;
             Ok(0)
         }
         Err(problems) => {

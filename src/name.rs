@@ -147,8 +147,12 @@ impl Destination {
     /// Parses `example.com`, `relay.example.com:587`, `192.0.2.1:25` or `[2001:db8::1]:25`.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let text = text.trim();
-        if text.parse::<IpAddr>().is_ok() {
+        let bracketed = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+        if bracketed.parse::<IpAddr>().is_ok() {
             return Err(NameError::AddressWithoutPort);
+        }
+        if text.contains("://") {
+            return Err(NameError::Url);
         }
         match text.rsplit_once(':') {
             None => Domain::parse(text).map(Self::Domain),
@@ -189,6 +193,9 @@ pub enum NameError {
         "an IP address is not a mail domain; a smart host is written with its port, as in \"192.0.2.1:25\" or \"[2001:db8::1]:25\""
     )]
     AddressWithoutPort,
+    /// A mail address.
+    #[error("a mail address is not a domain; write the part behind the @")]
+    MailAddress,
     /// Nothing there.
     #[error("the name is empty")]
     Empty,
@@ -201,6 +208,9 @@ pub enum NameError {
     /// The port is no number from 1 to 65535.
     #[error("the port must be a number from 1 to 65535")]
     Port,
+    /// A URL.
+    #[error("a URL is not a domain; write the host name alone")]
+    Url,
     /// A character that host names do not have.
     #[error("labels are letters, digits and inner hyphens, separated by single dots")]
     Syntax,
@@ -215,6 +225,12 @@ fn host_name(text: &str) -> Result<String, NameError> {
     }
     if text.parse::<IpAddr>().is_ok() {
         return Err(NameError::AddressWithoutPort);
+    }
+    if text.contains("://") {
+        return Err(NameError::Url);
+    }
+    if text.contains('@') {
+        return Err(NameError::MailAddress);
     }
     // UTS 46 maps characters that would smuggle structure in; refuse them before it does.
     if text
@@ -375,7 +391,8 @@ mod tests {
             ("a..example", NameError::Syntax),
             ("-bad.example", NameError::Syntax),
             ("bad-.example", NameError::Syntax),
-            ("user@example.com", NameError::Syntax),
+            ("user@example.com", NameError::MailAddress),
+            ("https://example.com/", NameError::Url),
             ("exa mple.com", NameError::Syntax),
             ("192.0.2.1", NameError::AddressWithoutPort),
             (&long_label, NameError::Length),
@@ -402,6 +419,9 @@ mod tests {
             ("relay.example.com:smtp", NameError::Port),
             ("[nonsense]:25", NameError::Address),
             ("2001:db8::1", NameError::AddressWithoutPort),
+            ("[192.0.2.1]", NameError::AddressWithoutPort),
+            ("https://example.com/", NameError::Url),
+            ("user@example.com", NameError::MailAddress),
         ] {
             assert_eq!(Destination::parse(text), Err(want), "{text:?}");
         }

@@ -413,7 +413,7 @@ async fn the_api_gives_states_and_facts() {
         .map(|d| (d["domain"].as_str().unwrap(), d["state"].as_str().unwrap()))
         .collect();
     let want = [
-        ("192.0.2.99:587", "down"),
+        ("192.0.2.99:587", "refuses_us"),
         ("example.com", "degraded"),
         ("new.example", "waiting"),
         ("null.example", "takes_no_mail"),

@@ -24,7 +24,8 @@ pub fn log_route(destination: &Destination, before: &[MxLookup], after: &[MxLook
         if matches!(now.route, Route::Unknown | Route::NoDomain | Route::Null) {
             warn!(domain = %destination, resolver, status, was, route = new, "route changed");
         } else {
-            info!(domain = %destination, resolver, status, was, route = new, "route changed");
+            let message = if old.is_some() { "route changed" } else { "route found" };
+            info!(domain = %destination, resolver, status, was, route = new, "{message}");
         }
     }
 }
@@ -82,10 +83,20 @@ pub fn log_family(
         return;
     }
     let was = old.map_or("not known yet".to_owned(), |(state, _)| state.to_string());
-    let text = last_words(example);
+    let text = Some(last_words(example)).filter(|text| !text.is_empty());
     let (family, address) = (family.label(), example.peer.ip());
     match new {
         FamilyState::Up => info!(mx, family, was, "exchanger up"),
+        FamilyState::Down(failure) if failure.refuses_us() => warn!(
+            mx,
+            family,
+            was,
+            stage = failure.stage.label(),
+            reason = failure.reason.label(),
+            %address,
+            text,
+            "exchanger refuses us"
+        ),
         FamilyState::Down(failure) => warn!(
             mx,
             family,

@@ -128,10 +128,9 @@ impl Publisher {
             after
                 .sessions
                 .retain(|s| s.family() != family || before.addresses.contains(&s.peer.ip()));
-            match after.sessions.iter_mut().find(|s| s.peer == session.peer) {
-                Some(place) => *place = session,
-                None => after.sessions.push(session),
-            }
+            after.sessions.retain(|s| s.peer != session.peer);
+            after.sessions.push(session);
+            after.sessions.sort_by_key(|s| s.peer);
             after.observed_at = Timestamp::now();
             let after = Arc::new(after);
             report.facts = Some(Arc::clone(&after));

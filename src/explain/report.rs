@@ -24,8 +24,14 @@ pub fn write(facts: &Facts, style: Style) -> String {
     let servers = servers(facts);
     let at = facts.observed_at.strftime("%Y-%m-%d %H:%M:%S UTC");
     put(&mut out, &format!("{}  {}", paint.strong(&facts.destination), paint.faint(at)));
+    let mut asked = Vec::new();
     if let [only] = servers.as_slice() {
-        put(&mut out, &format!("  {}", paint.faint(format!("DNS answers come from {only}"))));
+        asked.push(format!("DNS answers come from {only}"));
+    }
+    let mut sessions = facts.exchangers.iter().flat_map(|exchanger| &exchanger.sessions);
+    asked.extend(sessions.next().map(|session| format!("called as {}", session.helo_name)));
+    if !asked.is_empty() {
+        put(&mut out, &format!("  {}", paint.faint(asked.join(", "))));
     }
     // One server needs to be named once, several at each answer.
     let name_server = servers.len() > 1;
@@ -126,10 +132,11 @@ fn write_session(out: &mut String, session: &Session, style: Style) {
             format!("{word} {}", paint.faint(took))
         })
         .collect();
-    let mark = match (session.up(), session.tried()) {
-        (true, _) => paint.good("up  "),
-        (false, true) => paint.bad("DOWN"),
-        (false, false) => paint.faint("-   "),
+    let mark = match session.failure {
+        None => paint.good("up     "),
+        Some(_) if !session.tried() => paint.faint("untried"),
+        Some(failure) if failure.refuses_us() => paint.bad("REFUSES"),
+        Some(_) => paint.bad("DOWN   "),
     };
     put(out, &format!("        {mark}  {}  {}", session.peer, stages.join(" · ")));
     if style.transcript {
@@ -165,7 +172,8 @@ fn lookup_tail(lookup: &Lookup, name_server: bool) -> String {
         tail.push(format!("via CNAME {}", exchange.cname_chain.join(", ")));
     }
     if lookup.exchanges.len() > 1 {
-        tail.push(format!("{} exchanges", lookup.exchanges.len()));
+        let all = lookup.exchanges.iter().map(|e| e.duration).sum();
+        tail.push(format!("{} exchanges in {}", lookup.exchanges.len(), spoken(all)));
     }
     let shown = exchange.records.iter().filter(|r| matches!(r, Record::Address(_))).count();
     if exchange.answers > exchange.records.len() && shown > 0 {
@@ -184,12 +192,34 @@ fn write_troubles(out: &mut String, facts: &Facts, paint: Paint) {
         put(out, &format!("  {}", paint.faint(note)));
     }
     for trouble in troubles {
-        put(out, &format!("  {} {}", paint.bad("✗"), trouble.what));
+        let mut mark = paint.bad("✗");
+        for line in wrapped(&trouble.what, PROSE) {
+            put(out, &format!("  {mark} {line}"));
+            " ".clone_into(&mut mark);
+        }
         for command in trouble.by_hand {
             put(out, &format!("      {}", paint.faint(format!("$ {command}"))));
         }
     }
 }
+
+/// Breaks prose between words into lines of at most `width` characters.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Characters of a line of prose: it fits a terminal of the usual 80 with its indent.
+const PROSE: usize = 76;
 
 fn put(out: &mut String, line: &str) {
     // Writing to a String cannot fail.

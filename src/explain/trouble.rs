@@ -66,7 +66,7 @@ fn route(domain: &str, lookup: &Lookup, route: &Route) -> Option<Trouble> {
             failed(lookup)
         ),
         Route::NoDomain => {
-            format!("{domain} does not exist (NXDOMAIN from {}).", lookup.resolver)
+            format!("{domain} does not exist: {}.", failed(lookup))
         }
         Route::Null => format!("{domain} takes no mail: it publishes a null MX (RFC 7505)."),
         Route::Mx { null_mixed: true, .. } => format!(
@@ -131,7 +131,7 @@ fn lookups(facts: &ExchangerFacts) -> Vec<Trouble> {
                  record: a cache that believes it loses the AAAA record too."
             ),
             (LookupStatus::Nxdomain, _) => {
-                format!("The exchanger {name} does not exist (NXDOMAIN from {}).", a.resolver)
+                format!("The exchanger {name} does not exist: {}.", failed(a))
             }
             (LookupStatus::Nodata, LookupStatus::Nodata | LookupStatus::Nxdomain) => {
                 format!("The exchanger {name} has neither an A nor an AAAA record.")
@@ -167,6 +167,10 @@ fn dialogue(session: &Session) -> Option<Trouble> {
         (Stage::Connect, reason) => {
             format!("{peer} cannot be reached: {} after {waited}.", reason.label())
         }
+        (Stage::Banner, Reason::Timeout) if fact.received.is_some() => format!(
+            "{peer} begins to greet ({}) and does not finish within {waited}.",
+            fact.received.as_deref().unwrap_or_default().replace('\n', " / ")
+        ),
         (Stage::Banner, Reason::Timeout) => format!(
             "{peer} accepts the TCP connection and then does not greet: no complete 220 within \
              {waited}. Senders wait here for minutes, and some never try another MX."
@@ -212,7 +216,10 @@ fn failed(lookup: &Lookup) -> String {
     match exchange.status {
         LookupStatus::Timeout => match exchange.late {
             Some(late) => format!("{server} answered only after {}", spoken(late)),
-            None => format!("no answer from {server} within {took}"),
+            None => match lookup.exchanges.len() {
+                1 => format!("no answer from {server} within {took}"),
+                queries => format!("no answer to {queries} queries, from {server} within {took}"),
+            },
         },
         LookupStatus::NetworkError => format!("{server} cannot be reached"),
         LookupStatus::Malformed => {

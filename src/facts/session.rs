@@ -209,6 +209,13 @@ pub struct Failure {
     pub reason: Reason,
 }
 
+impl Failure {
+    /// Reachable, and not for us or not now: the server said so itself.
+    pub const fn refuses_us(self) -> bool {
+        matches!(self.reason, Reason::Reply4xx | Reason::Reply5xx)
+    }
+}
+
 /// Why a stage failed: a closed set.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]

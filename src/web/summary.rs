@@ -26,6 +26,8 @@ pub(super) struct Summary {
 pub(super) enum State {
     /// No address of any exchanger takes mail.
     Down,
+    /// What answers refuses us.
+    RefusesUs,
     /// The MX lookup fails.
     RouteUnknown,
     /// The domain does not exist.
@@ -44,6 +46,7 @@ impl State {
     pub(super) const fn words(self) -> &'static str {
         match self {
             Self::Down => "down",
+            Self::RefusesUs => "refuses us",
             Self::RouteUnknown => "route unknown",
             Self::NoDomain => "no such domain",
             Self::Degraded => "degraded",
@@ -148,7 +151,14 @@ fn state_of(exchangers: &[Hop]) -> State {
         State::Waiting
     } else if sides().all(|side| side.up == 0) {
         let untried = sides().any(|side| side.addresses > 0 && side.probed == 0);
-        if untried && !sides().any(Side::fails) { State::Degraded } else { State::Down }
+        let refuses = |side: &Side| side.failure.is_some_and(Failure::refuses_us);
+        if sides().any(refuses) {
+            State::RefusesUs
+        } else if untried && !sides().any(Side::fails) {
+            State::Degraded
+        } else {
+            State::Down
+        }
     } else if sides().any(Side::fails) {
         State::Degraded
     } else {

@@ -117,7 +117,7 @@ fn every_scene_shows_what_it_stands_for() {
 fn the_commands_it_prints_work() {
     let demo = Agent::demo(&["--interval=2s"]);
     let line = wait_until("the printed command", || {
-        demo.output().into_iter().find(|line| line.trim_start().starts_with("mxwatch check"))
+        demo.output().into_iter().find(|line| line.contains("mxwatch check "))
     });
     let args: Vec<&str> = line.split_whitespace().skip(1).collect();
     let checked = run(&args);

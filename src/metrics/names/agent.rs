@@ -54,8 +54,5 @@ pub const RUNTIME_DELAY: Metric = histogram(
     "How much later than asked for the runtime woke a timer; what it adds to measured latencies.",
 );
 /// Gaps of the connectivity log.
-pub const CONNECTIVITY_LOG_DROPPED: Metric = counter(
-    "mxwatch_connectivity_log_dropped_total",
-    &[],
-    "Lines the connectivity log lost because they could not be written in time.",
-);
+pub const CONNECTIVITY_LOG_DROPPED: Metric =
+    counter("mxwatch_connectivity_log_dropped_total", &[], "Lines the connectivity log lost.");

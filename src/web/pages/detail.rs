@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use super::html::{self, Text};
 use crate::{
-    agent::state::Snapshot,
-    facts::{ExchangerFacts, Lookup, MxLookup, Record, Session, StageFact},
+    agent::state::{ExchangerReport, Snapshot},
+    explain::trouble,
+    facts::{Facts, Lookup, MxLookup, Record, Session, StageFact},
     name::Destination,
     web::{
         summary::{self, Hop, Summary},
@@ -25,10 +26,12 @@ pub(super) fn page(snapshot: &Snapshot, destination: &Destination, now: Timestam
             let findings = |mx: &MxLookup| mx.route.findings().join(", ").replace('_', " ");
             lookups(&mut out, "MX lookup", round.mx.iter().map(|mx| (&mx.lookup, findings(mx))));
         }
+        if let Some(facts) = snapshot.facts(destination) {
+            troubles(&mut out, &facts);
+        }
         for ((_, exchanger), hop) in round.route.iter().zip(&summary.exchangers) {
-            let report = snapshot.exchangers.get(exchanger);
-            let facts = report.and_then(|report| report.facts.as_deref());
-            exchanger_part(&mut out, hop, facts, now);
+            let report = snapshot.exchangers.get(exchanger).map(AsRef::as_ref);
+            exchanger_part(&mut out, hop, report, now);
         }
     }
     html::page(&format!("{} – mxwatch", summary.domain), &out)
@@ -47,14 +50,36 @@ fn head(out: &mut String, summary: &Summary, now: Timestamp) {
     );
 }
 
-fn exchanger_part(out: &mut String, hop: &Hop, facts: Option<&ExchangerFacts>, now: Timestamp) {
+/// The same sentences and commands that `check` shows.
+fn troubles(out: &mut String, facts: &Facts) {
+    let troubles = trouble::find(facts);
+    if troubles.is_empty() {
+        return;
+    }
+    out.push_str("<ul class=\"troubles\">\n");
+    for trouble in troubles {
+        let commands: Vec<_> = trouble.by_hand.iter().map(|c| Text(c).to_string()).collect();
+        let (what, commands) = (Text(&trouble.what), commands.join("\n"));
+        push(out, format_args!("<li>{what}\n<pre>{commands}</pre>\n"));
+    }
+    out.push_str("</ul>\n");
+}
+
+fn exchanger_part(out: &mut String, hop: &Hop, report: Option<&ExchangerReport>, now: Timestamp) {
+    let facts = report.and_then(|report| report.facts.as_deref());
+    let pauses = report.into_iter().flat_map(|report| &report.families).map(|f| f.backoff);
+    let pause = pauses
+        .max()
+        .filter(|pause| !pause.is_zero())
+        .map(|pause| format!(", refusing addresses are called only every {} s", pause.as_secs()));
+    let pause = pause.unwrap_or_default();
     let (mx, preference) = (Text(&hop.mx), hop.preference);
     let (families, age) = (html::families(hop), html::age(hop.checked_at, now));
     push(
         out,
         format_args!(
             "<section>\n<h2><span class=\"preference\">{preference}</span> {mx}</h2>\n\
-             <p>{families} <span class=\"age\">probed {age}</span></p>\n"
+             <p>{families} <span class=\"age\">probed {age}{pause}</span></p>\n"
         ),
     );
     if let Some(facts) = facts {
@@ -114,14 +139,13 @@ fn session_part(out: &mut String, session: &Session, now: Timestamp) {
     let end = match session.failure {
         None => "<span class=\"badge good\">up</span>".to_owned(),
         Some(failure) => {
-            let words = format!("{} {}", failure.stage.label(), failure.reason.label());
-            format!("<span class=\"badge bad\">{}</span>", words.replace('_', " "))
+            format!("<span class=\"badge bad\">{}</span>", html::words(failure))
         }
     };
     push(
         out,
         format_args!(
-            "<h3>{peer} {end}</h3>\n<p class=\"note\">Session of {took}, {age}.</p>\n<table>\n\
+            "<h3>{peer} {end}</h3>\n<p class=\"note\">Session of {took}, begun {age}.</p>\n<table>\n\
              <thead><tr><th>Stage<th class=\"number\">Time<th class=\"number\">Code<th>Reply\
              </thead>\n<tbody>\n",
             peer = session.peer,
@@ -137,7 +161,10 @@ fn stage_row(out: &mut String, fact: &StageFact) {
     let code = fact.reply.as_ref().map(|reply| reply.code.to_string());
     let lines = fact.reply.as_ref().map_or(&[][..], |reply| &reply.lines);
     let lines: Vec<_> = lines.iter().map(|line| Text(line).to_string()).collect();
-    let received = fact.received.as_ref().map(|text| format!("received: {}", Text(text)));
+    let received = fact.received.as_ref().map(|text| {
+        let lines: Vec<_> = text.lines().map(|line| Text(line).to_string()).collect();
+        format!("received: {}", lines.join("<br>"))
+    });
     let reason = fact.reason.map(|reason| {
         format!("<span class=\"badge bad\">{}</span> ", reason.label().replace('_', " "))
     });

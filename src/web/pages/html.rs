@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::web::summary::{Hop, Side, State};
+use crate::{
+    facts::{Failure, Family},
+    web::summary::{Hop, Side, State},
+};
 
 /// A text as it may stand between tags and in quoted attributes.
 pub(super) struct Text<T>(pub(super) T);
@@ -37,6 +40,7 @@ pub(super) fn page(title: &str, content: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"refresh\" content=\"30\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title}</title>\n<link rel=\"stylesheet\" href=\"/style.css\">\n</head>\n<body>\n\
          <header><a class=\"brand\" href=\"/\">mxwatch</a>\n<nav><a href=\"/metrics\">metrics</a> \
@@ -50,7 +54,7 @@ pub(super) fn badge(state: State) -> String {
     let class = match state {
         State::Up => "good",
         State::Degraded => "warn",
-        State::Down | State::NoDomain | State::RouteUnknown => "bad",
+        State::Down | State::RefusesUs | State::NoDomain | State::RouteUnknown => "bad",
         State::TakesNoMail | State::Waiting => "quiet",
     };
     format!("<span class=\"badge {class}\">{}</span>", state.words())
@@ -64,8 +68,8 @@ pub(super) fn families(hop: &Hop) -> String {
     let sides = hop.sides().map(|(family, side)| {
         let (class, words) = side_words(side);
         let name = match family {
-            crate::facts::Family::Ipv4 => "IPv4",
-            crate::facts::Family::Ipv6 => "IPv6",
+            Family::Ipv4 => "IPv4",
+            Family::Ipv6 => "IPv6",
         };
         format!("<span class=\"badge {class}\">{name} {}</span>", Text(words))
     });
@@ -73,19 +77,23 @@ pub(super) fn families(hop: &Hop) -> String {
 }
 
 fn side_words(side: &Side) -> (&'static str, String) {
-    let failure = side.failure.map(|f| format!("{} {}", f.stage.label(), f.reason.label()));
+    let failure = side.failure.map(words);
     match (side.lookup_failure, failure) {
         (Some(status), _) if side.up == 0 => ("bad", format!("lookup {}", status.label())),
         (Some(status), _) => ("warn", format!("up, lookup {}", status.label())),
-        (None, Some(failure)) if side.up == 0 => ("bad", failure.replace('_', " ")),
-        (None, Some(failure)) => {
-            let failure = failure.replace('_', " ");
-            ("warn", format!("{} of {} up, {failure}", side.up, side.probed))
-        }
+        (None, Some(failure)) if side.up == 0 => ("bad", failure),
+        (None, Some(failure)) => ("warn", format!("{} of {} up, {failure}", side.up, side.probed)),
         (None, None) if side.addresses == 0 => ("quiet", "no address".to_owned()),
         (None, None) if side.probed == 0 => ("quiet", "not probed".to_owned()),
         (None, None) => ("good", "up".to_owned()),
     }
+}
+
+/// Where and why a session failed.
+pub(super) fn words(failure: Failure) -> String {
+    let refused = if failure.refuses_us() { "refuses us: " } else { "" };
+    let (stage, reason) = (failure.stage.label(), failure.reason.label());
+    format!("{refused}{stage} {reason}").replace('_', " ")
 }
 
 /// How long ago, for reading at a glance; the exact time is the tooltip.
