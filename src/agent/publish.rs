@@ -13,7 +13,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{
     backoff::Backoff,
@@ -30,7 +30,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Publisher {
     store: Store,
-    /// Families in which this host has no way out, as far as was said in the log.
+    /// Families of which the log has said that this host has no way out.
     no_way_out: Arc<[AtomicBool; 2]>,
 }
 
@@ -99,23 +99,18 @@ impl Publisher {
         }
     }
 
-    /// Says once that a family cannot be tried from here, instead of blaming every exchanger.
-    fn tell_of_way_out(&self, session: &Session) {
-        let missing = session.failure.is_some_and(|f| f.reason == Reason::NoLocalFamily);
+    /// Says once, and not for every exchanger, that a family cannot be tried from here.
+    fn tell_of_no_way_out(&self, session: &Session) {
         let family = session.family();
-        if self.no_way_out[family as usize].swap(missing, Ordering::Relaxed) == missing {
-            return;
-        }
-        let (family, example) = (family.label(), session.peer.ip());
-        if missing {
-            warn!(family, %example, "this host has no route in that family; its addresses are not tried");
-        } else {
-            info!(family, "this host has a route in that family again");
+        let missing = session.failure.is_some_and(|f| f.reason == Reason::NoLocalFamily);
+        if missing && !self.no_way_out[family as usize].swap(true, Ordering::Relaxed) {
+            let (family, example) = (family.label(), session.peer.ip());
+            warn!(family, %example, "this host has no route there, so such addresses are not tried");
         }
     }
 
     fn session(&self, exchanger: &Exchanger, session: Arc<Session>, held: bool) {
-        self.tell_of_way_out(&session);
+        self.tell_of_no_way_out(&session);
         let family = session.family();
         let changed = self.store.update(|state| {
             let report = Arc::make_mut(state.exchangers.get_mut(exchanger)?);

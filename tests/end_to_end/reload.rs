@@ -226,3 +226,26 @@ async fn twenty_reloads_under_load_lose_nothing() {
         assert!(tally.accepted <= begun.elapsed().as_secs() + 2, "{tally:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resolver_that_is_no_longer_asked_takes_its_series_along() {
+    let world = three_domains(17).await;
+    // A second view of the same world, asked beside the first.
+    let second = format!("[[resolver]]\nname = \"second\"\nservers = [\"{}\"]", world.dns_addr());
+    let config = Config::of(&world).domains(&["keep.test"]).probe("interval", "\"30s\"");
+    let agent = Agent::start(&config.clone().section(&second).text());
+    let lookup = |resolver| [("name", "mx.keep.test"), ("type", "A"), ("resolver", resolver)];
+    agent.scrape_until("both views", |scrape| {
+        ["world", "second"]
+            .iter()
+            .all(|resolver| scrape.value("mx_dns_lookup_success", &lookup(resolver)) == Some(1.0))
+    });
+    agent.write(CONFIG, &config.text());
+    agent.signal("HUP");
+    agent.wait_for_log(&["configuration reloaded", "why=SIGHUP"]);
+    let scrape = agent.scrape();
+    assert!(!scrape.mentions("second"), "long before the next round");
+    assert_eq!(scrape.value("mx_dns_lookup_success", &lookup("world")), Some(1.0));
+    let counted = [("type", "MX"), ("resolver", "world"), ("status", "noerror")];
+    assert_eq!(scrape.value("mx_dns_lookups_total", &counted), Some(1.0), "nothing starts anew");
+}
