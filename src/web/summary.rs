@@ -17,6 +17,8 @@ pub(super) struct Summary {
     pub(super) domain: String,
     pub(super) checked_at: Option<Timestamp>,
     pub(super) state: State,
+    /// The MX lookup through the primary resolver, when no answer came.
+    pub(super) lookup_failure: Option<LookupStatus>,
     pub(super) exchangers: Vec<Hop>,
 }
 
@@ -137,8 +139,10 @@ pub(super) fn one(snapshot: &Snapshot, destination: &Destination) -> Summary {
         Some(Some(Route::Null)) => State::TakesNoMail,
         Some(_) => state_of(&exchangers),
     };
+    let lookup = round.and_then(|round| round.mx.first()).map(|mx| mx.lookup.status());
     Summary {
         domain: destination.to_string(),
+        lookup_failure: lookup.filter(|status| !status.answered()),
         checked_at: round.map(|round| round.observed_at),
         state,
         exchangers,

@@ -62,6 +62,10 @@ fn row(out: &mut String, summary: &Summary, now: Timestamp) {
     let name = Text(&summary.domain);
     let badge = html::badge(summary.state);
     push(out, format_args!("<tr><td><a href=\"/domains/{link}\">{name}</a><td>{badge}<td>"));
+    if let Some(status) = summary.lookup_failure {
+        let status = status.label().replace('_', " ");
+        push(out, format_args!("<div><span class=\"badge bad\">MX lookup {status}</span></div>"));
+    }
     for hop in &summary.exchangers {
         let (preference, mx, families) = (hop.preference, Text(&hop.mx), html::families(hop));
         let probed = html::age(hop.checked_at, now);
