@@ -61,6 +61,8 @@ pub struct Memory {
     pub addresses: Vec<IpAddr>,
     /// Which of them are being left alone.
     pub backoff: HashMap<IpAddr, Backoff>,
+    /// The last session with each, which tells nothing new in the next round.
+    pub told: HashMap<IpAddr, Arc<Session>>,
 }
 
 /// What an exchanger's round has to tell while it goes on.
@@ -132,11 +134,12 @@ impl Prober {
         for lookup in &lookups {
             self.log.lookup(lookup);
         }
-        let Memory { addresses: known, mut backoff } = memory;
+        let Memory { addresses: known, mut backoff, mut told } = memory;
         let found = addresses::distinct(&exchanger.host, &lookups, &known);
         let settings = &wanted.session;
         let probed = addresses::to_probe(&found, &settings.families, settings.addresses_per_family);
         backoff.retain(|address, _| probed.contains(address));
+        told.retain(|address, _| probed.contains(address));
         let called: Vec<IpAddr> = probed
             .iter()
             .copied()
@@ -152,7 +155,8 @@ impl Prober {
             let peer = SocketAddr::from((address, exchanger.port));
             let plan = self.plan(peer, settings);
             let (this, host) = (Arc::clone(self), exchanger.host.clone());
-            calls.spawn(async move { this.call(&host, plan, fresh).await });
+            let told = told.get(&address).cloned();
+            calls.spawn(async move { this.call(&host, plan, fresh, told).await });
         }
         let max_backoff = self.politeness.limits().max_backoff;
         let mut stopped = false;
@@ -177,9 +181,10 @@ impl Prober {
             if held {
                 self.log.session(exchanger, &session);
             }
+            told.insert(session.peer.ip(), Arc::clone(&session));
             publish(Progress::Session { session, held });
         }
-        (!stopped).then_some(Memory { addresses: found, backoff })
+        (!stopped).then_some(Memory { addresses: found, backoff, told })
     }
 
     /// Does a lookup when not too many others are under way, and says how long it took. Its time
@@ -212,8 +217,15 @@ impl Prober {
     }
 
     /// Waits for a turn to call an address and holds a session, unless another exchanger's session
-    /// with the same address has just told.
-    async fn call(&self, host: &Host, plan: session::Plan, fresh: Duration) -> Call {
+    /// with the same address has just told. The one `told` in the round before does not count, be
+    /// it that it took so long that it ended a moment ago.
+    async fn call(
+        &self,
+        host: &Host,
+        plan: session::Plan,
+        fresh: Duration,
+        told: Option<Arc<Session>>,
+    ) -> Call {
         let mut stop = self.stop.clone();
         let turn = tokio::select! {
             biased;
@@ -224,7 +236,9 @@ impl Prober {
                 return Call::NoTurn;
             }
         };
-        if let Some(session) = self.politeness.recent(&plan, fresh) {
+        if let Some(session) = self.politeness.recent(&plan, fresh)
+            && !told.is_some_and(|told| Arc::ptr_eq(&told, &session))
+        {
             return Call::Shared(session);
         }
         let _in_flight = InFlight::enter(&self.sessions_in_flight);
@@ -275,34 +289,42 @@ const LOOKUP_LIMIT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::{
         config::{Config, Dns},
         metrics::own::Own,
-        world::World,
+        name::ExchangerName,
+        world::{World, smtp_script::Script},
     };
+
+    /// One that asks the world, and looks up `lookups` at a time.
+    fn prober(world: &World, lookups: usize, stop: watch::Receiver<bool>) -> Prober {
+        let config = Config::with_helo_name("probe.example.org".into());
+        let servers = vec![world.dns_addr()];
+        let resolver = crate::config::Resolver { name: "world".into(), servers };
+        Prober {
+            resolvers: Resolvers { views: vec![resolver], settings: Dns::default() },
+            helo_name: config.helo_name,
+            source_ipv4: None,
+            source_ipv6: None,
+            mx_port: world.smtp_port(),
+            politeness: Arc::new(Politeness::new(config.politeness)),
+            lookups: Arc::new(Semaphore::new(lookups)),
+            log: ConnectivityLog::off(),
+            sessions_in_flight: Own::new().sessions_in_flight,
+            stop,
+            deadline: None,
+        }
+    }
 
     #[tokio::test]
     async fn waiting_for_other_lookups_takes_nothing_from_the_time_of_a_lookup() {
         let zone = "$ORIGIN healthy.test.\n@ 60 MX 10 mx1\n";
         let world = World::builder().zone(zone).unwrap().start().await.unwrap();
-        let config = Config::with_helo_name("probe.example.org".into());
-        let servers = vec![world.dns_addr()];
-        let resolver = crate::config::Resolver { name: "world".into(), servers };
         let (_stopping, stop) = watch::channel(false);
-        let prober = Prober {
-            resolvers: Resolvers { views: vec![resolver], settings: Dns::default() },
-            helo_name: config.helo_name,
-            source_ipv4: None,
-            source_ipv6: None,
-            mx_port: 25,
-            politeness: Arc::new(Politeness::new(config.politeness)),
-            lookups: Arc::new(Semaphore::new(0)),
-            log: ConnectivityLog::off(),
-            sessions_in_flight: Own::new().sessions_in_flight,
-            stop,
-            deadline: None,
-        };
+        let prober = prober(&world, 0, stop);
         tokio::time::pause();
         let destination = Destination::parse("healthy.test").unwrap();
         let mut round = std::pin::pin!(prober.route(&destination));
@@ -313,5 +335,33 @@ mod tests {
         let round = round.await.unwrap();
         assert_eq!(round.route.len(), 1, "{round:?}");
         assert!(round.duration < LOOKUP_LIMIT, "{:?}", round.duration);
+    }
+
+    #[tokio::test]
+    async fn no_exchanger_is_told_the_same_session_twice() {
+        let zone = "$ORIGIN test.\none A 127.90.60.1\ntwo A 127.90.60.1\n";
+        let healthy = Script::healthy("one.test");
+        let builder = World::builder().zone(zone).unwrap().smtp([127, 90, 60, 1], healthy);
+        let world = builder.start().await.unwrap();
+        let (_stopping, stop) = watch::channel(false);
+        let prober = Arc::new(prober(&world, 9, stop));
+        let session = Config::with_helo_name("probe.example.org".into()).probe.session;
+        let wanted = Wanted { interval: Duration::from_secs(3600), session };
+        let mut memories = HashMap::new();
+        // However long ago their own rounds were, the session with the address is a fresh one.
+        for (name, calls) in [("one", true), ("two", false), ("one", true), ("two", false)] {
+            let host = Host::Name(ExchangerName::parse(&format!("{name}.test")).unwrap());
+            let exchanger = Exchanger { host, port: prober.mx_port };
+            let memory = memories.remove(name).unwrap_or_default();
+            let told = Mutex::new(Vec::new());
+            let publish = |progress| {
+                if let Progress::Session { held, .. } = progress {
+                    told.lock().unwrap().push(held);
+                }
+            };
+            let memory = prober.exchanger(&exchanger, &wanted, memory, publish).await.unwrap();
+            memories.insert(name, memory);
+            assert_eq!(told.into_inner().unwrap(), [calls], "{name}");
+        }
     }
 }
