@@ -16,7 +16,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::{Semaphore, mpsc, oneshot, watch},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::sleep,
 };
 use tracing::{error, info, warn};
@@ -118,8 +118,7 @@ pub async fn run(start: Start) -> io::Result<()> {
     let outcome = loop {
         let (why, answer) = tokio::select! {
             () = stops.next() => break Ok(()),
-            // The others end by themselves when there is nothing left for them to do.
-            Some(Err(error)) = parts.join_next() => break Err(io::Error::other(error)),
+            error = panicked(&mut parts) => break Err(io::Error::other(error)),
             Some(()) = hangups.recv() => ("SIGHUP", None),
             Some(answer) = requests.recv() => ("POST /-/reload", Some(answer)),
             () = reloader.files_changed() => ("destination files", None),
@@ -146,6 +145,18 @@ pub async fn run(start: Start) -> io::Result<()> {
     // Lines about the last sessions are still on their way; a disk that hangs keeps them.
     let _ = tokio::task::spawn_blocking(move || log.flush(LOG_PATIENCE)).await;
     outcome
+}
+
+/// Resolves when a part panics. The others end by themselves when there is nothing left for them to
+/// do. Cancel safe.
+async fn panicked(parts: &mut JoinSet<()>) -> JoinError {
+    loop {
+        match parts.join_next().await {
+            Some(Err(error)) => return error,
+            Some(Ok(())) => {}
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// How long the connectivity log may take to write what is noted already.
@@ -250,5 +261,22 @@ impl Reloader {
         self.current.store(config);
         file.watch = config::watch(loaded.watched);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_noticed_after_other_parts_have_ended() {
+        let mut parts = JoinSet::new();
+        parts.spawn(async {});
+        parts.spawn(async {
+            sleep(Duration::from_millis(50)).await;
+            panic!("defect");
+        });
+        let error = tokio::time::timeout(Duration::from_secs(20), panicked(&mut parts)).await;
+        assert!(error.unwrap().is_panic());
     }
 }
