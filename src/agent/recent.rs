@@ -11,7 +11,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{facts::Session, probe::smtp::session::Plan};
+use crate::{
+    facts::{Reason, Session},
+    probe::smtp::session::Plan,
+};
 
 /// The newest session with each address.
 #[derive(Debug, Default)]
@@ -36,8 +39,10 @@ impl Recent {
         let known = held.get(&plan.peer)?;
         let same_client =
             (&known.plan.helo_name, known.plan.source) == (&plan.helo_name, plan.source);
-        // With less patience it failed; with more it might not have.
-        let same_end = known.session.up() || known.plan.same_patience(plan);
+        // What did not answer in time might have with more patience; a refusal stays one.
+        let answered =
+            known.session.failure.is_none_or(|failure| failure.reason != Reason::Timeout);
+        let same_end = answered || known.plan.same_patience(plan);
         let usable = same_client && same_end && known.ended.elapsed() < fresh;
         usable.then(|| Arc::clone(&known.session))
     }
@@ -60,7 +65,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::facts::{Failure, Reason, Stage};
+    use crate::facts::{Failure, Stage};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -103,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_counts_only_for_the_same_patience() {
+    async fn a_time_out_counts_only_for_the_same_patience() {
         let recent = Recent::default();
         let silent = Failure { stage: Stage::Banner, reason: Reason::Timeout };
         recent.keep(plan(1, MINUTE), &session(Some(silent)), MINUTE);
@@ -112,6 +117,9 @@ mod tests {
         let hurried = Plan { deadline: Some(Instant::now()), ..plan(1, MINUTE) };
         recent.keep(hurried, &session(Some(silent)), MINUTE);
         assert!(recent.find(&plan(1, MINUTE), MINUTE).is_none(), "somebody was in a hurry");
+        let refused = Failure { stage: Stage::Connect, reason: Reason::Refused };
+        recent.keep(plan(1, MINUTE), &session(Some(refused)), MINUTE);
+        assert!(recent.find(&plan(1, MINUTE * 2), MINUTE).is_some(), "asking longer is no cure");
     }
 
     #[tokio::test(start_paused = true)]
