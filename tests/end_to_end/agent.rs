@@ -280,8 +280,9 @@ async fn many_names_of_one_address_share_its_sessions() {
         customers.iter().all(up) && world.smtp(address).tally().accepted >= 3
     });
     let accepted = world.smtp(address).tally().accepted;
-    // Every three quarters of an interval at most, and one to begin with.
-    let most = begun.elapsed().as_secs_f64() / 1.5 + 1.0;
+    // Every three quarters of an interval at most, one to begin with, and one for rounds that had
+    // to wait for a busy machine; without sharing it would be thirty in every interval.
+    let most = begun.elapsed().as_secs_f64() / 1.5 + 2.0;
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
     let calls = accepted as f64;
     assert!(calls <= most, "{accepted} sessions for 30 names in {:?}", begun.elapsed());
