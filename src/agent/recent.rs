@@ -47,8 +47,12 @@ impl Recent {
         usable.then(|| Arc::clone(&known.session))
     }
 
-    /// Keeps a session for those who ask within `fresh`.
+    /// Keeps a session for those who ask within `fresh`. One that did not come about costs the
+    /// server nothing to try again.
     pub(super) fn keep(&self, plan: Plan, session: &Arc<Session>, fresh: Duration) {
+        if !session.tried() {
+            return;
+        }
         let now = Instant::now();
         let entry = Held { plan, session: Arc::clone(session), ended: now, stale: now + fresh };
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,6 +124,14 @@ mod tests {
         let refused = Failure { stage: Stage::Connect, reason: Reason::Refused };
         recent.keep(plan(1, MINUTE), &session(Some(refused)), MINUTE);
         assert!(recent.find(&plan(1, MINUTE * 2), MINUTE).is_some(), "asking longer is no cure");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_this_host_could_not_try_is_tried_again() {
+        let recent = Recent::default();
+        let untried = Failure { stage: Stage::Connect, reason: Reason::LocalError };
+        recent.keep(plan(1, MINUTE), &session(Some(untried)), MINUTE);
+        assert!(recent.find(&plan(1, MINUTE), MINUTE).is_none());
     }
 
     #[tokio::test(start_paused = true)]
