@@ -56,6 +56,8 @@ impl Publisher {
             let unknown = round.mx.first().is_some_and(|primary| primary.route == Route::Unknown);
             if let Some(before) = before.filter(|_| unknown) {
                 round.route.clone_from(&before.route);
+                // A reload may have set another port since.
+                round.route.iter_mut().for_each(|(_, mx)| mx.port = state.mx_port);
             }
             let settings = Arc::clone(&report.settings);
             let now = Arc::new(DestinationReport { settings, last: Some(round) });
@@ -175,7 +177,8 @@ mod tests {
     use super::*;
     use crate::{
         agent::state::ExchangerReport,
-        facts::{Failure, Reason, Stage},
+        config::Config,
+        facts::{Failure, Lookup, MxLookup, Reason, RecordType, Stage},
         name::Host,
     };
 
@@ -195,6 +198,35 @@ mod tests {
     fn addresses(peers: &[SocketAddr]) -> Progress {
         let addresses = peers.iter().map(SocketAddr::ip).collect();
         Progress::Addresses { lookups: Vec::new(), addresses, probed: peers.to_vec() }
+    }
+
+    #[test]
+    fn a_route_that_is_kept_goes_to_the_port_now_in_force() {
+        let store = Store::default();
+        let publisher = Publisher::new(store.clone());
+        let domain = Destination::parse("example.com").unwrap();
+        let settings = Arc::new(Config::with_helo_name("a.example".into()).default_settings());
+        let report = DestinationReport { settings, last: None };
+        store.update(|s| s.destinations.insert(domain.clone(), Arc::new(report)));
+        let round = |route: Route, port| {
+            let targets = route.targets().into_iter();
+            let exchanger = |exchanger| Exchanger { host: Host::Name(exchanger), port };
+            let targets = targets.map(|t| (t.preference, exchanger(t.exchanger))).collect();
+            let (resolver, name) = (Arc::from("test"), Arc::from("example.com"));
+            let lookup = Lookup { resolver, rtype: RecordType::Mx, name, exchanges: Vec::new() };
+            DestinationRound {
+                observed_at: Timestamp::UNIX_EPOCH,
+                duration: Duration::ZERO,
+                mx: vec![MxLookup { lookup, route }],
+                route: targets,
+            }
+        };
+        let exchanger = crate::name::ExchangerName::parse("mx.example.com").unwrap();
+        for (route, port) in [(Route::Implicit { exchanger }, 25), (Route::Unknown, 2525)] {
+            store.update(|state| state.mx_port = port);
+            let found = publisher.destination(&domain, round(route, port)).unwrap();
+            assert_eq!(found.iter().map(|mx| mx.port).collect::<Vec<_>>(), [port]);
+        }
     }
 
     #[test]
