@@ -17,12 +17,11 @@ pub const DEFAULT_CONFIG: &str = "/etc/mxwatch/mxwatch.toml";
 /// Where the agent listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = ":10187";
 
-/// Would mail to these domains be delivered now? A Prometheus exporter agent that finds out.
+/// Probes mail domains per exchanger and address family, from MX lookup to EHLO, for Prometheus.
 #[derive(Debug, Parser)]
 #[command(
     name = "mxwatch",
     version,
-    about,
     args_conflicts_with_subcommands = true,
     after_help = "Without a command the agent runs. Try `mxwatch demo` first: it needs nothing."
 )]

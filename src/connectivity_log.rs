@@ -10,7 +10,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     thread,
     time::{Duration, Instant},
 };
@@ -91,10 +91,17 @@ impl ConnectivityLog {
     pub fn flush(&self, limit: Duration) {
         let Some((orders, _)) = &self.open else { return };
         let (told, written) = sync_channel(1);
-        if orders.try_send(Order::Tell(told)).is_ok() {
-            // What is not written by then is lost, as it is when the disk is too slow.
-            let _ = written.recv_timeout(limit);
+        let begun = Instant::now();
+        let mut order = Order::Tell(told);
+        while let Err(TrySendError::Full(again)) = orders.try_send(order) {
+            if begun.elapsed() >= limit {
+                return;
+            }
+            order = again;
+            thread::sleep(Duration::from_millis(5));
         }
+        // What is not written by then is lost, as it is when the disk is too slow.
+        let _ = written.recv_timeout(limit.saturating_sub(begun.elapsed()));
     }
 
     fn write(&self, event: &Event<'_>) {

@@ -116,7 +116,10 @@ impl Agent {
         if names(&self.prober.load().resolvers) != resolvers {
             self.setup.store.update(|state| state.retain_resolvers(&resolvers));
         }
-        self.prober.store(Arc::new(prober(settings, politeness, &self.setup)));
+        // Lookups under way go on counting against the same limit.
+        let lookups = Arc::clone(&self.prober.load().lookups);
+        let new = Prober { lookups, ..prober(settings, politeness, &self.setup) };
+        self.prober.store(Arc::new(new));
         self.setup.store.update(|state| state.mx_port = config.probe.port);
 
         let gone: Vec<Destination> = self

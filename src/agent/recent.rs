@@ -32,17 +32,15 @@ struct Held {
 }
 
 impl Recent {
-    /// The session that was held with this address, ended less than `fresh` ago and would have gone
-    /// the same way under this plan.
+    /// The session that was held with this address, ended less than `fresh` ago and tells as much as
+    /// one under this plan would.
     pub(super) fn find(&self, plan: &Plan, fresh: Duration) -> Option<Arc<Session>> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let known = held.get(&plan.peer)?;
         let same_client =
             (&known.plan.helo_name, known.plan.source) == (&plan.helo_name, plan.source);
         // What did not answer in time might have with more patience; a refusal stays one.
-        let answered =
-            known.session.failure.is_none_or(|failure| failure.reason != Reason::Timeout);
-        let same_end = answered || known.plan.same_patience(plan);
+        let same_end = !timed_out(&known.session) || known.plan.as_patient_as(plan);
         let usable = same_client && same_end && known.ended.elapsed() < fresh;
         usable.then(|| Arc::clone(&known.session))
     }
@@ -50,7 +48,8 @@ impl Recent {
     /// Keeps a session for those who ask within `fresh`. One that did not come about costs the
     /// server nothing to try again.
     pub(super) fn keep(&self, plan: Plan, session: &Arc<Session>, fresh: Duration) {
-        if !session.tried() {
+        // Nor does the impatience of one who asked in a hurry say anything to others.
+        if !session.tried() || (plan.deadline.is_some() && timed_out(session)) {
             return;
         }
         let now = Instant::now();
@@ -62,6 +61,10 @@ impl Recent {
         }
         held.insert(entry.plan.peer, entry);
     }
+}
+
+fn timed_out(session: &Session) -> bool {
+    session.failure.is_some_and(|failure| failure.reason == Reason::Timeout)
 }
 
 #[cfg(test)]
@@ -112,15 +115,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_time_out_counts_only_for_the_same_patience() {
+    async fn a_time_out_counts_for_those_with_no_more_patience() {
         let recent = Recent::default();
         let silent = Failure { stage: Stage::Banner, reason: Reason::Timeout };
-        recent.keep(plan(1, MINUTE), &session(Some(silent)), MINUTE);
-        assert!(recent.find(&plan(1, MINUTE), MINUTE).is_some());
-        assert!(recent.find(&plan(1, MINUTE * 2), MINUTE).is_none());
         let hurried = Plan { deadline: Some(Instant::now()), ..plan(1, MINUTE) };
         recent.keep(hurried, &session(Some(silent)), MINUTE);
         assert!(recent.find(&plan(1, MINUTE), MINUTE).is_none(), "somebody was in a hurry");
+        recent.keep(plan(1, MINUTE), &session(Some(silent)), MINUTE);
+        assert!(recent.find(&plan(1, MINUTE), MINUTE).is_some());
+        assert!(recent.find(&plan(1, MINUTE / 2), MINUTE).is_some());
+        assert!(recent.find(&plan(1, MINUTE * 2), MINUTE).is_none());
         let refused = Failure { stage: Stage::Connect, reason: Reason::Refused };
         recent.keep(plan(1, MINUTE), &session(Some(refused)), MINUTE);
         assert!(recent.find(&plan(1, MINUTE * 2), MINUTE).is_some(), "asking longer is no cure");

@@ -106,7 +106,7 @@ fn write_unprobed(out: &mut String, exchanger: &ExchangerFacts, paint: Paint) {
         let probed = exchanger.sessions_of(family).count();
         let left = exchanger.addresses_of(family).count().saturating_sub(probed);
         if left > 0 {
-            let text = format!("{left} more {} addresses were not probed", family.label());
+            let text = format!("not probed: {left} more of the {} addresses", family.label());
             put(out, &format!("        {}", paint.faint(text)));
         }
     }

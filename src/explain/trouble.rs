@@ -48,7 +48,7 @@ pub fn notes(facts: &Facts) -> Vec<String> {
             sessions().filter(|session| session.family() == family && !session.tried()).count();
         if untried > 0 {
             let family = family.label();
-            notes.push(format!("{untried} {family} addresses could not be tried from this host."));
+            notes.push(format!("Not tried from this host: {untried} of the {family} addresses."));
         }
     }
     let listed = facts.mx.first().map_or(0, |answer| answer.route.targets().len());

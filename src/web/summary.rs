@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     agent::state::{ExchangerReport, Snapshot},
-    facts::{ExchangerFacts, Failure, Family, LookupStatus, Route},
+    facts::{ExchangerFacts, Failure, Family, Lookup, LookupStatus, Route},
     name::Destination,
 };
 
@@ -83,14 +83,14 @@ pub(super) struct Side {
 
 impl Side {
     fn new(facts: &ExchangerFacts, family: Family) -> Self {
-        let primary = facts.lookups.iter().find(|lookup| lookup.rtype == family.record_type());
-        let status = primary.map(crate::facts::Lookup::status);
+        let lookups = facts.lookups.iter().filter(|lookup| lookup.rtype == family.record_type());
+        let mut statuses = lookups.map(Lookup::status);
         let tried = || facts.sessions_of(family).filter(|session| session.tried());
         Self {
             addresses: facts.addresses_of(family).count(),
             probed: tried().count(),
             up: facts.sessions_of(family).filter(|session| session.up()).count(),
-            lookup_failure: status.filter(|status| !status.answered()),
+            lookup_failure: statuses.find(|status| !status.answered()),
             failure: tried().filter_map(|session| session.failure).min(),
         }
     }

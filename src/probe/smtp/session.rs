@@ -46,13 +46,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether both wait equally long at every stage, and nobody is in a hurry.
-    pub fn same_patience(&self, other: &Self) -> bool {
-        let patience = |plan: &Self| {
-            let stages = (plan.connect_timeout, plan.banner_timeout, plan.command_timeout);
-            (stages, plan.session_timeout, plan.deadline)
-        };
-        patience(self) == patience(other)
+    /// Whether this plan waits at least as long as the other at every stage.
+    pub fn as_patient_as(&self, other: &Self) -> bool {
+        self.connect_timeout >= other.connect_timeout
+            && self.banner_timeout >= other.banner_timeout
+            && self.command_timeout >= other.command_timeout
+            && self.session_timeout >= other.session_timeout
     }
 }
 
@@ -79,7 +78,8 @@ pub async fn run(plan: Plan, stop: &mut watch::Receiver<bool>) -> Option<Session
     let mut source = plan.source;
     if let Ok(stream) = connected {
         source = stream.local_addr().ok().map(|own| own.ip());
-        let mut dialogue = Dialogue { stream, plan: &plan, end, pending: Vec::new(), stages };
+        let mut dialogue =
+            Dialogue { stream, plan: &plan, end, pending: Vec::new(), stages, quitting: false };
         let hold = dialogue.hold();
         let finished = tokio::select! {
             biased;
@@ -123,6 +123,8 @@ struct Dialogue<'p> {
     /// Bytes that came after the last complete reply.
     pending: Vec<u8>,
     stages: Vec<StageFact>,
+    /// QUIT is on its way.
+    quitting: bool,
 }
 
 impl Dialogue<'_> {
@@ -139,6 +141,7 @@ impl Dialogue<'_> {
             // and a connection that broke takes nothing.
             let _ = self.stream.try_write(QUIT.as_bytes());
         } else {
+            self.quitting = true;
             self.stage(Stage::Quit, Some(QUIT), self.plan.command_timeout, judge_command).await;
             self.let_server_close().await;
         }
@@ -252,11 +255,12 @@ impl Dialogue<'_> {
         let _ = timeout_at(until, drain).await;
     }
 
-    /// Ends a session in the middle because the agent stops: QUIT if the server has greeted.
+    /// Ends a session in the middle because the agent stops: QUIT if the server has greeted and was
+    /// not told yet.
     async fn leave(&mut self) {
         let greeted = self.stages.iter().any(|s| s.stage == Stage::Banner && s.reply.is_some());
         let quit = async {
-            if self.stream.write_all(QUIT.as_bytes()).await.is_ok() {
+            if self.quitting || self.stream.write_all(QUIT.as_bytes()).await.is_ok() {
                 self.let_server_close().await;
             }
         };

@@ -139,7 +139,8 @@ fn session_part(out: &mut String, session: &Session, now: Timestamp) {
     let end = match session.failure {
         None => "<span class=\"badge good\">up</span>".to_owned(),
         Some(failure) => {
-            format!("<span class=\"badge bad\">{}</span>", html::words(failure))
+            let class = if session.tried() { "bad" } else { "quiet" };
+            format!("<span class=\"badge {class}\">{}</span>", html::words(failure))
         }
     };
     push(
