@@ -109,7 +109,12 @@ pub async fn run(start: Start) -> io::Result<()> {
 
     let mut parts = JoinSet::new();
     parts.spawn(web::serve(start.listeners, Arc::new(app), stop.clone()));
-    parts.spawn(on_demand::serve(wanted, Arc::clone(&prober), Arc::clone(&current)));
+    parts.spawn(on_demand::serve(
+        wanted,
+        Arc::clone(&prober),
+        Arc::clone(&current),
+        Arc::clone(&own),
+    ));
     parts.spawn(runtime_delay::measure(Arc::clone(&own), stop.clone()));
     parts.spawn(agent::run(setup, settings.clone(), Arc::clone(&prober), to_reload));
     parts.spawn(tell_ready(is_ready, stop));

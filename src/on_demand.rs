@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 use tokio::{sync::mpsc, task::JoinSet};
+use tracing::error;
 
 use crate::{
     agent::{
@@ -11,6 +12,7 @@ use crate::{
         state::{DestinationReport, ExchangerReport, Snapshot},
     },
     config::Config,
+    metrics::own::Own,
     once::{self, Observation},
     web::OnDemand,
 };
@@ -20,11 +22,17 @@ pub async fn serve(
     mut wanted: mpsc::Receiver<OnDemand>,
     prober: Arc<ArcSwap<Prober>>,
     config: Arc<ArcSwap<Config>>,
+    own: Arc<Own>,
 ) {
     let mut looks = JoinSet::new();
     loop {
         tokio::select! {
-            Some(_) = looks.join_next() => {}
+            Some(ended) = looks.join_next() => {
+                if let Err(panic) = ended {
+                    own.probe_panics.inc();
+                    error!(%panic, "a probe on demand panicked");
+                }
+            }
             request = wanted.recv(), if looks.len() < AT_ONCE => match request {
                 Some(request) => {
                     looks.spawn(look(request, prober.load_full(), config.load_full()));
