@@ -87,7 +87,10 @@ pub fn log_family(
     let (family, address) = (family.label(), example.peer.ip());
     match new {
         FamilyState::Up => info!(mx, family, was, "exchanger up"),
-        FamilyState::Down(failure) if failure.refuses_us() => warn!(
+        FamilyState::Down(failure) => {
+            let refuses = failure.refuses_us();
+            let message = if refuses { "exchanger refuses us" } else { "exchanger down" };
+            warn!(
             mx,
             family,
             was,
@@ -95,18 +98,9 @@ pub fn log_family(
             reason = failure.reason.label(),
             %address,
             text,
-            "exchanger refuses us"
-        ),
-        FamilyState::Down(failure) => warn!(
-            mx,
-            family,
-            was,
-            stage = failure.stage.label(),
-            reason = failure.reason.label(),
-            %address,
-            text,
-            "exchanger down"
-        ),
+            "{message}"
+            );
+        }
     }
 }
 

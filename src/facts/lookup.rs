@@ -109,6 +109,26 @@ pub struct Exchange {
     pub late: Option<Duration>,
 }
 
+impl Exchange {
+    /// One that brought nothing, for what is known to be filled in.
+    pub fn empty(server: SocketAddr, transport: Transport, status: LookupStatus) -> Self {
+        Self {
+            server,
+            transport,
+            status,
+            duration: Duration::ZERO,
+            answers: 0,
+            records: Vec::new(),
+            ttl: None,
+            cname_chain: Vec::new(),
+            authentic_data: false,
+            authoritative: false,
+            truncated: false,
+            late: None,
+        }
+    }
+}
+
 /// One record of the asked type.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]

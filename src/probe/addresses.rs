@@ -52,7 +52,7 @@ pub fn to_probe(addresses: &[IpAddr], families: &[Family], per_family: usize) ->
 
 #[cfg(test)]
 mod tests {
-    use std::{net::SocketAddr, sync::Arc, time::Duration};
+    use std::{net::SocketAddr, sync::Arc};
 
     use super::*;
     use crate::{
@@ -61,19 +61,11 @@ mod tests {
     };
 
     fn lookup(family: Family, status: LookupStatus, addresses: &[IpAddr]) -> Lookup {
+        let server = SocketAddr::from(([192, 0, 2, 53], 53));
         let exchange = Exchange {
-            server: SocketAddr::from(([192, 0, 2, 53], 53)),
-            transport: Transport::Udp,
-            status,
-            duration: Duration::ZERO,
             answers: addresses.len(),
             records: addresses.iter().copied().map(Record::Address).collect(),
-            ttl: None,
-            cname_chain: Vec::new(),
-            authentic_data: false,
-            authoritative: false,
-            truncated: false,
-            late: None,
+            ..Exchange::empty(server, Transport::Udp, status)
         };
         let (resolver, name) = (Arc::from("test"), Arc::from("mx1.example.test"));
         Lookup { resolver, rtype: family.record_type(), name, exchanges: vec![exchange] }

@@ -61,7 +61,7 @@ fn from_records(records: &[Record]) -> Route {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::{net::SocketAddr, sync::Arc};
 
     use super::*;
     use crate::{
@@ -70,19 +70,11 @@ mod tests {
     };
 
     fn lookup(status: LookupStatus, records: Vec<Record>) -> Lookup {
+        let server = SocketAddr::from(([192, 0, 2, 53], 53));
         let exchange = Exchange {
-            server: "192.0.2.53:53".parse().unwrap(),
-            transport: Transport::Udp,
-            status,
-            duration: Duration::ZERO,
             answers: records.len(),
             records,
-            ttl: None,
-            cname_chain: Vec::new(),
-            authentic_data: false,
-            authoritative: false,
-            truncated: false,
-            late: None,
+            ..Exchange::empty(server, Transport::Udp, status)
         };
         let (resolver, name) = (Arc::from("test"), Arc::from("example.test"));
         Lookup { resolver, rtype: RecordType::Mx, name, exchanges: vec![exchange] }

@@ -54,19 +54,13 @@ pub(crate) fn lookup(
     status: LookupStatus,
     records: Vec<Record>,
 ) -> Lookup {
+    let server = "127.0.0.1:53".parse().unwrap();
     let exchange = Exchange {
-        server: "127.0.0.1:53".parse().unwrap(),
-        transport: Transport::Udp,
-        status,
         duration: millis(12),
         answers: records.len(),
         records,
         ttl: status.answered().then_some(300),
-        cname_chain: Vec::new(),
-        authentic_data: false,
-        authoritative: false,
-        truncated: false,
-        late: None,
+        ..Exchange::empty(server, Transport::Udp, status)
     };
     Lookup { resolver: resolver.into(), rtype, name: name.into(), exchanges: vec![exchange] }
 }

@@ -144,9 +144,6 @@ async fn stream_exchange(
 
 fn answered(server: SocketAddr, transport: Transport, answer: Answer, begun: Instant) -> Exchange {
     Exchange {
-        server,
-        transport,
-        status: answer.status,
         duration: begun.elapsed(),
         answers: answer.answers,
         records: answer.records,
@@ -154,8 +151,7 @@ fn answered(server: SocketAddr, transport: Transport, answer: Answer, begun: Ins
         cname_chain: answer.cname_chain,
         authentic_data: answer.authentic_data,
         authoritative: answer.authoritative,
-        truncated: false,
-        late: None,
+        ..Exchange::empty(server, transport, answer.status)
     }
 }
 
@@ -165,20 +161,7 @@ fn unanswered(
     status: LookupStatus,
     begun: Instant,
 ) -> Exchange {
-    Exchange {
-        server,
-        transport,
-        status,
-        duration: begun.elapsed(),
-        answers: 0,
-        records: Vec::new(),
-        ttl: None,
-        cname_chain: Vec::new(),
-        authentic_data: false,
-        authoritative: false,
-        truncated: false,
-        late: None,
-    }
+    Exchange { duration: begun.elapsed(), ..Exchange::empty(server, transport, status) }
 }
 
 /// More than is announced, because servers overdo it; never a jumbo buffer.
