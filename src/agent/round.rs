@@ -22,7 +22,7 @@ use super::{backoff::Backoff, demand::Wanted, politeness::Politeness, state::Des
 use crate::{
     config::SessionSettings,
     connectivity_log::ConnectivityLog,
-    facts::{Lookup, MAX_EXCHANGERS, Session},
+    facts::{Family, Lookup, MAX_EXCHANGERS, Session},
     name::{Destination, Exchanger, Host},
     probe::{addresses, dns::Resolvers, route, smtp::session},
 };
@@ -59,11 +59,27 @@ pub struct Prober {
 pub struct Memory {
     /// The addresses found last.
     pub addresses: Vec<IpAddr>,
+    /// When a resolver last answered about each family: index by `Family as usize`.
+    pub answered: [Option<Instant>; 2],
     /// Which of them are being left alone.
     pub backoff: HashMap<IpAddr, Backoff>,
     /// The last session with each, which tells nothing new in the next round.
     pub told: HashMap<IpAddr, Arc<Session>>,
 }
+
+impl Memory {
+    /// The addresses that may be called while their lookups fail: after a day without an answer
+    /// they may be somebody else's.
+    fn still_known(&self, now: Instant) -> Vec<IpAddr> {
+        let fresh = |at: Instant| now.saturating_duration_since(at) < KEPT_LONGEST;
+        let known =
+            |address: &IpAddr| self.answered[Family::of(*address) as usize].is_some_and(fresh);
+        self.addresses.iter().copied().filter(known).collect()
+    }
+}
+
+/// How long addresses are called without a name server that names them.
+const KEPT_LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// What an exchanger's round has to tell while it goes on.
 #[derive(Debug)]
@@ -134,7 +150,13 @@ impl Prober {
         for lookup in &lookups {
             self.log.lookup(lookup);
         }
-        let Memory { addresses: known, mut backoff, mut told } = memory;
+        let known = memory.still_known(Instant::now());
+        let Memory { mut answered, mut backoff, mut told, .. } = memory;
+        for family in Family::ALL {
+            if addresses::answers(&lookups, family) {
+                answered[family as usize] = Some(Instant::now());
+            }
+        }
         let found = addresses::distinct(&exchanger.host, &lookups, &known);
         let settings = &wanted.session;
         let probed = addresses::to_probe(&found, &settings.families, settings.addresses_per_family);
@@ -184,7 +206,7 @@ impl Prober {
             told.insert(session.peer.ip(), Arc::clone(&session));
             publish(Progress::Session { session, held });
         }
-        (!stopped).then_some(Memory { addresses: found, backoff, told })
+        (!stopped).then_some(Memory { addresses: found, answered, backoff, told })
     }
 
     /// Does a lookup when not too many others are under way, and says how long it took. Its time
@@ -317,6 +339,21 @@ mod tests {
             stop,
             deadline: None,
         }
+    }
+
+    #[test]
+    fn addresses_are_not_called_for_ever_without_a_name_server_that_names_them() {
+        let now = Instant::now();
+        let (v4, v6): (IpAddr, IpAddr) =
+            ("192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap());
+        let memory = Memory {
+            addresses: vec![v4, v6],
+            answered: [Some(now), Some(now + KEPT_LONGEST / 2)],
+            ..Memory::default()
+        };
+        assert_eq!(memory.still_known(now + KEPT_LONGEST / 2), [v4, v6]);
+        assert_eq!(memory.still_known(now + KEPT_LONGEST), [v6]);
+        assert_eq!(memory.still_known(now + KEPT_LONGEST * 2), [] as [IpAddr; 0]);
     }
 
     #[tokio::test]

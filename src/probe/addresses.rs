@@ -31,12 +31,17 @@ pub fn distinct(host: &Host, lookups: &[Lookup], known: &[IpAddr]) -> Vec<IpAddr
     }
     let mut found: BTreeSet<IpAddr> = lookups.iter().flat_map(Lookup::addresses).collect();
     for family in Family::ALL {
-        let mut asked = lookups.iter().filter(|l| l.rtype == family.record_type());
-        if !asked.any(|lookup| lookup.status().answered()) {
+        if !answers(lookups, family) {
             found.extend(known.iter().filter(|&&address| Family::of(address) == family));
         }
     }
     found.into_iter().collect()
+}
+
+/// Whether any resolver answered about a family, if only that there is nothing.
+pub fn answers(lookups: &[Lookup], family: Family) -> bool {
+    let mut asked = lookups.iter().filter(|lookup| lookup.rtype == family.record_type());
+    asked.any(|lookup| lookup.status().answered())
 }
 
 /// The addresses to connect to: the first `per_family` of each wanted family.
