@@ -27,6 +27,7 @@
 //! - [`metrics`]: names, histograms and the text format.
 //! - [`web`]: the HTTP server and its pages.
 //! - [`explain`]: facts in words.
+//! - `shown`: what of a stranger's text may be seen.
 //! - [`connectivity_log`]: one JSON line per lookup and session.
 //!
 //! The program:
@@ -54,5 +55,6 @@ pub mod name;
 pub mod on_demand;
 pub mod once;
 pub mod probe;
+mod shown;
 pub mod web;
 pub mod world;

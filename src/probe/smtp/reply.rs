@@ -3,7 +3,10 @@
 //! Takes input in any pieces, several replies in one piece, CRLF or bare LF. Everything is
 //! bounded: a line at 2 KiB, a reply at 64 KiB and 128 lines.
 
-use crate::facts::{EnhancedCode, Reason, Reply};
+use crate::{
+    facts::{EnhancedCode, Reason, Reply},
+    shown::shown,
+};
 
 /// The longest line taken, its end included; RFC 5321 §4.5.3.1.5 grants 512 octets.
 pub const MAX_LINE: usize = 2048;
@@ -113,15 +116,7 @@ fn enhanced(code: u16, lines: &[String]) -> Option<EnhancedCode> {
 fn printable(bytes: &[u8]) -> String {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    String::from_utf8_lossy(bytes)
-        .chars()
-        .map(|c| if c.is_control() || invisible(c) { char::REPLACEMENT_CHARACTER } else { c })
-        .collect()
-}
-
-/// Characters that reorder or hide text around them (Unicode bidirectional and format controls).
-const fn invisible(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    String::from_utf8_lossy(bytes).chars().map(shown).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     facts::{Failure, Family},
+    shown::shown,
     web::summary::{Hop, Side, State},
 };
 
@@ -21,13 +22,7 @@ impl<T: fmt::Display> fmt::Display for Text<T> {
                 '>' => f.write_str("&gt;")?,
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
-                // Control characters and those that turn the direction of writing.
-                c if c.is_control()
-                    || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-                {
-                    f.write_str("\u{fffd}")?;
-                }
-                c => write!(f, "{c}")?,
+                c => write!(f, "{}", shown(c))?,
             }
         }
         Ok(())
