@@ -124,6 +124,11 @@ impl Store {
         self.lock().clone()
     }
 
+    /// The part of it that belongs to one destination, without a copy of the rest.
+    pub fn only(&self, destination: &Destination) -> Snapshot {
+        self.lock().only(destination)
+    }
+
     /// Changes the picture; `change` must not block.
     pub fn update<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
         change(&mut self.lock())
@@ -136,6 +141,21 @@ impl Store {
 }
 
 impl Snapshot {
+    /// The part that belongs to one destination; empty when it is not configured. Counts over all
+    /// names do not belong to it.
+    #[must_use]
+    pub fn only(&self, destination: &Destination) -> Self {
+        let mut one = Self { mx_port: self.mx_port, ..Self::default() };
+        let Some(report) = self.destinations.get(destination) else { return one };
+        for (_, exchanger) in report.last.iter().flat_map(|round| &round.route) {
+            if let Some(report) = self.exchangers.get(exchanger) {
+                one.exchangers.insert(exchanger.clone(), Arc::clone(report));
+            }
+        }
+        one.destinations.insert(destination.clone(), Arc::clone(report));
+        one
+    }
+
     /// Forgets what every other resolver said: one that is no longer asked takes its series along.
     pub fn retain_resolvers(&mut self, kept: &BTreeSet<Arc<str>>) {
         Arc::make_mut(&mut self.lookups).retain(|key, _| kept.contains(&key.resolver));

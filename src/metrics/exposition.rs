@@ -2,7 +2,7 @@
 //!
 //! Pure: the same snapshot gives the same text. The agent's own metrics are `own`'s.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
     names, series,
@@ -32,26 +32,13 @@ pub fn write(snapshot: &Snapshot, detail: Detail, out: &mut String) {
 /// Appends the series of one destination and of the exchangers on its route, and the `probe_*`
 /// series of the multi-target pattern.
 pub fn write_one(snapshot: &Snapshot, destination: &Destination, detail: Detail, out: &mut String) {
-    let one = only(snapshot, destination);
+    let one = snapshot.only(destination);
     write(&one, detail, out);
     let facts = one.facts(destination);
     let success = facts.as_ref().is_some_and(reachable);
     Family::new(out, &names::PROBE_SUCCESS).sample(&Block::default(), &[], u8::from(success));
     let took = took(&one, destination).as_secs_f64();
     Family::new(out, &names::PROBE_DURATION).sample(&Block::default(), &[], took);
-}
-
-/// The part of the snapshot that belongs to one destination. Counts over all names do not.
-fn only(snapshot: &Snapshot, destination: &Destination) -> Snapshot {
-    let mut one = Snapshot { mx_port: snapshot.mx_port, ..Snapshot::default() };
-    let Some(report) = snapshot.destinations.get(destination) else { return one };
-    for (_, exchanger) in report.last.iter().flat_map(|round| &round.route) {
-        if let Some(report) = snapshot.exchangers.get(exchanger) {
-            one.exchangers.insert(exchanger.clone(), Arc::clone(report));
-        }
-    }
-    one.destinations.insert(destination.clone(), Arc::clone(report));
-    one
 }
 
 /// The route is known now and leads to an address that takes mail. A smart host has no lookup

@@ -93,7 +93,7 @@ async fn last_round(app: &App, destination: &Destination, deadline: Instant) -> 
         let why = format!("{destination} waits for its first round.");
         return Err((StatusCode::SERVICE_UNAVAILABLE, why));
     }
-    Ok(app.store.snapshot())
+    Ok(app.store.only(destination))
 }
 
 async fn live(app: &App, destination: &Destination, deadline: Instant) -> Found {

@@ -61,7 +61,7 @@ async fn one(app: Arc<App>, path: &str) -> Answer {
     };
     let page = page.is_some();
     blocking(app, move |app| {
-        let snapshot = app.store.snapshot();
+        let snapshot = app.store.only(&destination);
         if !snapshot.destinations.contains_key(&destination) {
             let text = format!("404: {destination} is not configured");
             return response::text(StatusCode::NOT_FOUND, text);
