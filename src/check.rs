@@ -12,7 +12,7 @@ use std::{
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
-    agent::{self, Settings, Setup, politeness::Politeness, state::Store},
+    agent::{self, Settings, politeness::Politeness},
     cli::{CheckArgs, DEFAULT_CONFIG, When},
     config::{self, Config, DestinationSettings, Resolver, parse_helo_name},
     connectivity_log::ConnectivityLog,
@@ -25,7 +25,6 @@ use crate::{
     metrics::own::Own,
     name::Destination,
     once,
-    probe::dns::Resolvers,
 };
 
 /// How a check ended: the exit status of the command.
@@ -85,20 +84,9 @@ fn start(
     config: &Arc<Config>,
     stop: watch::Receiver<bool>,
 ) -> VecDeque<(Destination, Look)> {
-    let views = agent::resolvers_of(config);
-    let settings = Settings {
-        config: Arc::clone(config),
-        resolvers: Resolvers { views, settings: config.dns.clone() },
-        log: ConnectivityLog::off(),
-    };
-    let setup = Setup {
-        store: Store::default(),
-        own: Arc::new(Own::new()),
-        stop,
-        ready: watch::channel(false).0,
-    };
+    let settings = Settings::new(Arc::clone(config), ConnectivityLog::off());
     let politeness = Arc::new(Politeness::new(config.politeness.clone()));
-    let prober = Arc::new(agent::prober(&settings, politeness, &setup));
+    let prober = Arc::new(agent::prober(&settings, politeness, &Own::new(), stop));
     let mut seen = BTreeSet::new();
     let destinations = args.destinations.iter().filter(|name| seen.insert(*name)).cloned();
     destinations

@@ -27,7 +27,6 @@ use crate::{
     connectivity_log::ConnectivityLog,
     metrics::own::Own,
     on_demand,
-    probe::dns::Resolvers,
     web::{self, App, Limits, ReloadRequest},
 };
 
@@ -80,7 +79,7 @@ pub async fn run(start: Start) -> io::Result<()> {
     let mut stops = Stops::new()?;
     let own = Arc::new(Own::new());
     let log = open_log(&start.config, &own)?;
-    let settings = settings(Arc::clone(&start.config), log);
+    let settings = Settings::new(Arc::clone(&start.config), log);
     own.config_loaded(true, Timestamp::now());
     let (stopping, stop) = watch::channel(false);
     let (ready, is_ready) = watch::channel(false);
@@ -104,7 +103,7 @@ pub async fn run(start: Start) -> io::Result<()> {
     info!(version = env!("CARGO_PKG_VERSION"), destinations, "starting");
     let setup = Setup { store, own: Arc::clone(&own), stop: stop.clone(), ready };
     let politeness = Arc::new(Politeness::new(settings.config.politeness.clone()));
-    let first_prober = agent::prober(&settings, politeness, &setup);
+    let first_prober = agent::prober(&settings, politeness, &own, stop.clone());
     let prober = Arc::new(ArcSwap::from_pointee(first_prober));
 
     let mut parts = JoinSet::new();
@@ -169,13 +168,6 @@ const LOG_PATIENCE: Duration = Duration::from_millis(300);
 
 /// Every part ends sooner by itself; this is for one that does not.
 const LONGEST_END: Duration = Duration::from_millis(4_500);
-
-/// What rounds need of a configuration.
-fn settings(config: Arc<Config>, log: ConnectivityLog) -> Settings {
-    let views = agent::resolvers_of(&config);
-    let resolvers = Resolvers { views, settings: config.dns.clone() };
-    Settings { config, resolvers, log }
-}
 
 fn open_log(config: &Config, own: &Own) -> io::Result<ConnectivityLog> {
     let Some(path) = &config.connectivity_log else { return Ok(ConnectivityLog::off()) };
@@ -258,7 +250,7 @@ impl Reloader {
         if config.connectivity_log != self.current.load().connectivity_log {
             self.log = open_log(&config, &self.own).map_err(|error| error.to_string())?;
         }
-        let settings = settings(Arc::clone(&config), self.log.clone());
+        let settings = Settings::new(Arc::clone(&config), self.log.clone());
         let (done, applied) = oneshot::channel();
         let handed = self.reloads.send(Reload { settings, done }).await;
         handed.map_err(|_| "the agent is stopping".to_owned())?;

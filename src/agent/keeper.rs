@@ -118,7 +118,10 @@ impl Agent {
         }
         // Lookups under way go on counting against the same limit.
         let lookups = Arc::clone(&self.prober.load().lookups);
-        let new = Prober { lookups, ..prober(settings, politeness, &self.setup) };
+        let new = Prober {
+            lookups,
+            ..prober(settings, politeness, &self.setup.own, self.setup.stop.clone())
+        };
         self.prober.store(Arc::new(new));
         self.setup.store.update(|state| state.mx_port = config.probe.port);
 
@@ -146,7 +149,6 @@ impl Agent {
             }
         }
         self.readiness.patrol(now.instant);
-        self.setup.own.destinations.set(i64::try_from(self.settings.len()).unwrap_or(i64::MAX));
     }
 
     fn set(

@@ -27,7 +27,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 pub use self::keeper::{GRACE, run};
 use self::{politeness::Politeness, round::Prober, state::Store};
 use crate::{
-    config::{Config, Resolver},
+    config::Config,
     connectivity_log::ConnectivityLog,
     metrics::own::Own,
     probe::dns::{Resolvers, system_resolver},
@@ -66,17 +66,26 @@ pub struct Reload {
     pub done: oneshot::Sender<()>,
 }
 
-/// The resolvers that a configuration names, or that of the system when it names none.
-pub fn resolvers_of(config: &Config) -> Vec<Resolver> {
-    if config.resolvers.is_empty() {
-        vec![system_resolver(Path::new("/etc/resolv.conf"))]
-    } else {
-        config.resolvers.clone()
+impl Settings {
+    /// Those of a configuration. Where it names no resolver, that of the system is asked.
+    pub fn new(config: Arc<Config>, log: ConnectivityLog) -> Self {
+        let views = if config.resolvers.is_empty() {
+            vec![system_resolver(Path::new("/etc/resolv.conf"))]
+        } else {
+            config.resolvers.clone()
+        };
+        let resolvers = Resolvers { views, settings: config.dns.clone() };
+        Self { config, resolvers, log }
     }
 }
 
-/// Builds what rounds are made with.
-pub fn prober(settings: &Settings, politeness: Arc<Politeness>, setup: &Setup) -> Prober {
+/// Builds what rounds are made with. Sessions end when `stop` becomes true.
+pub fn prober(
+    settings: &Settings,
+    politeness: Arc<Politeness>,
+    own: &Own,
+    stop: watch::Receiver<bool>,
+) -> Prober {
     let config = &settings.config;
     Prober {
         resolvers: settings.resolvers.clone(),
@@ -87,8 +96,8 @@ pub fn prober(settings: &Settings, politeness: Arc<Politeness>, setup: &Setup) -
         politeness,
         lookups: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)),
         log: settings.log.clone(),
-        sessions_in_flight: setup.own.sessions_in_flight.clone(),
-        stop: setup.stop.clone(),
+        sessions_in_flight: own.sessions_in_flight.clone(),
+        stop,
         deadline: None,
     }
 }

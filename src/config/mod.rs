@@ -85,10 +85,6 @@ impl Config {
 
     /// The settings of a destination that is not configured.
     pub fn default_settings(&self) -> DestinationSettings {
-        DestinationSettings {
-            interval: self.probe.interval,
-            session: self.probe.session.clone(),
-            labels: BTreeMap::new(),
-        }
+        DestinationSettings::default_of(&self.probe)
     }
 }
