@@ -261,6 +261,7 @@ mod tests {
                 stage: crate::facts::Stage::Banner,
                 reason: crate::facts::Reason::Timeout,
             }),
+            tls: None,
         };
         let host = Host::Address(Ipv4Addr::LOCALHOST.into());
         log.session(&Exchanger { host, port: 25 }, &session);

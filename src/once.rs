@@ -28,12 +28,13 @@ pub struct Observation {
 impl Observation {
     /// The same as facts about a destination.
     pub fn facts(&self, destination: &Destination) -> Facts {
-        Facts {
-            destination: destination.clone(),
-            observed_at: self.round.observed_at,
-            mx: self.round.mx.clone(),
-            exchangers: self.exchangers.clone(),
-        }
+        let Observation { round, exchangers } = self;
+        Facts::observed(
+            destination.clone(),
+            round.observed_at,
+            round.mx.clone(),
+            exchangers.clone(),
+        )
     }
 }
 
@@ -63,13 +64,8 @@ async fn observe_exchanger(
     exchanger: &Exchanger,
     wanted: &Wanted,
 ) -> Option<ExchangerFacts> {
-    let facts = Mutex::new(ExchangerFacts {
-        exchanger: exchanger.clone(),
-        observed_at: Timestamp::now(),
-        lookups: Vec::new(),
-        addresses: Vec::new(),
-        sessions: Vec::new(),
-    });
+    let facts = ExchangerFacts::unobserved(exchanger.clone(), Timestamp::now());
+    let facts = Mutex::new(facts);
     let publish = |progress| {
         let mut facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
         match progress {

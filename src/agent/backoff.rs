@@ -82,6 +82,7 @@ mod tests {
                 reason: Some(reason),
             }],
             failure: Some(Failure { stage, reason }),
+            tls: None,
         }
     }
 

@@ -83,13 +83,9 @@ impl Publisher {
                     let sessions = still_told(had, &probed);
                     let observed_at = Timestamp::now();
                     let exchanger = exchanger.clone();
-                    let after = Arc::new(ExchangerFacts {
-                        exchanger,
-                        observed_at,
-                        lookups,
-                        addresses,
-                        sessions,
-                    });
+                    let unobserved = ExchangerFacts::unobserved(exchanger, observed_at);
+                    let after =
+                        Arc::new(ExchangerFacts { lookups, addresses, sessions, ..unobserved });
                     report.facts = Some(Arc::clone(&after));
                     Some((before, after))
                 });
@@ -191,6 +187,7 @@ mod tests {
             helo_name: "probe.example.org".into(),
             stages: Vec::new(),
             failure,
+            tls: None,
         });
         Progress::Session { session, held: true }
     }

@@ -98,6 +98,7 @@ mod tests {
             helo_name: "probe.example.org".into(),
             stages: Vec::new(),
             failure,
+            tls: None,
         })
     }
 

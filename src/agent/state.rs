@@ -182,11 +182,12 @@ impl Snapshot {
     pub fn facts(&self, destination: &Destination) -> Option<Facts> {
         let round = self.destinations.get(destination)?.last.as_ref()?;
         let report = |exchanger| self.exchangers.get(exchanger)?.facts.clone();
-        Some(Facts {
-            destination: destination.clone(),
-            observed_at: round.observed_at,
-            mx: round.mx.clone(),
-            exchangers: round.route.iter().filter_map(|(_, exchanger)| report(exchanger)).collect(),
-        })
+        let exchangers = round.route.iter().filter_map(|(_, exchanger)| report(exchanger));
+        Some(Facts::observed(
+            destination.clone(),
+            round.observed_at,
+            round.mx.clone(),
+            exchangers.collect(),
+        ))
     }
 }

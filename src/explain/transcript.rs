@@ -22,9 +22,12 @@ fn stage(session: &Session, fact: &StageFact, out: &mut String) {
             }
             None
         }
-        Stage::Banner => None,
+        Stage::Banner | Stage::TlsHandshake => None,
         Stage::Ehlo => Some(format!("EHLO {}", session.helo_name)),
         Stage::Helo => Some(format!("HELO {}", session.helo_name)),
+        Stage::Starttls => Some("STARTTLS".to_owned()),
+        Stage::Mail => Some("MAIL".to_owned()),
+        Stage::Rcpt => Some("RCPT".to_owned()),
         Stage::Quit => Some("QUIT".to_owned()),
     };
     if let Some(sent) = sent {

@@ -205,6 +205,10 @@ fn verb(stage: Stage) -> &'static str {
         Stage::Banner => "the banner",
         Stage::Ehlo => "EHLO",
         Stage::Helo => "HELO",
+        Stage::Starttls => "STARTTLS",
+        Stage::TlsHandshake => "the TLS handshake",
+        Stage::Mail => "MAIL",
+        Stage::Rcpt => "RCPT",
         Stage::Quit => "QUIT",
     }
 }
@@ -301,19 +305,17 @@ mod tests {
         let listed = Route::Mx { targets, null_mixed: false, duplicate: false };
         for (route, wrong) in [(Route::Implicit { exchanger: name.clone() }, 0), (listed, 1)] {
             let chain = vec!["example.com".to_owned()];
+            let exchanger = Exchanger { host: Host::Name(name.clone()), port: 25 };
             let exchanger = ExchangerFacts {
-                exchanger: Exchanger { host: Host::Name(name.clone()), port: 25 },
-                observed_at: Timestamp::UNIX_EPOCH,
                 lookups: vec![lookup(RecordType::A, chain.clone())],
-                addresses: Vec::new(),
-                sessions: Vec::new(),
+                ..ExchangerFacts::unobserved(exchanger, Timestamp::UNIX_EPOCH)
             };
-            let facts = Facts {
-                destination: Destination::parse("www.example.com").unwrap(),
-                observed_at: Timestamp::UNIX_EPOCH,
-                mx: vec![MxLookup { lookup: lookup(RecordType::Mx, chain), route }],
-                exchangers: vec![exchanger.into()],
-            };
+            let facts = Facts::observed(
+                Destination::parse("www.example.com").unwrap(),
+                Timestamp::UNIX_EPOCH,
+                vec![MxLookup { lookup: lookup(RecordType::Mx, chain), route }],
+                vec![exchanger.into()],
+            );
             assert_eq!(find(&facts).len(), wrong, "{:?}", find(&facts));
         }
     }

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
-use super::seconds;
+use super::{is_false, seconds};
 use crate::name::ExchangerName;
 
 /// Records kept of one answer: a stranger's zone may hold thousands.
@@ -232,9 +232,4 @@ pub enum Transport {
     Tcp,
     /// UDP.
     Udp,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
-fn is_false(value: &bool) -> bool {
-    !value
 }

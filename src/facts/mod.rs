@@ -6,6 +6,7 @@
 
 mod document;
 mod lookup;
+mod policy;
 mod route;
 mod seconds;
 mod session;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     document::Document,
     lookup::{Exchange, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport},
+    policy::{MtaSts, OwnHost, StsMode, TlsTrust, Tlsa},
     route::{MAX_EXCHANGERS, MxLookup, MxTarget, Route},
     session::{EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},
 };
@@ -38,6 +40,42 @@ pub struct Facts {
     pub mx: Vec<MxLookup>,
     /// Every exchanger on the primary route, most preferred first.
     pub exchangers: Vec<Arc<ExchangerFacts>>,
+    /// The MTA-STS policy of the domain (RFC 8461); absent when nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mta_sts: Option<MtaSts>,
+    /// The host that sends, where it may be an exchanger of the domain itself; absent when nobody
+    /// looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_host: Option<OwnHost>,
+    /// Senders get the addresses in the order they are listed in. What DNS really answered has no
+    /// such order: resolvers rotate it (RFC 1794).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub answers_in_order: bool,
+}
+
+impl Facts {
+    /// What a look at route and exchangers gives; nothing is known about policies.
+    pub fn observed(
+        destination: Destination,
+        observed_at: Timestamp,
+        mx: Vec<MxLookup>,
+        exchangers: Vec<Arc<ExchangerFacts>>,
+    ) -> Self {
+        Self {
+            destination,
+            observed_at,
+            mx,
+            exchangers,
+            mta_sts: None,
+            own_host: None,
+            answers_in_order: false,
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// IPv4 or IPv6: which record type named the address.
@@ -94,9 +132,24 @@ pub struct ExchangerFacts {
     /// The newest session with each address that was probed. A session may be older than this
     /// round when its address is being left alone for a while.
     pub sessions: Vec<Arc<Session>>,
+    /// The TLSA records of its port (RFC 7672 §2.2); absent when nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tlsa: Option<Tlsa>,
 }
 
 impl ExchangerFacts {
+    /// One of which nothing is known yet.
+    pub fn unobserved(exchanger: Exchanger, observed_at: Timestamp) -> Self {
+        Self {
+            exchanger,
+            observed_at,
+            lookups: Vec::new(),
+            addresses: Vec::new(),
+            sessions: Vec::new(),
+            tlsa: None,
+        }
+    }
+
     /// The addresses of one family.
     pub fn addresses_of(&self, family: Family) -> impl Iterator<Item = IpAddr> + '_ {
         self.addresses.iter().copied().filter(move |&a| Family::of(a) == family)

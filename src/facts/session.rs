@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, seconds};
+use super::{Family, TlsTrust, seconds};
 
 /// One SMTP dialogue with one address.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -32,6 +32,9 @@ pub struct Session {
     /// Why no mail could have been handed over in this session; `None` when it could.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// Whether the certificate would be trusted; absent when no TLS session came about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsTrust>,
 }
 
 impl Session {
@@ -183,6 +186,14 @@ pub enum Stage {
     Ehlo,
     /// HELO, after EHLO was refused.
     Helo,
+    /// STARTTLS (RFC 3207).
+    Starttls,
+    /// The TLS handshake after it.
+    TlsHandshake,
+    /// MAIL.
+    Mail,
+    /// RCPT.
+    Rcpt,
     /// QUIT; its failure harms no mail.
     Quit,
 }
@@ -195,6 +206,10 @@ impl Stage {
             Self::Banner => "banner",
             Self::Ehlo => "ehlo",
             Self::Helo => "helo",
+            Self::Starttls => "starttls",
+            Self::TlsHandshake => "tls_handshake",
+            Self::Mail => "mail",
+            Self::Rcpt => "rcpt",
             Self::Quit => "quit",
         }
     }

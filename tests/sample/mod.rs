@@ -118,6 +118,7 @@ pub(crate) fn session(
         helo_name: "probe.example.org".into(),
         stages,
         failure,
+        tls: None,
     })
 }
 
@@ -187,7 +188,12 @@ pub(crate) fn report(
             }
         }
     }
-    let facts = ExchangerFacts { exchanger, observed_at: at(30), lookups, addresses, sessions };
+    let facts = ExchangerFacts {
+        lookups,
+        addresses,
+        sessions,
+        ..ExchangerFacts::unobserved(exchanger, at(30))
+    };
     let completed_at = Some(facts.observed_at);
     Arc::new(ExchangerReport { facts: Some(Arc::new(facts)), completed_at, families })
 }

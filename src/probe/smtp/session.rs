@@ -101,6 +101,7 @@ pub async fn run(plan: Plan, stop: &mut watch::Receiver<bool>) -> Option<Session
         helo_name: plan.helo_name,
         stages,
         failure,
+        tls: None,
     })
 }
 
