@@ -46,6 +46,7 @@ pub mod cli;
 pub mod config;
 pub mod connectivity_log;
 pub mod daemon;
+pub mod delivery;
 pub mod demo;
 pub mod explain;
 pub mod facts;
