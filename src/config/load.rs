@@ -108,6 +108,7 @@ fn sections(root: &Table<'_>, reading: &Reading<'_>) -> (Option<Config>, Watched
         probe,
         dns,
         resolvers,
+        senders: super::sender::defaults(),
         politeness,
         web,
         metrics,

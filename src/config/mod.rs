@@ -21,6 +21,7 @@ mod probe;
 mod problem;
 mod reading;
 mod resolver;
+mod sender;
 mod source;
 mod table;
 mod watch;
@@ -42,7 +43,7 @@ pub use self::{
     watch::{Watch, watch},
     web::Web,
 };
-use crate::name::Destination;
+use crate::{delivery::Sender, name::Destination};
 
 /// Everything a user can set, after defaults, file, environment and destination files.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +58,8 @@ pub struct Config {
     pub dns: Dns,
     /// The resolvers, the primary first; empty means those of `/etc/resolv.conf`.
     pub resolvers: Vec<Resolver>,
+    /// The senders whose verdict is given, each once.
+    pub senders: Arc<[Arc<Sender>]>,
     /// Limits towards others.
     pub politeness: Politeness,
     /// The HTTP server.
@@ -76,6 +79,7 @@ impl Config {
             probe: Probe::default(),
             dns: Dns::default(),
             resolvers: Vec::new(),
+            senders: sender::defaults(),
             politeness: Politeness::default(),
             web: Web::default(),
             metrics: Metrics::default(),
