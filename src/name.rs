@@ -78,12 +78,22 @@ impl ExchangerName {
     /// Whether the name spells an IPv4 or IPv6 address, in brackets or not, which is no host name
     /// (RFC 5321 §5.1).
     pub fn spells_address(&self) -> bool {
+        self.spelt_address().is_some()
+    }
+
+    /// The address it spells.
+    pub fn spelt_address(&self) -> Option<IpAddr> {
+        // Most names end in a letter of the alphabet's second half or have no digit at all; the
+        // rest is worth a closer look.
+        if !self.0.bytes().any(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
         let name = self.to_dns();
         let labels: Vec<&[u8]> = name.iter().collect();
         let bytes = labels.join(&b'.');
         let text = String::from_utf8_lossy(&bytes);
         let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(&text);
-        bare.strip_prefix("ipv6:").unwrap_or(bare).parse::<IpAddr>().is_ok()
+        bare.strip_prefix("ipv6:").unwrap_or(bare).parse().ok()
     }
 }
 

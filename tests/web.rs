@@ -104,6 +104,7 @@ fn config() -> Config {
             late_window: Duration::from_secs(5),
         },
         resolvers: vec![],
+        senders: std::sync::Arc::default(),
         politeness: config::Politeness {
             max_sessions: 1,
             max_sessions_per_provider: 1,

@@ -74,7 +74,7 @@ fn sender(name: &str, mut row: Map<String, Value>, before: &[Sender]) -> Result<
     let about = word(&mut row, "about").ok_or("about is missing")?.into();
     let mut doubtful = Vec::new();
     for (key, confidence) in [("low", Confidence::Low), ("medium", Confidence::Medium)] {
-        for item in row.remove(key).iter().flat_map(|list| list.as_array()).flatten() {
+        for item in row.remove(key).iter().filter_map(|list| list.as_array()).flatten() {
             let known = item.as_str().and_then(parameter);
             doubtful.push((known.ok_or_else(|| format!("{key}: {item}"))?, confidence));
         }

@@ -24,7 +24,7 @@ pub fn ahead(behaviour: &Behaviour, outcome: Outcome, age: Duration) -> Option<A
     }
     let expires = behaviour.expire.0.saturating_sub(age);
     let next = attempts(behaviour).find(|attempt| *attempt > age)?;
-    let next_retry = (next < behaviour.expire.0).then(|| next - age);
+    let next_retry = (next < behaviour.expire.0).then(|| next.saturating_sub(age));
     Some(Ahead { next_retry, expires })
 }
 

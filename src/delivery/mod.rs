@@ -5,15 +5,27 @@
 //! the sender itself leaves something to chance, everything that can happen.
 //!
 //! - [`Behaviour`] a sender's parameters, [`Sender`] with name and sources, [`builtin`] the rows
-//! - `situation` what a sender would find, out of the facts through one resolver
-//! - [`Verdict`] what it comes to
+//! - `situation` what a sender finds through one resolver, `conduct` how each address behaves
+//! - `itinerary` in which order it goes through the addresses, `effect` what one of them comes to,
+//!   `walk` every way through them, `evidence` what that rests on
+//! - `judge` from the MX lookup to the [`Verdict`]
+//! - [`lifetime`] when a message is tried again and returned, [`depth`] what would stop mail
+//! - [`what_if`] facts in shorthand
 
 mod behaviour;
 pub mod builtin;
+mod conduct;
 pub mod depth;
+mod effect;
+mod evidence;
+mod itinerary;
+mod judge;
 pub mod lifetime;
 mod sender;
+mod situation;
 mod verdict;
+mod walk;
+pub mod what_if;
 
 pub use self::{
     behaviour::{
@@ -26,32 +38,25 @@ pub use self::{
     verdict::{Outcome, Possible, Verdict, Via, Why},
 };
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
+use self::situation::Situation;
 use crate::facts::Facts;
 
 /// What `sender` would do now with a fresh message to the destination, going by what `resolver`
 /// answers.
-pub fn judge(_facts: &Facts, _sender: &Sender, _resolver: &str) -> Verdict {
-    let why = Why::NotLookedUp;
-    Verdict {
-        outcome: Outcome::Unknown,
-        why,
-        via: None,
-        at: None,
-        wait_best: Duration::ZERO,
-        wait_worst: Duration::ZERO,
-        usable_exchangers: 0,
-        confidence: Confidence::High,
-        censored: false,
-        delivered_after: None,
-        possible: vec![Possible {
-            outcome: Outcome::Unknown,
-            why,
-            via: None,
-            wait: Duration::ZERO,
-        }],
-    }
+pub fn judge(facts: &Facts, sender: &Sender, resolver: &str) -> Verdict {
+    judge::verdict(&Situation::new(facts, resolver), sender)
+}
+
+/// The same for several senders, which find the same situation.
+pub fn judge_each<'a>(
+    facts: &Facts,
+    senders: impl IntoIterator<Item = &'a Sender>,
+    resolver: &str,
+) -> Vec<Verdict> {
+    let situation = Situation::new(facts, resolver);
+    senders.into_iter().map(|sender| judge::verdict(&situation, sender)).collect()
 }
 
 /// The resolvers whose views can be judged, the primary first. A smart host that is an address has

@@ -30,6 +30,10 @@ pub fn distinct(host: &Host, lookups: &[Lookup], known: &[IpAddr]) -> Vec<IpAddr
         return vec![*address];
     }
     let mut found: BTreeSet<IpAddr> = lookups.iter().flat_map(Lookup::addresses).collect();
+    // Some senders connect to an MX target that spells an address, so it is worth a look.
+    if let Host::Name(name) = host {
+        found.extend(name.spelt_address());
+    }
     for family in Family::ALL {
         if !answers(lookups, family) {
             found.extend(known.iter().filter(|&&address| Family::of(address) == family));

@@ -1,0 +1,189 @@
+//! How an exchanger's address behaves towards a caller, out of one session with it.
+//!
+//! It tells what was seen and for how long; what a sender makes of that is `effect`'s.
+
+use std::time::Duration;
+
+use crate::facts::{Reason, Session, Stage, StageFact, TlsTrust};
+
+/// One address as its last session found it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Conduct {
+    pub(super) connect: Connect,
+    pub(super) greeting: Greeting,
+    pub(super) ehlo: Answer,
+    pub(super) helo: Answer,
+    pub(super) starttls: Starttls,
+    pub(super) mail: Answer,
+    pub(super) rcpt: Answer,
+}
+
+/// What came of the TCP connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Connect {
+    /// Established after this time.
+    Up(Duration),
+    /// No answer for this time.
+    Silent(Duration),
+    Refused,
+    Reset,
+    Unreachable,
+    /// This host has no route of that family.
+    NoLocalFamily,
+    /// This host could not try.
+    LocalError,
+    /// Nobody tried.
+    Unobserved,
+}
+
+/// What came after the connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Greeting {
+    /// A banner with this code, after this time.
+    Code(u16, Duration),
+    /// No complete banner for this time.
+    Silent(Duration),
+    Closed,
+    Reset,
+    /// No SMTP banner.
+    Malformed,
+    Unobserved,
+}
+
+/// What came after a command.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Answer {
+    /// A reply with this code, after this time.
+    Code(u16, Duration),
+    /// No complete reply for this time.
+    Silent(Duration),
+    /// The connection ended, or what came is no reply.
+    Lost,
+    Unobserved,
+}
+
+/// How it is with TLS.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Starttls {
+    NotOffered,
+    /// Offered and not tried.
+    Untried,
+    /// STARTTLS was not answered with 220.
+    Rejected,
+    /// The handshake, or the reply before it, did not come to an end.
+    Silent(Duration),
+    /// The handshake failed.
+    Failed,
+    /// Encrypted.
+    Up(TlsTrust),
+}
+
+impl Conduct {
+    /// One that takes every message at once.
+    pub(super) const HEALTHY: Self = Self {
+        connect: Connect::Up(Duration::ZERO),
+        greeting: Greeting::Code(220, Duration::ZERO),
+        ehlo: Answer::Code(250, Duration::ZERO),
+        helo: Answer::Unobserved,
+        starttls: Starttls::Up(TlsTrust { pkix: true, dane: Some(true) }),
+        mail: Answer::Code(250, Duration::ZERO),
+        rcpt: Answer::Code(250, Duration::ZERO),
+    };
+
+    /// One that nobody has called.
+    pub(super) const UNOBSERVED: Self = Self { connect: Connect::Unobserved, ..Self::HEALTHY };
+
+    pub(super) fn of(session: &Session) -> Self {
+        Self {
+            connect: connect(session.stage(Stage::Connect)),
+            greeting: greeting(session.stage(Stage::Banner)),
+            ehlo: answer(session.stage(Stage::Ehlo)),
+            helo: answer(session.stage(Stage::Helo)),
+            starttls: starttls(session),
+            mail: answer(session.stage(Stage::Mail)),
+            rcpt: answer(session.stage(Stage::Rcpt)),
+        }
+    }
+}
+
+fn connect(fact: Option<&StageFact>) -> Connect {
+    let Some(fact) = fact else { return Connect::Unobserved };
+    match fact.reason {
+        None => Connect::Up(fact.duration),
+        Some(Reason::Timeout) => Connect::Silent(fact.duration),
+        Some(Reason::Refused) => Connect::Refused,
+        Some(Reason::Unreachable) => Connect::Unreachable,
+        Some(Reason::NoLocalFamily) => Connect::NoLocalFamily,
+        Some(Reason::LocalError) => Connect::LocalError,
+        Some(
+            Reason::Closed
+            | Reason::Malformed
+            | Reason::Reply4xx
+            | Reason::Reply5xx
+            | Reason::ReplyUnexpected
+            | Reason::Reset
+            | Reason::TooLong,
+        ) => Connect::Reset,
+    }
+}
+
+fn greeting(fact: Option<&StageFact>) -> Greeting {
+    let Some(fact) = fact else { return Greeting::Unobserved };
+    match (&fact.reply, fact.reason) {
+        (Some(reply), None | Some(Reason::Reply4xx | Reason::Reply5xx)) => {
+            Greeting::Code(reply.code, fact.duration)
+        }
+        (_, Some(Reason::Timeout)) => Greeting::Silent(fact.duration),
+        (_, Some(Reason::Closed)) => Greeting::Closed,
+        (_, Some(Reason::Reset | Reason::Refused | Reason::Unreachable)) => Greeting::Reset,
+        (_, Some(Reason::NoLocalFamily | Reason::LocalError) | None) => Greeting::Unobserved,
+        (
+            _,
+            Some(
+                Reason::Malformed
+                | Reason::Reply4xx
+                | Reason::Reply5xx
+                | Reason::ReplyUnexpected
+                | Reason::TooLong,
+            ),
+        ) => Greeting::Malformed,
+    }
+}
+
+fn answer(fact: Option<&StageFact>) -> Answer {
+    let Some(fact) = fact else { return Answer::Unobserved };
+    match (&fact.reply, fact.reason) {
+        (Some(reply), _) => Answer::Code(reply.code, fact.duration),
+        (None, Some(Reason::Timeout)) => Answer::Silent(fact.duration),
+        (None, Some(_)) => Answer::Lost,
+        (None, None) => Answer::Unobserved,
+    }
+}
+
+fn starttls(session: &Session) -> Starttls {
+    if let Some(trust) = session.tls {
+        return Starttls::Up(trust);
+    }
+    if let Some(handshake) = session.stage(Stage::TlsHandshake) {
+        return match handshake.reason {
+            Some(Reason::Timeout) => Starttls::Silent(handshake.duration),
+            // Without a word on trust a handshake that came about says nothing about it.
+            None => Starttls::Untried,
+            Some(_) => Starttls::Failed,
+        };
+    }
+    match answer(session.stage(Stage::Starttls)) {
+        Answer::Code(220, _) => Starttls::Untried,
+        Answer::Code(..) => Starttls::Rejected,
+        Answer::Silent(waited) => Starttls::Silent(waited),
+        Answer::Lost => Starttls::Failed,
+        Answer::Unobserved => {
+            let offered = session.extensions().any(|line| {
+                line.split_ascii_whitespace()
+                    .next()
+                    .is_some_and(|k| k.eq_ignore_ascii_case("STARTTLS"))
+            });
+            if offered { Starttls::Untried } else { Starttls::NotOffered }
+        }
+    }
+}

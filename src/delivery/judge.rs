@@ -1,0 +1,262 @@
+//! From a situation and a sender to a verdict: the MX lookup first, then an attempt for every
+//! family order, and the worst of what may come of it.
+
+use std::time::Duration;
+
+use super::{
+    behaviour::{
+        Behaviour, End, FamilyOrder, HostTempScope, MxSelf, NoMx, NullMxMixed, Parameter, SelfMatch,
+    },
+    effect::{Ending, effect, noticed},
+    evidence::Evidence,
+    itinerary::{self, Failing},
+    lifetime,
+    sender::{Confidence, Sender},
+    situation::{Mx, Own, Situation},
+    verdict::{Outcome, Possible, Verdict, Via, Why},
+    walk::{At, Ends, Finish, walk},
+};
+use crate::facts::{Family, LookupStatus};
+
+/// The verdict about a fresh message.
+pub(super) fn verdict(situation: &Situation, sender: &Sender) -> Verdict {
+    let attempt = Attempt::new(situation, &sender.behaviour, Duration::ZERO);
+    let ends = attempt.ends();
+    let mut verdict = conclude(situation, sender, ends, &attempt.hosts);
+    if verdict.outcome == Outcome::Defer {
+        verdict.delivered_after = delivered_after(situation, sender);
+    }
+    verdict
+}
+
+/// Only giving up TLS depends on a message's age: the retry at which that would deliver.
+fn delivered_after(situation: &Situation, sender: &Sender) -> Option<Duration> {
+    use super::behaviour::PlainFallback;
+    let behaviour = &sender.behaviour;
+    let oldest = behaviour.plain_min_age.0;
+    if behaviour.plain_fallback != PlainFallback::IfAge || oldest > behaviour.expire.0 {
+        return None;
+    }
+    let age = lifetime::attempts(behaviour).find(|age| *age >= oldest)?;
+    let ends = Attempt::new(situation, behaviour, age).ends();
+    let delivers = ends.all.iter().all(|end| end.outcome == Outcome::Deliver);
+    (age < behaviour.expire.0 && delivers).then_some(age)
+}
+
+fn conclude(situation: &Situation, sender: &Sender, ends: Ends, hosts: &[(u16, usize)]) -> Verdict {
+    let Ends { mut all, evidence, cut_short } = ends;
+    let known = |end: &Finish| end.outcome != Outcome::Unknown;
+    // What is known of the ways counts, unless nothing is.
+    let guessed = all.iter().any(|end| !known(end)) && all.iter().any(known);
+    let rank = |end: &Finish| (known(end), end.outcome, end.wait);
+    let worst = (0..all.len()).rev().max_by_key(|&place| rank(&all[place])).unwrap_or_default();
+    let worst = if all.is_empty() { nothing() } else { all.remove(worst) };
+    all.insert(0, worst.clone());
+    let judged = || all.iter().filter(|end| known(end)).map(|end| end.wait);
+    let (best, most) = (judged().min(), judged().max());
+    let delivers = all.iter().any(|end| end.outcome == Outcome::Deliver);
+    let mut confidence = evidence.confidence(sender);
+    if guessed {
+        confidence = confidence.min(Confidence::Medium);
+    }
+    if cut_short {
+        confidence = Confidence::Low;
+    }
+    let via = |at: Option<At>| {
+        at.map(|(host, family)| Via { exchanger: situation.hosts[host].exchanger.clone(), family })
+    };
+    let behaviour = &sender.behaviour;
+    Verdict {
+        outcome: worst.outcome,
+        why: worst.why,
+        via: via(worst.via),
+        at: via(worst.at),
+        wait_best: best.unwrap_or(worst.wait),
+        wait_worst: most.unwrap_or(worst.wait),
+        usable_exchangers: if delivers { usable(situation, behaviour, hosts) } else { 0 },
+        confidence,
+        censored: evidence.censored,
+        delivered_after: None,
+        possible: all
+            .into_iter()
+            .map(|end| Possible {
+                outcome: end.outcome,
+                why: end.why,
+                via: via(end.via),
+                wait: end.wait,
+            })
+            .collect(),
+    }
+}
+
+/// An attempt that came to no end at all cannot be; to say so is better than to panic.
+fn nothing() -> Finish {
+    let (outcome, why) = (Outcome::Unknown, Why::NotLookedUp);
+    Finish { outcome, why, via: None, at: None, wait: Duration::ZERO }
+}
+
+/// How many exchangers would take the message if the others refused the connection.
+fn usable(situation: &Situation, sender: &Behaviour, hosts: &[(u16, usize)]) -> usize {
+    let mut dropped_from = None;
+    let mut found: Vec<(u16, usize)> = Vec::new();
+    for &(preference, host) in hosts {
+        let stops = match itinerary::usable(situation, host, sender) {
+            Ok(stops) => stops,
+            Err(Failing::Temporarily(_)) => {
+                if sender.host_temp_scope == HostTempScope::DropGePref {
+                    dropped_from = dropped_from.or(Some(preference));
+                }
+                continue;
+            }
+            Err(Failing::Unknown(_)) => continue,
+        };
+        let view = &situation.hosts[host];
+        let takes = stops.iter().any(|stop| {
+            let conduct = &view.servers[stop.server].conduct;
+            let tried = effect(conduct, view, situation, sender, Duration::ZERO);
+            tried.end == Ending::Delivered
+        });
+        if takes && !found.iter().any(|(_, known)| *known == host) {
+            found.push((preference, host));
+        }
+    }
+    found.retain(|(preference, _)| dropped_from.is_none_or(|from| *preference < from));
+    found.len()
+}
+
+/// One attempt with a message of a given age.
+struct Attempt<'a> {
+    situation: &'a Situation,
+    sender: &'a Behaviour,
+    age: Duration,
+    /// The exchangers that count, best first.
+    hosts: Vec<(u16, usize)>,
+    /// Itself and what is no better were left out.
+    own_left_out: bool,
+    /// Where it ends before an exchanger is looked up.
+    end: Option<Finish>,
+    /// Time the MX lookup took.
+    spent: Duration,
+    evidence: Evidence,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(situation: &'a Situation, sender: &'a Behaviour, age: Duration) -> Self {
+        let mut attempt = Self {
+            situation,
+            sender,
+            age,
+            hosts: Vec::new(),
+            own_left_out: false,
+            end: None,
+            spent: noticed(situation.mx_took),
+            evidence: Evidence::default(),
+        };
+        attempt.route();
+        if attempt.end.is_none() {
+            attempt.leave_out_own_host();
+        }
+        attempt
+    }
+
+    /// Goes by the MX lookup.
+    fn route(&mut self) {
+        let sender = self.sender;
+        match &self.situation.mx {
+            Mx::NotLookedUp => self.end_with(Outcome::Unknown, Why::NotLookedUp, None),
+            Mx::Null => {
+                self.evidence.consult(Parameter::NullMx);
+                self.end_with(outcome(sender.null_mx), Why::MxNull, None);
+            }
+            Mx::Hosts(hosts) => {
+                if self.situation.null_mixed {
+                    self.evidence.consult(Parameter::NullMxMixed);
+                    if sender.null_mx_mixed == NullMxMixed::Bounce {
+                        self.end_with(Outcome::Bounce, Why::MxNull, None);
+                        return;
+                    }
+                }
+                self.hosts.clone_from(hosts);
+            }
+            Mx::NoDomain(domain) => {
+                self.evidence.consult(Parameter::MxNxdomain);
+                self.without_mx(sender.mx_nxdomain, Why::MxNxdomain, *domain);
+            }
+            Mx::Failed(status, domain) => {
+                if *status == LookupStatus::Timeout {
+                    self.spent += sender.dns_timeout.0;
+                    self.evidence.consult(Parameter::DnsTimeout);
+                }
+                let refused = matches!(status, LookupStatus::Refused | LookupStatus::Notimp);
+                if refused {
+                    self.evidence.consult(Parameter::MxRefused);
+                }
+                let then = if refused { sender.mx_refused } else { NoMx::Defer };
+                self.without_mx(then, Why::MxLookup(*status), *domain);
+            }
+        }
+    }
+
+    fn without_mx(&mut self, then: NoMx, why: Why, domain: usize) {
+        match then {
+            NoMx::Bounce => self.end_with(Outcome::Bounce, why, None),
+            NoMx::Defer => self.end_with(Outcome::Defer, why, None),
+            NoMx::Implicit => self.hosts = vec![(0, domain)],
+        }
+    }
+
+    /// A sender that is an exchanger itself hands mail only to better ones (RFC 5321 §5.1).
+    fn leave_out_own_host(&mut self) {
+        let own = |&&(_, host): &&(u16, usize)| {
+            let view = &self.situation.hosts[host];
+            match self.sender.self_match {
+                SelfMatch::Name => view.own == Some(Own::Name),
+                SelfMatch::Address => view.own.is_some(),
+            }
+        };
+        let Some(&(preference, host)) = self.hosts.iter().find(own) else { return };
+        self.evidence.consult(Parameter::SelfMatch);
+        self.own_left_out = true;
+        self.hosts.retain(|(other, _)| *other < preference);
+        if self.hosts.is_empty() {
+            self.evidence.consult(Parameter::MxSelf);
+            let outcome = match self.sender.mx_self {
+                MxSelf::Bounce => Outcome::Bounce,
+                MxSelf::Defer => Outcome::Defer,
+                MxSelf::Freeze => Outcome::Freeze,
+            };
+            self.end_with(outcome, Why::MxLoop, Some((host, None)));
+        }
+    }
+
+    fn end_with(&mut self, outcome: Outcome, why: Why, at: Option<At>) {
+        self.end = Some(Finish { outcome, why, via: at, at, wait: self.spent });
+    }
+
+    /// Everything that may come of it.
+    fn ends(&self) -> Ends {
+        let mut ends = Ends { evidence: self.evidence, ..Ends::default() };
+        if let Some(end) = &self.end {
+            ends.all.push(end.clone());
+            return ends;
+        }
+        let firsts: &[Family] = match self.sender.family_order {
+            FamilyOrder::Any => &[Family::Ipv6, Family::Ipv4],
+            FamilyOrder::Ipv4First => &[Family::Ipv4],
+            FamilyOrder::Ipv6First => &[Family::Ipv6],
+        };
+        for &first in firsts {
+            let mut itinerary = itinerary::plan(self.situation, &self.hosts, self.sender, first);
+            itinerary.cost += self.spent;
+            ends.merge(walk(self.situation, &itinerary, self.sender, self.age, self.own_left_out));
+        }
+        ends
+    }
+}
+
+const fn outcome(end: End) -> Outcome {
+    match end {
+        End::Bounce => Outcome::Bounce,
+        End::Defer => Outcome::Defer,
+    }
+}

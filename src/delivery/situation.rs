@@ -1,0 +1,293 @@
+//! What a sender finds when it asks one resolver: the exchangers by preference, their addresses,
+//! and how each address behaves. The same for every sender; made once from the facts.
+
+use std::{collections::HashMap, net::IpAddr, time::Duration};
+
+use super::conduct::Conduct;
+use crate::{
+    facts::{ExchangerFacts, Facts, Family, Lookup, LookupStatus, MtaSts, Route, StsMode, Tlsa},
+    name::{Destination, Exchanger, ExchangerName, Host},
+};
+
+/// Everything a sender could find out.
+#[derive(Clone, Debug)]
+pub(super) struct Situation {
+    pub(super) mx: Mx,
+    /// Time the MX lookup took, when it was answered.
+    pub(super) mx_took: Duration,
+    /// A null MX stood beside others.
+    pub(super) null_mixed: bool,
+    /// Every exchanger, each once.
+    pub(super) hosts: Vec<HostView>,
+    /// Addresses come in the order listed.
+    pub(super) in_order: bool,
+    /// Whether the MTA-STS policy was looked for.
+    pub(super) sts_known: bool,
+}
+
+/// What the MX lookup says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Mx {
+    /// Preference and index of the host, best first.
+    Hosts(Vec<(u16, usize)>),
+    Null,
+    /// No such domain; the index of the domain as host, for senders that look all the same.
+    NoDomain(usize),
+    /// The lookup failed; the index as above.
+    Failed(LookupStatus, usize),
+    NotLookedUp,
+}
+
+/// One exchanger.
+#[derive(Clone, Debug)]
+pub(super) struct HostView {
+    pub(super) exchanger: Exchanger,
+    /// A and AAAA: index by `Family as usize`.
+    pub(super) answers: [AddressAnswer; 2],
+    /// The name spells this address.
+    pub(super) literal: Option<usize>,
+    /// It needs no lookup.
+    pub(super) fixed: bool,
+    /// Every address of it.
+    pub(super) servers: Vec<ServerView>,
+    /// The address lookups were proved by DNSSEC as this resolver says.
+    pub(super) secure: bool,
+    pub(super) tlsa: Option<Tlsa>,
+    /// An MTA-STS policy is enforced; whether it lists this exchanger.
+    pub(super) sts_enforced: Option<bool>,
+    /// It is the sending host, as far as that is known.
+    pub(super) own: Option<Own>,
+}
+
+/// By what an exchanger is known to be the sending host.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Own {
+    /// It has one of its addresses.
+    Address,
+    /// It has its name.
+    Name,
+}
+
+/// One address.
+#[derive(Clone, Debug)]
+pub(super) struct ServerView {
+    pub(super) address: IpAddr,
+    pub(super) conduct: Conduct,
+}
+
+/// What an address lookup says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct AddressAnswer {
+    pub(super) kind: AnswerKind,
+    /// Time it took, when it was answered.
+    pub(super) took: Duration,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum AnswerKind {
+    /// Indices of servers, in the order of the answer.
+    Addresses(Vec<usize>),
+    Nodata,
+    Nxdomain,
+    Failed(LookupStatus),
+    NotAsked,
+}
+
+impl AddressAnswer {
+    pub(super) fn new(kind: AnswerKind) -> Self {
+        Self { kind, took: Duration::ZERO }
+    }
+}
+
+impl Situation {
+    pub(super) fn new(facts: &Facts, resolver: &str) -> Self {
+        let mut made = Self {
+            mx: Mx::NotLookedUp,
+            mx_took: Duration::ZERO,
+            null_mixed: false,
+            hosts: Vec::new(),
+            in_order: facts.answers_in_order,
+            sts_known: facts.mta_sts.is_some(),
+        };
+        let view = View { facts, resolver, sessions: sessions(facts) };
+        match &facts.destination {
+            Destination::SmartHost(exchanger) => {
+                let host = made.host(&view, exchanger.clone());
+                made.mx = Mx::Hosts(vec![(0, host)]);
+            }
+            Destination::Domain(domain) => {
+                let answer = facts.mx.iter().find(|mx| &*mx.lookup.resolver == resolver);
+                let Some(answer) = answer.filter(|mx| !mx.lookup.exchanges.is_empty()) else {
+                    return made;
+                };
+                let status = answer.lookup.status();
+                made.mx_took =
+                    if status.answered() { took(&answer.lookup) } else { Duration::ZERO };
+                let port = facts.exchangers.first().map_or(25, |facts| facts.exchanger.port);
+                let exchanger = |name: ExchangerName| Exchanger { host: Host::Name(name), port };
+                made.mx = match &answer.route {
+                    Route::Null => Mx::Null,
+                    Route::NoDomain => {
+                        Mx::NoDomain(made.absent(exchanger(domain.implicit_exchanger()), &view))
+                    }
+                    Route::Unknown => {
+                        let host = made.absent(exchanger(domain.implicit_exchanger()), &view);
+                        Mx::Failed(status, host)
+                    }
+                    Route::Implicit { .. } | Route::Mx { .. } => {
+                        let targets = answer.route.targets().into_iter();
+                        let hosts = targets.map(|target| {
+                            (target.preference, made.host(&view, exchanger(target.exchanger)))
+                        });
+                        Mx::Hosts(hosts.collect())
+                    }
+                };
+                made.null_mixed = matches!(answer.route, Route::Mx { null_mixed: true, .. });
+            }
+        }
+        made
+    }
+
+    /// The index of an exchanger, which is added when it is new.
+    fn host(&mut self, view: &View<'_>, exchanger: Exchanger) -> usize {
+        if let Some(known) = self.hosts.iter().position(|host| host.exchanger == exchanger) {
+            return known;
+        }
+        self.hosts.push(view.host(exchanger));
+        self.hosts.len() - 1
+    }
+
+    /// The same for the domain itself where its lookup gave no route. A name that does not exist has
+    /// no addresses either (RFC 8020).
+    fn absent(&mut self, exchanger: Exchanger, view: &View<'_>) -> usize {
+        let index = self.host(view, exchanger);
+        let missing = view.facts.mx.iter().any(|mx| {
+            &*mx.lookup.resolver == view.resolver && mx.lookup.status() == LookupStatus::Nxdomain
+        });
+        for answer in &mut self.hosts[index].answers {
+            if missing && answer.kind == AnswerKind::NotAsked {
+                answer.kind = AnswerKind::Nxdomain;
+            }
+        }
+        index
+    }
+}
+
+/// The facts through one resolver.
+struct View<'a> {
+    facts: &'a Facts,
+    resolver: &'a str,
+    sessions: HashMap<(IpAddr, u16), Conduct>,
+}
+
+impl View<'_> {
+    fn host(&self, exchanger: Exchanger) -> HostView {
+        let known = self.facts.exchangers.iter().find(|facts| facts.exchanger == exchanger);
+        let known = known.map(AsRef::as_ref);
+        let mut host = HostView {
+            answers: [AnswerKind::NotAsked, AnswerKind::NotAsked].map(AddressAnswer::new),
+            literal: None,
+            fixed: false,
+            servers: Vec::new(),
+            secure: false,
+            tlsa: known.and_then(|facts| facts.tlsa),
+            sts_enforced: self
+                .facts
+                .mta_sts
+                .as_ref()
+                .and_then(|policy| enforced(policy, &exchanger)),
+            own: None,
+            exchanger,
+        };
+        match &host.exchanger.host {
+            Host::Address(address) => {
+                let server = self.server(&mut host.servers, *address, host.exchanger.port, known);
+                host.literal = Some(server);
+                host.fixed = true;
+            }
+            Host::Name(name) => {
+                if let Some(address) = name.spelt_address() {
+                    let port = host.exchanger.port;
+                    host.literal = Some(self.server(&mut host.servers, address, port, known));
+                }
+            }
+        }
+        for family in Family::ALL {
+            let rtype = family.record_type();
+            let lookups = known.into_iter().flat_map(|facts| &facts.lookups);
+            let mut own = lookups.filter(|l| &*l.resolver == self.resolver && l.rtype == rtype);
+            let Some(lookup) = own.next().filter(|lookup| !lookup.exchanges.is_empty()) else {
+                continue;
+            };
+            let status = lookup.status();
+            let kind = match status {
+                LookupStatus::Noerror => {
+                    let port = host.exchanger.port;
+                    let servers = lookup
+                        .addresses()
+                        .map(|address| self.server(&mut host.servers, address, port, known));
+                    AnswerKind::Addresses(servers.collect())
+                }
+                LookupStatus::Nodata => AnswerKind::Nodata,
+                LookupStatus::Nxdomain => AnswerKind::Nxdomain,
+                failed => AnswerKind::Failed(failed),
+            };
+            host.secure |= lookup.deciding().is_some_and(|exchange| exchange.authentic_data);
+            let took = if status.answered() { took(lookup) } else { Duration::ZERO };
+            host.answers[family as usize] = AddressAnswer { kind, took };
+        }
+        if let Some(own) = &self.facts.own_host {
+            let named = |name: &ExchangerName| host.exchanger.host == Host::Name(name.clone());
+            let has = |server: &ServerView| own.addresses.contains(&server.address);
+            if own.names.iter().any(named) {
+                host.own = Some(Own::Name);
+            } else if host.servers.iter().any(has) {
+                host.own = Some(Own::Address);
+            }
+        }
+        host
+    }
+
+    /// The index of an address among the servers of a host, to which it is added when it is new.
+    fn server(
+        &self,
+        servers: &mut Vec<ServerView>,
+        address: IpAddr,
+        port: u16,
+        known: Option<&ExchangerFacts>,
+    ) -> usize {
+        if let Some(index) = servers.iter().position(|server| server.address == address) {
+            return index;
+        }
+        let own = self.sessions.get(&(address, port)).cloned();
+        let conduct = own.or_else(|| stand_in(known?, address)).unwrap_or(Conduct::UNOBSERVED);
+        servers.push(ServerView { address, conduct });
+        servers.len() - 1
+    }
+}
+
+/// Many name servers give another address every time. Until the first of the new ones has been
+/// called, one of those called before stands in for them, the worst there is.
+fn stand_in(known: &ExchangerFacts, address: IpAddr) -> Option<Conduct> {
+    let family = Family::of(address);
+    let called = |address| known.sessions.iter().any(|session| session.peer.ip() == address);
+    if known.addresses_of(family).any(called) {
+        return None;
+    }
+    let stands_in = known.sessions_of(family).min_by_key(|session| session.up())?;
+    Some(Conduct::of(stands_in))
+}
+
+fn sessions(facts: &Facts) -> HashMap<(IpAddr, u16), Conduct> {
+    let all = facts.exchangers.iter().flat_map(|exchanger| &exchanger.sessions);
+    all.map(|session| ((session.peer.ip(), session.peer.port()), Conduct::of(session))).collect()
+}
+
+fn enforced(policy: &MtaSts, exchanger: &Exchanger) -> Option<bool> {
+    (policy.mode == StsMode::Enforce).then(|| policy.lists(&exchanger.host.to_string()))
+}
+
+/// All the time a lookup took.
+fn took(lookup: &Lookup) -> Duration {
+    lookup.exchanges.iter().map(|exchange| exchange.duration).sum()
+}
