@@ -88,6 +88,326 @@ fn every_worked_case_comes_out_as_the_real_senders_do() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Judges facts in shorthand; the ends are written as `outcome reason via seconds`.
+fn judged(facts: &str, sender: &str) -> Verdict {
+    let facts: WhatIf = serde_json::from_str(facts).unwrap();
+    judge(&facts.facts().unwrap(), builtin::get(sender).unwrap(), what_if::RESOLVER)
+}
+
+fn words(verdict: &Verdict) -> Vec<String> {
+    let word = |end: End| {
+        let via = end.via.unwrap_or("-".into());
+        format!("{} {} {via} {}", end.verdict, end.why, end.wait_s)
+    };
+    ends(verdict).into_iter().map(word).collect()
+}
+
+/// The facts of a domain with exchangers at preference 10, 20, …, each with one address, that
+/// behave as given.
+fn hops(behaviours: &[&str]) -> String {
+    at_preferences(behaviours, 10)
+}
+
+fn at_preferences(behaviours: &[&str], step: usize) -> String {
+    let each = |word: &dyn Fn(usize, &str) -> String| {
+        let all = behaviours.iter().enumerate().map(|(at, behaviour)| word(at + 1, behaviour));
+        all.collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        r#"{{"domain": "example.com", "mx": [{}], "hosts": {{{}}}, "ips": {{{}}}}}"#,
+        each(&|at, _| format!(r#"[{}, "mx{at}"]"#, 10 + at * step)),
+        each(&|at, _| format!(r#""mx{at}": {{"a": ["192.0.2.{at}"]}}"#)),
+        each(&|at, behaviour| format!(r#""192.0.2.{at}": {{{behaviour}}}"#)),
+    )
+}
+
+/// One exchanger with `dead` addresses that do not answer and one that does, the last.
+fn crowd(dead: usize) -> String {
+    let all: Vec<String> = (1..=dead + 1).map(|at| format!(r#""192.0.2.{at}""#)).collect();
+    let silent: Vec<String> =
+        all[..dead].iter().map(|address| format!(r#"{address}: {{"tcp": "timeout"}}"#)).collect();
+    format!(
+        r#"{{"domain": "example.com", "mx": [[10, "mx1"]], "hosts": {{"mx1": {{"a": [{}]}}}}, "ips": {{{}}}}}"#,
+        all.join(", "),
+        silent.join(", ")
+    )
+}
+
+#[test]
+fn what_was_measured_on_real_senders_beyond_the_worked_cases_holds() {
+    let fine = "";
+    let cases: &[(&str, String, &str, &[&str])] = &[
+        (
+            "EHLO 451 is no reason to try HELO for Sendmail",
+            hops(&[r#""ehlo": 451"#, fine]),
+            "sendmail",
+            &["deliver ok mx2/v4 0"],
+        ),
+        (
+            "and is one for Postfix",
+            hops(&[r#""ehlo": 451"#, fine]),
+            "postfix",
+            &["deliver ok mx1/v4 0"],
+        ),
+        (
+            "after RCPT 451 a 554 banner does not bounce with Sendmail",
+            hops(&[r#""rcpt": 451"#, r#""banner": 554"#]),
+            "sendmail",
+            &["defer rcpt_4xx - 0"],
+        ),
+        (
+            "nor a 550 to HELO",
+            hops(&[r#""rcpt": 451"#, r#""ehlo": 502, "helo": 550"#]),
+            "sendmail",
+            &["defer rcpt_4xx - 0"],
+        ),
+        (
+            "but RCPT 550 does",
+            hops(&[r#""rcpt": 451"#, r#""rcpt": 550"#]),
+            "sendmail",
+            &["bounce rcpt_5xx mx2/v4 0"],
+        ),
+        (
+            "a 554 banner at the last host bounces with Exim, whatever was before",
+            hops(&[r#""rcpt": 451"#, r#""banner": 554"#]),
+            "exim",
+            &["bounce banner_5xx mx2/v4 0"],
+        ),
+        (
+            "RCPT 552 is temporary by RFC 5321",
+            hops(&[r#""rcpt": 552"#]),
+            "rfc5321",
+            &["defer rcpt_4xx - 0"],
+        ),
+        (
+            "and final in practice",
+            hops(&[r#""rcpt": 552"#]),
+            "postfix",
+            &["bounce rcpt_5xx mx1/v4 0"],
+        ),
+        (
+            "STARTTLS 220 and then silence takes an hour of Sendmail's time",
+            hops(&[r#""starttls": {"hs": "timeout"}"#, fine]),
+            "sendmail",
+            &["deliver ok mx2/v4 3600"],
+        ),
+        (
+            "Exim gives up TLS at once",
+            hops(&[r#""starttls": {"hs": "fail"}"#]),
+            "exim",
+            &["deliver ok mx1/v4 0"],
+        ),
+        (
+            "two sessions past EHLO are all that Postfix grants",
+            hops(&[r#""rcpt": 450"#, r#""rcpt": 450"#, fine]),
+            "postfix",
+            &["defer rcpt_4xx - 0"],
+        ),
+        (
+            "those that end with the banner do not count",
+            hops(&[r#""banner": 421"#, r#""banner": 421"#, fine]),
+            "postfix",
+            &["deliver ok mx3/v4 0"],
+        ),
+        (
+            "of seven addresses Postfix tries five, whichever they are",
+            crowd(6),
+            "postfix",
+            &[
+                "defer connect_timeout - 150",
+                "deliver ok mx1/v4 0",
+                "deliver ok mx1/v4 30",
+                "deliver ok mx1/v4 60",
+                "deliver ok mx1/v4 90",
+                "deliver ok mx1/v4 120",
+            ],
+        ),
+        (
+            "Sendmail tries all in the order of the answer",
+            crowd(6),
+            "sendmail",
+            &["deliver ok mx1/v4 762"],
+        ),
+        (
+            "equal preference is tried in any order",
+            at_preferences(&[r#""tcp": "timeout""#, fine], 0),
+            "rfc5321",
+            &["deliver ok mx2/v4 127", "deliver ok mx2/v4 0"],
+        ),
+        (
+            "a refused connection defers with OpenSMTPD after some thought",
+            hops(&[r#""tcp": "refused""#]),
+            "opensmtpd",
+            &["defer connect_refused - 11"],
+        ),
+        (
+            "OpenSMTPD goes to no other exchanger after RCPT 4yz",
+            hops(&[r#""rcpt": 451"#, fine]),
+            "opensmtpd",
+            &["defer rcpt_4xx mx1/v4 0"],
+        ),
+        (
+            "inside one preference it does not wait for the first",
+            at_preferences(&[r#""banner": "none""#, fine], 0),
+            "opensmtpd",
+            &["deliver ok mx2/v4 2", "deliver ok mx2/v4 0"],
+        ),
+        (
+            "a slow banner is waited for",
+            hops(&[r#""banner_delay_s": 40"#]),
+            "postfix",
+            &["deliver ok mx1/v4 40"],
+        ),
+        (
+            "but not by everyone",
+            hops(&[r#""banner_delay_s": 40"#]),
+            "impatient-30",
+            &["defer banner_timeout - 30"],
+        ),
+    ];
+    for (what, facts, sender, want) in cases {
+        let mut got = words(&judged(facts, sender));
+        let mut want: Vec<String> = want.iter().map(ToString::to_string).collect();
+        assert_eq!(got[0], want[0], "{what}");
+        (got.sort(), want.sort());
+        assert_eq!(got, want, "{what}");
+    }
+}
+
+#[test]
+fn unusual_routes_are_taken_as_each_sender_takes_them() {
+    let domain = |mx: &str, rest: &str| format!(r#"{{"domain": "example.com", "mx": {mx}{rest}}}"#);
+    let host = r#", "hosts": {"mx1": {"a": ["192.0.2.1"]}, "mx2": {"a": ["192.0.2.2"]}}"#;
+    let literal = domain(r#"[[10, "192.0.2.9"]]"#, "");
+    let mixed = domain(r#"[[0, "."], [10, "mx1"]]"#, host);
+    let own_first =
+        domain(r#"[[10, "mx1"], [20, "mx2"]]"#, &format!(r#"{host}, "self_host": "mx1""#));
+    let own_second =
+        domain(r#"[[10, "mx1"], [20, "mx2"]]"#, &format!(r#"{host}, "self_host": "mx2""#));
+    let own_address =
+        domain(r#"[[10, "mx1"]]"#, &format!(r#"{host}, "self_addresses": ["192.0.2.1"]"#));
+    let loopback = domain(r#"[[10, "mx1"]]"#, r#", "hosts": {"mx1": {"a": ["127.0.0.1"]}}"#);
+    let slow_aaaa = domain(
+        r#"[[10, "mx1"]]"#,
+        r#", "hosts": {"mx1": {"a": ["192.0.2.1"], "aaaa": "timeout"}}"#,
+    );
+    for (facts, sender, want) in [
+        (&literal, "postfix", "deliver ok 192.0.2.9/v4 0"),
+        (&literal, "exim", "bounce no_usable_mx - 0"),
+        (&mixed, "postfix", "bounce mx_null - 0"),
+        (&mixed, "sendmail", "deliver ok mx1/v4 0"),
+        (&own_first, "postfix", "bounce mx_loop mx1 0"),
+        (&own_first, "exim", "freeze mx_loop mx1 0"),
+        (&own_first, "opensmtpd", "defer mx_loop mx1 0"),
+        (&own_second, "postfix", "deliver ok mx1/v4 0"),
+        (&own_address, "postfix", "bounce mx_loop mx1 0"),
+        (&own_address, "sendmail", "deliver ok mx1/v4 0"),
+        (&loopback, "exim", "bounce no_usable_mx - 0"),
+        (&loopback, "postfix", "deliver ok mx1/v4 0"),
+        (&slow_aaaa, "postfix", "deliver ok mx1/v4 10"),
+        (&slow_aaaa, "sendmail", "defer host_dns_temp - 30"),
+        (&slow_aaaa, "exchange-2010", "defer host_dns_temp - 5"),
+    ] {
+        assert_eq!(words(&judged(facts, sender)), [want], "{sender}: {facts}");
+    }
+    for (status, sender, want) in [
+        ("refused", "postfix", "defer mx_refused - 0"),
+        ("refused", "opensmtpd", "bounce mx_refused - 0"),
+        ("notimp", "opensmtpd", "bounce mx_notimp - 0"),
+        ("bogus", "exim", "defer mx_bogus - 0"),
+        ("null", "opensmtpd", "defer mx_null - 0"),
+        ("timeout", "opensmtpd", "defer mx_timeout - 75"),
+    ] {
+        let facts = domain(&format!("{status:?}"), "");
+        assert_eq!(words(&judged(&facts, sender)), [want], "{sender}: {status}");
+    }
+}
+
+#[test]
+fn tls_policies_rule_hosts_out() {
+    let facts = |tlsa: &str, rest: &str| {
+        format!(
+            r#"{{"domain": "example.com", "mx": [[10, "mx1.example.com"], [20, "mx2.example.net"]],
+                "hosts": {{"mx1.example.com": {{"a": ["192.0.2.1"], "tlsa": "{tlsa}"}},
+                           "mx2.example.net": {{"a": ["192.0.2.2"]}}}}{rest}}}"#
+        )
+    };
+    let no_tls = r#", "ips": {"192.0.2.1": {"starttls": "absent"}}"#;
+    let wrong_name = r#", "sts": "enforce", "sts_patterns": ["*.example.net"]"#;
+    let bad_certificate = r#", "sts": "enforce", "sts_patterns": ["mx1.example.com", "*.example.net"],
+        "ips": {"192.0.2.1": {"starttls": {"pkix_ok": false}}}"#;
+    let testing = r#", "sts": "testing", "sts_patterns": ["*.example.net"]"#;
+    for (facts, sender, want) in [
+        (facts("error", ""), "postfix-dane", "deliver ok mx2.example.net/v4 0"),
+        (facts("error", ""), "postfix", "deliver ok mx1.example.com/v4 0"),
+        (facts("secure", no_tls), "postfix-dane", "deliver ok mx2.example.net/v4 0"),
+        (facts("insecure", no_tls), "postfix-dane", "deliver ok mx1.example.com/v4 0"),
+        (facts("absent", wrong_name), "impatient-30", "deliver ok mx2.example.net/v4 0"),
+        (facts("absent", wrong_name), "exim", "deliver ok mx1.example.com/v4 0"),
+        (facts("absent", bad_certificate), "impatient-30", "deliver ok mx2.example.net/v4 0"),
+        (facts("absent", testing), "impatient-30", "deliver ok mx1.example.com/v4 0"),
+    ] {
+        assert_eq!(words(&judged(&facts, sender)), [want], "{sender}: {facts}");
+    }
+}
+
+#[test]
+fn a_failed_handshake_holds_postfix_up_until_it_gives_up_tls() {
+    let verdict = judged(&hops(&[r#""starttls": {"hs": "fail"}"#]), "postfix");
+    assert_eq!(words(&verdict), ["defer tls_handshake - 0"]);
+    assert_eq!(verdict.delivered_after, Some(Duration::from_secs(300)));
+    let verdict = judged(&hops(&[r#""banner": 421"#]), "postfix");
+    assert_eq!(verdict.delivered_after, None, "waiting does not cure everything");
+}
+
+#[test]
+fn the_probes_patience_is_held_against_the_senders() {
+    for (waited, sender, censored) in [
+        (60, "postfix", true),
+        (300, "postfix", false),
+        (300, "exchange-2010", true),
+        (60, "impatient-30", false),
+    ] {
+        let silent = format!(r#""banner": "none", "banner_waited_s": {waited}"#);
+        let verdict = judged(&hops(&[silent.as_str(), ""]), sender);
+        assert_eq!(verdict.censored, censored, "{sender} {waited}");
+    }
+}
+
+#[test]
+fn depth_counts_the_exchangers_that_would_take_the_message() {
+    let dead = r#""tcp": "timeout""#;
+    for (facts, sender, want) in [
+        (hops(&["", ""]), "postfix", 2),
+        (hops(&[dead, ""]), "postfix", 1),
+        (hops(&[dead, dead]), "postfix", 0),
+        (hops(&["", r#""banner": "none""#, ""]), "rfc5321", 2),
+        // Mail has stopped, though the second would take it.
+        (hops(&[r#""banner": "none""#, ""]), "ims-5.5", 0),
+    ] {
+        assert_eq!(judged(&facts, sender).usable_exchangers, want, "{sender}: {facts}");
+    }
+}
+
+#[test]
+fn confidence_is_that_of_the_least_known_parameter_that_decided() {
+    use mxwatch::delivery::Confidence::{High, Low, Medium};
+    let story_one = r#"{"domain": "example.com", "mx": [[10, "mx1"]],
+        "hosts": {"mx1": {"a": ["192.0.2.1"], "aaaa": "servfail"}}}"#;
+    for (facts, sender, want) in [
+        (hops(&[""]), "postfix", High),
+        (hops(&[""]), "exchange-2010", High),
+        (story_one.to_owned(), "sendmail", High),
+        (story_one.to_owned(), "exchange-2010", Medium),
+        (hops(&[r#""banner": "none""#, ""]), "exchange-2010", Low),
+        (hops(&[r#""banner": 554"#, ""]), "rfc5321", Medium),
+        (hops(&[r#""banner": 554"#, ""]), "postfix", High),
+        (hops(&[r#""rcpt": "not_tested""#]), "postfix", Medium),
+    ] {
+        assert_eq!(judged(&facts, sender).confidence, want, "{sender}: {facts}");
+    }
+}
+
 /// A parameter of the reference in the form it has here.
 fn translated(key: &str, value: &Value) -> Option<(&'static str, Value)> {
     let seconds = |value: &Value| {

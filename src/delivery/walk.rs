@@ -101,8 +101,8 @@ struct Way {
     keep: Option<[usize; 2]>,
     /// One more address although the limit is reached.
     bonus: bool,
-    /// RCPT was refused with 4yz before.
-    sticky: bool,
+    /// Where RCPT was refused with 4yz, and that sticks.
+    sticky: Option<At>,
     /// The first host that was left out because its lookups fail.
     failing: Option<usize>,
     /// Hosts that are not tried any more.
@@ -111,6 +111,14 @@ struct Way {
 }
 
 impl Way {
+    /// Leaves nothing to try.
+    fn rule_all_out(&mut self) {
+        self.stage = usize::MAX;
+        self.groups = None;
+        self.group = None;
+        self.stops.clear();
+    }
+
     /// Takes out what has been ruled out: hosts that were left, families whose share is used up.
     fn drop_excluded(&mut self) {
         let Self { stops, left, keep, .. } = self;
@@ -337,22 +345,24 @@ impl Walker<'_> {
         self.ends.evidence.consult(parameter);
         // A refusal of the recipient itself counts whatever was said before.
         let by_recipient = matches!(failed.why, Why::Rcpt4xx | Why::Rcpt5xx);
-        let sticks = way.sticky && !by_recipient;
-        way.sticky |= self.sender.rcpt_4xx_sticky && failed.why == Why::Rcpt4xx;
-        way.last = Some((failed.why, (stop.host, Some(stop.family))));
+        let at = (stop.host, Some(stop.family));
+        way.last = Some((failed.why, at));
         match then {
-            Step::Bounce if sticks => {
+            Step::Bounce if !by_recipient && way.sticky.is_some() => {
                 self.ends.evidence.consult(Parameter::Rcpt4xxSticky);
-                Some((Outcome::Defer, Why::Rcpt4xx))
+                way.last = way.sticky.map(|at| (Why::Rcpt4xx, at));
+                way.rule_all_out();
+                return None;
             }
-            Step::Bounce => Some((Outcome::Bounce, failed.why)),
-            Step::Defer => Some((Outcome::Defer, failed.why)),
-            Step::NextAddr => None,
-            Step::NextHost => {
-                way.left.push(stop.host);
-                None
-            }
+            Step::Bounce => return Some((Outcome::Bounce, failed.why)),
+            Step::Defer => return Some((Outcome::Defer, failed.why)),
+            Step::NextAddr => {}
+            Step::NextHost => way.left.push(stop.host),
         }
+        if self.sender.rcpt_4xx_sticky && failed.why == Why::Rcpt4xx {
+            way.sticky = Some(at);
+        }
+        None
     }
 
     fn effect(&self, stop: Stop) -> Effect {
