@@ -396,6 +396,39 @@ fn the_probes_patience_is_held_against_the_senders() {
 }
 
 #[test]
+fn an_exchanger_that_nobody_looked_up_matters_where_it_comes_to_it() {
+    for (first, sender, want) in [
+        ("", "postfix", "deliver ok mx1/v4 0"),
+        (r#""tcp": "refused""#, "postfix", "unknown not_looked_up mx2 0"),
+        (r#""tcp": "refused""#, "sendmail", "unknown not_looked_up mx2 0"),
+    ] {
+        let facts: WhatIf = serde_json::from_str(&hops(&[first, ""])).unwrap();
+        let mut facts = facts.facts().unwrap();
+        let known = facts.exchangers.iter().position(|e| e.exchanger.to_string() == "mx2:25");
+        facts.exchangers.remove(known.unwrap());
+        let verdict = judge(&facts, builtin::get(sender).unwrap(), what_if::RESOLVER);
+        assert_eq!(words(&verdict), [want], "{sender} {first}");
+    }
+}
+
+#[test]
+fn what_is_known_of_many_addresses_counts_unless_nothing_is() {
+    let healthy = crowd(8).replace("timeout", "ok");
+    for (facts, probed, want) in [
+        // Five of nine are tried, four are known: one of the others is always among them.
+        (crowd(8), 4, "unknown not_probed mx1/v4 120"),
+        (healthy, 4, "deliver ok mx1/v4 0"),
+    ] {
+        let facts: WhatIf = serde_json::from_str(&facts).unwrap();
+        let mut facts = facts.facts().unwrap();
+        let exchanger = std::sync::Arc::make_mut(&mut facts.exchangers[0]);
+        exchanger.sessions.truncate(probed);
+        let verdict = judge(&facts, builtin::get("postfix").unwrap(), what_if::RESOLVER);
+        assert_eq!(words(&verdict)[0], want);
+    }
+}
+
+#[test]
 fn depth_counts_the_exchangers_that_would_take_the_message() {
     let dead = r#""tcp": "timeout""#;
     for (facts, sender, want) in [

@@ -25,8 +25,6 @@ pub(super) struct Itinerary {
     pub(super) failing: Vec<usize>,
     /// The message waits at once because of this host.
     pub(super) held_by: Option<usize>,
-    /// What cannot be said for lack of a lookup, before anything is tried.
-    pub(super) unknown: Option<usize>,
     pub(super) stages: Vec<Stage>,
     pub(super) evidence: Evidence,
 }
@@ -125,7 +123,6 @@ impl Planner<'_> {
             cost: Duration::ZERO,
             failing: Vec::new(),
             held_by: None,
-            unknown: None,
             stages: Vec::new(),
             evidence: Evidence::default(),
         };
@@ -138,7 +135,12 @@ impl Planner<'_> {
             way.evidence.absorb(group.entry.evidence);
             temp_seen |= group.entry.temp_seen;
             match group.entry.failed {
-                Some(Failing::Unknown(host)) => way.unknown = way.unknown.or(Some(host)),
+                Some(Failing::Unknown(_)) => {
+                    // Of many exchangers the last are not followed. It matters where it comes to
+                    // them.
+                    way.evidence.assumed = true;
+                    found.push((preference, group));
+                }
                 Some(Failing::Temporarily(host)) => {
                     way.failing.push(host);
                     way.evidence.consult(Parameter::HostTempScope);
@@ -171,6 +173,11 @@ impl Planner<'_> {
                     way.stages.push(Stage { preference, groups });
                 }
             }
+            let unknown = same.iter().map(|(_, group)| group).filter(|g| g.entry.failed.is_some());
+            let groups: Vec<Group> = unknown.cloned().collect();
+            if !groups.is_empty() {
+                way.stages.push(Stage { preference, groups });
+            }
         }
         way
     }
@@ -202,7 +209,6 @@ impl Planner<'_> {
             cost: Duration::ZERO,
             failing: Vec::new(),
             held_by: None,
-            unknown: None,
             stages: stages.collect(),
             evidence: Evidence::default(),
         }

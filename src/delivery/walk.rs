@@ -54,12 +54,6 @@ pub(super) fn walk(
     let mut ends = Ends { evidence: itinerary.evidence, ..Ends::default() };
     let failing = itinerary.failing.first().copied();
     let start = Way { t: itinerary.cost, failing, ..Way::default() };
-    if let Some(host) = itinerary.unknown {
-        let at = Some((host, None));
-        let why = Failing::Unknown(host).why();
-        ends.add(Finish { outcome: Outcome::Unknown, why, via: at, at, wait: start.t });
-        return ends;
-    }
     if let Some(host) = itinerary.held_by {
         let at = Some((host, None));
         let why = Failing::Temporarily(host).why();
