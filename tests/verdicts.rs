@@ -312,7 +312,11 @@ fn unusual_routes_are_taken_as_each_sender_takes_them() {
         r#"[[10, "mx1"]]"#,
         r#", "hosts": {"mx1": {"a": ["192.0.2.1"], "aaaa": "timeout"}}"#,
     );
+    let formerr =
+        domain(r#"[[10, "mx1"]]"#, r#", "hosts": {"mx1": {"a": "nodata", "aaaa": "formerr"}}"#);
     for (facts, sender, want) in [
+        (&formerr, "postfix", "bounce no_usable_mx - 0"),
+        (&formerr, "exim", "defer host_dns_temp - 0"),
         (&literal, "postfix", "deliver ok 192.0.2.9/v4 0"),
         (&literal, "exim", "bounce no_usable_mx - 0"),
         (&mixed, "postfix", "bounce mx_null - 0"),
@@ -336,6 +340,9 @@ fn unusual_routes_are_taken_as_each_sender_takes_them() {
         ("refused", "opensmtpd", "bounce mx_refused - 0"),
         ("notimp", "opensmtpd", "bounce mx_notimp - 0"),
         ("bogus", "exim", "defer mx_bogus - 0"),
+        ("formerr", "postfix", "bounce mx_formerr - 0"),
+        ("formerr", "exim", "defer mx_formerr - 0"),
+        ("malformed", "postfix", "defer mx_malformed - 10"),
         ("null", "opensmtpd", "defer mx_null - 0"),
         ("timeout", "opensmtpd", "defer mx_timeout - 75"),
     ] {

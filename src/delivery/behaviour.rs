@@ -101,6 +101,8 @@ parameters! {
     a_temp_fatal: bool => ATempFatal,
     /// A failed AAAA lookup is a reason to wait; otherwise it counts as no address.
     aaaa_temp_counts: bool => AaaaTempCounts,
+    /// FORMERR from an address lookup is a failure that may pass; otherwise it counts as no address.
+    host_formerr_temp: bool => HostFormerrTemp,
     /// NXDOMAIN for AAAA hides A records too.
     aaaa_nx_poisons: bool => AaaaNxPoisons,
     /// IPv4 of a host that has IPv6: `always`, `if_ipv6_fails` (looked up and tried only then) or
@@ -122,6 +124,8 @@ parameters! {
     mx_nxdomain: NoMx => MxNxdomain,
     /// The MX lookup is refused or not implemented: `bounce`, `defer` or `implicit`.
     mx_refused: NoMx => MxRefused,
+    /// The MX lookup gets FORMERR, which glibc calls final: `bounce`, `defer` or `implicit`.
+    mx_formerr: NoMx => MxFormerr,
     /// A null MX (RFC 7505): `bounce` or `defer`.
     null_mx: End => NullMx,
     /// A null MX beside others: `bounce` or `ignore`.

@@ -111,6 +111,11 @@ pub(super) fn usable(
     }
 }
 
+/// Whether a resolver library waits on after this: an answer that is none is like no answer.
+pub(super) fn waits_for_better(status: LookupStatus) -> bool {
+    matches!(status, LookupStatus::Malformed | LookupStatus::Timeout)
+}
+
 struct Planner<'a> {
     situation: &'a Situation,
     sender: &'a Behaviour,
@@ -303,8 +308,11 @@ impl Planner<'_> {
                     }
                 }
             }
+            AnswerKind::Failed(LookupStatus::Formerr) if !sender.host_formerr_temp => {
+                looking.entry.evidence.consult(Parameter::HostFormerrTemp);
+            }
             AnswerKind::Failed(status) => {
-                if *status == LookupStatus::Timeout {
+                if waits_for_better(*status) {
                     looking.costs.push(sender.dns_timeout.0 * sender.addr_dns_factor);
                     looking.entry.evidence.consult(Parameter::DnsTimeout);
                 }

@@ -9,7 +9,7 @@ use super::{
     },
     effect::{Ending, effect, noticed},
     evidence::Evidence,
-    itinerary::{self, Failing},
+    itinerary::{self, Failing, waits_for_better},
     lifetime,
     sender::{Confidence, Sender},
     situation::{Mx, Own, Situation},
@@ -183,15 +183,21 @@ impl<'a> Attempt<'a> {
                 self.without_mx(sender.mx_nxdomain, Why::MxNxdomain, *domain);
             }
             Mx::Failed(status, domain) => {
-                if *status == LookupStatus::Timeout {
+                if waits_for_better(*status) {
                     self.spent += sender.dns_timeout.0;
                     self.evidence.consult(Parameter::DnsTimeout);
                 }
-                let refused = matches!(status, LookupStatus::Refused | LookupStatus::Notimp);
-                if refused {
-                    self.evidence.consult(Parameter::MxRefused);
-                }
-                let then = if refused { sender.mx_refused } else { NoMx::Defer };
+                let then = match status {
+                    LookupStatus::Refused | LookupStatus::Notimp => {
+                        self.evidence.consult(Parameter::MxRefused);
+                        sender.mx_refused
+                    }
+                    LookupStatus::Formerr => {
+                        self.evidence.consult(Parameter::MxFormerr);
+                        sender.mx_formerr
+                    }
+                    _ => NoMx::Defer,
+                };
                 self.without_mx(then, Why::MxLookup(*status), *domain);
             }
         }
