@@ -5,10 +5,12 @@
 //! of worlds exist side by side.
 //!
 //! - [`zone`] what the DNS knows, [`answer`] the reply to a query, [`dns`] the server
-//! - [`smtp_script`] what an SMTP server does, [`smtp`] the server that does it
+//! - [`smtp_script`] what an SMTP server does, [`smtp`] the server that does it, `deaf` the place
+//!   of one that does not even take connections
 //! - [`scenes`] the world of the demo: one domain per failure
 
 pub mod answer;
+mod deaf;
 pub mod dns;
 pub mod scenes;
 mod session;
@@ -24,6 +26,7 @@ use std::{
 
 use tokio::net::TcpListener;
 
+use deaf::Deaf;
 use dns::DnsServer;
 use smtp::SmtpServer;
 use smtp_script::Script;
@@ -34,6 +37,7 @@ use zone::{ZoneError, Zones};
 pub struct World {
     dns: DnsServer,
     smtp: BTreeMap<IpAddr, SmtpServer>,
+    deaf: Vec<Deaf>,
     smtp_port: u16,
 }
 
@@ -81,6 +85,7 @@ impl World {
     /// Ends all servers and waits until their sockets are closed.
     pub async fn stop(self) {
         self.dns.stop().await;
+        drop(self.deaf);
         for server in self.smtp.into_values() {
             server.stop().await;
         }
@@ -92,7 +97,8 @@ impl World {
 pub struct WorldBuilder {
     zones: Zones,
     dns: SocketAddr,
-    smtp: BTreeMap<IpAddr, Script>,
+    /// Without a script connections time out.
+    smtp: BTreeMap<IpAddr, Option<Script>>,
     smtp_port: u16,
 }
 
@@ -117,7 +123,14 @@ impl WorldBuilder {
     /// Puts an SMTP server at an address, in place of one that was there.
     #[must_use]
     pub fn smtp(mut self, ip: impl Into<IpAddr>, script: Script) -> Self {
-        self.smtp.insert(ip.into(), script);
+        self.smtp.insert(ip.into(), Some(script));
+        self
+    }
+
+    /// Lets connections to an address time out, in place of a server that was there.
+    #[must_use]
+    pub fn deaf(mut self, ip: impl Into<IpAddr>) -> Self {
+        self.smtp.insert(ip.into(), None);
         self
     }
 
@@ -146,14 +159,18 @@ impl WorldBuilder {
         }
         let ips: Vec<IpAddr> = self.smtp.keys().copied().collect();
         let (smtp_port, listeners) = bind_all(&ips, self.smtp_port).await?;
-        let mut smtp = BTreeMap::new();
+        let (mut smtp, mut deaf) = (BTreeMap::new(), Vec::new());
         for ((ip, script), listener) in self.smtp.into_iter().zip(listeners) {
-            let server = SmtpServer::serve(listener, script);
-            smtp.insert(ip, server.map_err(|source| WorldError::Smtp { ip, source })?);
+            let failed = |source| WorldError::Smtp { ip, source };
+            if let Some(script) = script {
+                smtp.insert(ip, SmtpServer::serve(listener, script).map_err(failed)?);
+            } else {
+                deaf.push(Deaf::new(listener).await.map_err(failed)?);
+            }
         }
         let dns = DnsServer::start(self.dns, self.zones).await;
         let dns = dns.map_err(|source| WorldError::Dns { addr: self.dns, source })?;
-        Ok(World { dns, smtp, smtp_port })
+        Ok(World { dns, smtp, deaf, smtp_port })
     }
 }
 
@@ -232,7 +249,9 @@ const PORT_TRIES: u32 = 64;
 
 #[cfg(test)]
 mod tests {
-    use tokio::{io::AsyncReadExt, net::TcpStream};
+    use std::time::Duration;
+
+    use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
 
     use super::*;
 
@@ -257,6 +276,22 @@ mod tests {
         assert_eq!(world.smtp(one).tally().accepted, 1);
         assert_eq!(world.smtp_servers().count(), 2);
         assert_eq!(world.dns_addr(), world.dns().addr());
+    }
+
+    #[tokio::test]
+    async fn a_deaf_address_is_no_server_and_has_the_port_of_all() {
+        let (one, two) = ([127, 83, 1, 7], [127, 83, 1, 8]);
+        let world = World::builder()
+            .smtp(one, Script::healthy("mx1.a.test"))
+            .smtp(two, Script::silent())
+            .deaf(two)
+            .start()
+            .await
+            .unwrap();
+        assert_eq!(world.smtp_servers().count(), 1);
+        let connection = TcpStream::connect((IpAddr::from(two), world.smtp_port()));
+        assert!(timeout(Duration::from_millis(400), connection).await.is_err());
+        assert_eq!(first_byte(one, world.smtp_port()).await, b'2');
     }
 
     #[tokio::test]
