@@ -3,6 +3,7 @@
 
 pub(crate) mod bind;
 pub(crate) mod postfix;
+pub(crate) mod postfix_master;
 pub(crate) mod program;
 pub(crate) mod prometheus;
 pub(crate) mod unbound;

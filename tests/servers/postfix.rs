@@ -2,38 +2,31 @@
 
 use std::{
     fmt::Write,
-    fs,
-    net::SocketAddr,
-    os::unix::fs::{MetadataExt, PermissionsExt},
-    path::{Path, PathBuf},
+    net::{SocketAddr, TcpStream},
+    path::PathBuf,
     process::Command,
 };
 
-use tempfile::TempDir;
+use super::{
+    postfix_master::{Installation, Master},
+    program::{at_free_port, find, has_ipv6, on_loopback, output, skip},
+};
 
-use super::program::{Program, at_free_port, find, has_ipv6, on_loopback, output, skip};
-
-/// Where distributions put the daemons.
-const DAEMONS: [&str; 3] =
-    ["/usr/lib/postfix/sbin", "/usr/libexec/postfix", "/usr/lib/postfix/bin"];
-
-/// The rest of a `master.cf`: what an SMTP session needs.
-const SERVICES: &str = "\
-cleanup unix n - n - 0 cleanup
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-anvil unix - - n - 1 anvil
-proxymap unix - - n - - proxymap
-tlsmgr unix - - n 1000? 1 tlsmgr
-postlog unix-dgram n - n - 1 postlogd
+/// What a `main.cf` needs for an SMTP session.
+const MAIN: &str = "\
+myhostname = mx1.example.test
+mydestination = example.test
+local_recipient_maps =
+local_transport = discard:
+default_transport = error:none
+smtpd_peername_lookup = no
+message_size_limit = 7654321
 ";
 
 /// A running Postfix; dropping it ends all its processes.
 pub(crate) struct Postfix {
-    _program: Program,
+    _master: Master,
     port: u16,
-    _dir: TempDir,
 }
 
 impl Postfix {
@@ -41,31 +34,16 @@ impl Postfix {
     /// `-o smtpd_banner=hello`. `None` where Postfix is missing or the user is not root, without
     /// whom it does not start.
     pub(crate) fn start(options: &str) -> Option<Self> {
-        let postfix = find("postfix", "postfix")?;
-        let Some(daemons) = DAEMONS.iter().map(Path::new).find(|dir| dir.join("master").is_file())
-        else {
-            skip("master (postfix) is in no directory known");
-            return None;
-        };
-        if fs::metadata("/proc/self").unwrap().uid() != 0 {
-            skip("Postfix starts as root only");
-            return None;
-        }
+        let installation = Installation::find()?;
         Some(at_free_port(|port| {
-            let dir = TempDir::new().unwrap();
-            // Its daemons run as another user.
-            fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-            let conf = configure(dir.path(), daemons, port, options);
-            let said = output(Command::new(&postfix).arg("-c").arg(&conf).arg("check"));
-            assert!(!said.contains("fatal"), "{said}");
-            let mut master = Command::new(daemons.join("master"));
-            let mut program = Program::start(master.arg("-c").arg(&conf).arg("-d"), dir.path());
-            let log = dir.path().join("maillog");
-            let ready = program.wait_until(|| {
-                let started = fs::read_to_string(&log).is_ok_and(|l| l.contains("daemon started"));
-                started && on_loopback(port).all(|at| std::net::TcpStream::connect(at).is_ok())
-            });
-            ready.then_some(Self { _program: program, port, _dir: dir })
+            let mut services = format!("127.0.0.1:{port} inet n - n - - smtpd {options}\n");
+            if has_ipv6() {
+                writeln!(services, "[::1]:{port} inet n - n - - smtpd {options}").unwrap();
+            }
+            services += "anvil unix - - n - 1 anvil\n";
+            let listens = || on_loopback(port).all(|at| TcpStream::connect(at).is_ok());
+            let master = installation.start(MAIN, &services, listens)?;
+            Some(Self { _master: master, port })
         }))
     }
 
@@ -78,48 +56,6 @@ impl Postfix {
     pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + use<> {
         on_loopback(self.port)
     }
-}
-
-/// Writes the configuration; the directory it is in.
-fn configure(dir: &Path, daemons: &Path, port: u16, options: &str) -> PathBuf {
-    let conf = dir.join("conf");
-    for sub in ["conf", "spool", "data"] {
-        fs::create_dir(dir.join(sub)).unwrap();
-    }
-    let said = output(Command::new("chown").arg("postfix").arg(dir.join("data")));
-    assert_eq!(said, "", "the user postfix must exist");
-    let (dir, daemons) = (dir.display(), daemons.display());
-    let main = format!(
-        "\
-compatibility_level = 3.6
-queue_directory = {dir}/spool
-data_directory = {dir}/data
-command_directory = /usr/sbin
-daemon_directory = {daemons}
-mail_owner = postfix
-setgid_group = postdrop
-myhostname = mx1.example.test
-mydestination = example.test
-inet_interfaces = 127.0.0.1
-inet_protocols = all
-alias_maps =
-alias_database =
-local_recipient_maps =
-local_transport = discard:
-default_transport = error:none
-smtpd_peername_lookup = no
-message_size_limit = 7654321
-maillog_file = {dir}/maillog
-maillog_file_prefixes = {dir}
-"
-    );
-    let mut master = format!("127.0.0.1:{port} inet n - n - - smtpd {options}\n");
-    if has_ipv6() {
-        writeln!(master, "[::1]:{port} inet n - n - - smtpd {options}").unwrap();
-    }
-    fs::write(conf.join("main.cf"), main).unwrap();
-    fs::write(conf.join("master.cf"), master + SERVICES).unwrap();
-    conf
 }
 
 /// The `swaks` of this host.
