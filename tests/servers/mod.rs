@@ -2,8 +2,10 @@
 //! own, waited for, and ended by its process id.
 
 pub(crate) mod bind;
+pub(crate) mod own_network;
 pub(crate) mod postfix;
 pub(crate) mod postfix_master;
+pub(crate) mod postfix_sender;
 pub(crate) mod program;
 pub(crate) mod prometheus;
 pub(crate) mod unbound;

@@ -1,0 +1,146 @@
+//! The world that the sender meets, and for each domain of it what Postfix has to do.
+//!
+//! The domains and the exchangers are in `conditions.zone`.
+
+use std::{net::Ipv6Addr, time::Duration};
+
+use mxwatch::world::{World, WorldBuilder, smtp_script::Script};
+
+use crate::verdict::{Forecast, bounce, defer, deliver};
+
+const ZONE: &str = include_str!("conditions.zone");
+
+/// How long the sender waits, in seconds. All differ, so that the wait tells what for, and each is
+/// longer than [`crate::verdict::SLACK`].
+pub(crate) const DNS: u64 = 3;
+pub(crate) const CONNECT: u64 = 4;
+pub(crate) const GREETING: u64 = 5;
+/// How long a server may take to greet and not be given up.
+const SLOW: u64 = 2;
+
+/// The IPv6 addresses of the world: one healthy, one deaf, and those that refuse.
+pub(crate) const IPV6: [Ipv6Addr; 8] =
+    [ipv6(0x1), ipv6(0x8), ipv6(0x9), ipv6(0xa), ipv6(0xb), ipv6(0xc), ipv6(0xd), ipv6(0xe)];
+
+const fn ipv6(last: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd84, 0, 0, 0, 0, 0, 0, last)
+}
+
+/// The servers, ready to start.
+pub(crate) fn world() -> WorldBuilder {
+    let healthy = || Script::healthy("healthy.mx.test");
+    let but = |text: &str| healthy().with(text).unwrap();
+    [
+        ([0, 1], healthy()),
+        ([0, 2], healthy()),
+        ([1, 1], Script::silent()),
+        ([1, 2], Script::slow_banner(Duration::from_secs(SLOW))),
+        ([1, 3], Script::banner("421 4.3.2 No greeting today")),
+        ([1, 4], Script::banner("421 4.3.2 No greeting today")),
+        ([1, 5], Script::banner("554 5.3.2 No greeting ever")),
+        ([1, 6], Script::resets_on_accept()),
+        ([1, 7], Script::closes_on_accept()),
+        ([2, 1], Script::ehlo_refused()),
+        ([2, 2], but("ehlo 451 4.3.0 Not now")),
+        ([2, 3], but("ehlo 421 4.3.2 Shutting down !close")),
+        ([2, 4], Script::helo_refused()),
+        ([3, 1], but("mail 451 4.3.0 Not now")),
+        ([3, 2], but("mail 550 5.7.1 Not you")),
+        ([3, 3], but("rcpt 450 4.2.0 Greylisted")),
+        ([3, 4], but("rcpt 450 4.2.0 Greylisted")),
+        ([3, 5], but("rcpt 550 5.1.1 Unknown")),
+        ([3, 6], but("rcpt 552 5.2.2 Full")),
+    ]
+    .into_iter()
+    .fold(World::builder().zone(ZONE).unwrap(), |world, ([third, last], script)| {
+        world.smtp([127, 84, third, last], script)
+    })
+    .smtp(IPV6[0], healthy())
+    .deaf([127, 84, 8, 1])
+    .deaf(IPV6[1])
+}
+
+/// What a probe up to EHLO sees, and what Postfix may do then. Of several, chance decides: Postfix
+/// shuffles equal exchangers, the families and the addresses of one exchanger.
+#[rustfmt::skip]
+pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
+    vec![
+        ("healthy", vec![deliver("healthy.mx", 4)]),
+        ("equal", vec![deliver("healthy.mx", 4), deliver("second.mx", 4)]),
+        ("dual", vec![deliver("dual.mx", 4), deliver("dual.mx", 6)]),
+        ("implicit", vec![deliver("implicit", 4)]),
+        ("literal", vec![deliver("127.84.0.1", 4)]),
+
+        ("mx-servfail", vec![defer("mx_temp")]),
+        ("mx-refused", vec![defer("mx_temp")]),
+        ("mx-silent", vec![defer("mx_temp").after(DNS)]),
+        // As if there were no exchanger: it asks for the domain's own address.
+        ("mx-nxdomain", vec![deliver("mx-nxdomain", 4)]),
+        ("nowhere", vec![bounce("mx_nxdomain")]),
+        ("null-mx", vec![bounce("mx_null")]),
+        ("null-mx-and-another", vec![bounce("mx_null")]),
+
+        ("aaaa-servfail", vec![deliver("aaaa-servfail.mx", 4)]),
+        ("aaaa-nxdomain", vec![deliver("aaaa-nxdomain.mx", 4)]),
+        ("aaaa-refused", vec![deliver("aaaa-refused.mx", 4)]),
+        ("aaaa-silent", vec![deliver("aaaa-silent.mx", 4).after(DNS)]),
+        ("a-nodata-aaaa-servfail", vec![defer("host_dns_temp")]),
+        ("a-servfail-aaaa-fine", vec![deliver("a-servfail-aaaa-fine.mx", 6)]),
+        ("both-servfail", vec![defer("host_dns_temp")]),
+        ("both-servfail-first", vec![deliver("healthy.mx", 4)]),
+        ("target-gone", vec![bounce("no_usable_mx")]),
+        ("target-gone-first", vec![deliver("healthy.mx", 4)]),
+        ("target-gone-or-servfail", vec![defer("host_dns_temp")]),
+
+        ("refused", vec![defer("connect_failed")]),
+        ("refused-first", vec![deliver("healthy.mx", 4)]),
+        ("refused-equal", vec![deliver("healthy.mx", 4)]),
+        ("deaf", vec![defer("connect_failed").after(CONNECT)]),
+        ("deaf-first", vec![deliver("healthy.mx", 4).after(CONNECT)]),
+        ("deaf-equal", vec![deliver("healthy.mx", 4), deliver("healthy.mx", 4).after(CONNECT)]),
+        ("v6-refused", vec![deliver("v6-refused.mx", 4)]),
+        ("v6-deaf", vec![deliver("v6-deaf.mx", 4), deliver("v6-deaf.mx", 4).after(CONNECT)]),
+        // Five of the seven are tried.
+        ("six-dead-one-good", vec![deliver("six-dead-one-good.mx", 4), defer("connect_failed")]),
+        // Of the five, each family has its share.
+        ("six-v6-dead-one-v4-good", vec![deliver("six-v6-dead-one-v4-good.mx", 4)]),
+
+        ("silent", vec![defer("banner_timeout").after(GREETING)]),
+        ("silent-first", vec![deliver("healthy.mx", 4).after(GREETING)]),
+        ("slow", vec![deliver("slow.mx", 4).after(SLOW)]),
+        ("busy", vec![defer("banner_4xx")]),
+        ("busy-first", vec![deliver("healthy.mx", 4)]),
+        // A session that ends before EHLO does not count for the limit of two.
+        ("busy-twice", vec![deliver("healthy.mx", 4)]),
+        ("unwilling", vec![defer("banner_5xx")]),
+        ("unwilling-first", vec![deliver("healthy.mx", 4)]),
+        ("resets", vec![defer("banner_closed")]),
+        ("resets-first", vec![deliver("healthy.mx", 4)]),
+        ("closes", vec![defer("banner_closed")]),
+        ("closes-first", vec![deliver("healthy.mx", 4)]),
+
+        ("helo-only", vec![deliver("helo-only.mx", 4)]),
+        ("ehlo-451", vec![deliver("ehlo-451.mx", 4)]),
+        ("ehlo-421-first", vec![deliver("healthy.mx", 4)]),
+        ("no-helo", vec![bounce("helo_rejected")]),
+        // Without a look at the second.
+        ("no-helo-first", vec![bounce("helo_rejected")]),
+    ]
+}
+
+/// What no probe sees that ends with EHLO and knows nothing of the sender's own address.
+#[rustfmt::skip]
+pub(crate) fn seen_by_the_sender() -> Vec<(&'static str, Vec<Forecast>)> {
+    vec![
+        ("own", vec![bounce("mx_loop")]),
+        ("mail-451", vec![defer("mail_rejected")]),
+        ("mail-451-first", vec![deliver("healthy.mx", 4)]),
+        ("mail-550-first", vec![bounce("mail_rejected")]),
+        ("rcpt-450", vec![defer("rcpt_4xx")]),
+        ("rcpt-450-first", vec![deliver("healthy.mx", 4)]),
+        // Two sessions are the limit.
+        ("rcpt-450-twice", vec![defer("rcpt_4xx")]),
+        ("rcpt-550-first", vec![bounce("rcpt_5xx")]),
+        ("rcpt-552-first", vec![bounce("rcpt_5xx")]),
+    ]
+}
