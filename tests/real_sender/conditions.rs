@@ -40,10 +40,13 @@ pub(crate) fn world() -> WorldBuilder {
         ([1, 5], Script::banner("554 5.3.2 No greeting ever")),
         ([1, 6], Script::resets_on_accept()),
         ([1, 7], Script::closes_on_accept()),
+        ([1, 8], Script::silent()),
         ([2, 1], Script::ehlo_refused()),
         ([2, 2], but("ehlo 451 4.3.0 Not now")),
         ([2, 3], but("ehlo 421 4.3.2 Shutting down !close")),
         ([2, 4], Script::helo_refused()),
+        ([2, 5], but("ehlo !silent")),
+        ([2, 6], but("ehlo !close")),
         ([3, 1], but("mail 451 4.3.0 Not now")),
         ([3, 2], but("mail 550 5.7.1 Not you")),
         ([3, 3], but("rcpt 450 4.2.0 Greylisted")),
@@ -57,6 +60,7 @@ pub(crate) fn world() -> WorldBuilder {
     })
     .smtp(IPV6[0], healthy())
     .deaf([127, 84, 8, 1])
+    .deaf([127, 84, 8, 2])
     .deaf(IPV6[1])
 }
 
@@ -68,11 +72,20 @@ pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
         ("healthy", vec![deliver("healthy.mx", 4)]),
         ("equal", vec![deliver("healthy.mx", 4), deliver("second.mx", 4)]),
         ("dual", vec![deliver("dual.mx", 4), deliver("dual.mx", 6)]),
+        ("v6-only", vec![deliver("v6-only.mx", 6)]),
+        ("alias", vec![deliver("healthy.mx", 4)]),
+        ("alias-target", vec![deliver("alias.mx", 4)]),
         ("implicit", vec![deliver("implicit", 4)]),
         ("literal", vec![deliver("127.84.0.1", 4)]),
 
         ("mx-servfail", vec![defer("mx_temp")]),
         ("mx-refused", vec![defer("mx_temp")]),
+        ("mx-notimp", vec![defer("mx_temp")]),
+        // To glibc, FORMERR is for good and no other error is.
+        ("mx-formerr", vec![bounce("mx_failed")]),
+        // glibc waits for a better answer.
+        ("mx-garbage", vec![defer("mx_temp").after(DNS)]),
+        ("mx-truncated", vec![deliver("healthy.mx", 4)]),
         ("mx-silent", vec![defer("mx_temp").after(DNS)]),
         // As if there were no exchanger: it asks for the domain's own address.
         ("mx-nxdomain", vec![deliver("mx-nxdomain", 4)]),
@@ -84,10 +97,19 @@ pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
         ("aaaa-nxdomain", vec![deliver("aaaa-nxdomain.mx", 4)]),
         ("aaaa-refused", vec![deliver("aaaa-refused.mx", 4)]),
         ("aaaa-silent", vec![deliver("aaaa-silent.mx", 4).after(DNS)]),
+        ("aaaa-notimp", vec![deliver("aaaa-notimp.mx", 4)]),
+        ("aaaa-formerr", vec![deliver("aaaa-formerr.mx", 4)]),
+        ("both-formerr", vec![bounce("host_dns_failed")]),
+        ("both-formerr-first", vec![deliver("healthy.mx", 4)]),
+        ("a-nodata-aaaa-formerr", vec![bounce("host_dns_failed")]),
+        ("a-silent-aaaa-fine", vec![deliver("a-silent-aaaa-fine.mx", 6).after(DNS)]),
+        ("both-silent", vec![defer("host_dns_temp").after(2 * DNS)]),
         ("a-nodata-aaaa-servfail", vec![defer("host_dns_temp")]),
         ("a-servfail-aaaa-fine", vec![deliver("a-servfail-aaaa-fine.mx", 6)]),
         ("both-servfail", vec![defer("host_dns_temp")]),
         ("both-servfail-first", vec![deliver("healthy.mx", 4)]),
+        // The last that was tried says why.
+        ("both-servfail-then-dead", vec![defer("connect_failed")]),
         ("target-gone", vec![bounce("no_usable_mx")]),
         ("target-gone-first", vec![deliver("healthy.mx", 4)]),
         ("target-gone-or-servfail", vec![defer("host_dns_temp")]),
@@ -95,7 +117,10 @@ pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
         ("refused", vec![defer("connect_failed")]),
         ("refused-first", vec![deliver("healthy.mx", 4)]),
         ("refused-equal", vec![deliver("healthy.mx", 4)]),
+        ("refused-then-unwilling", vec![defer("banner_5xx")]),
+        ("refused-then-no-helo", vec![bounce("helo_rejected")]),
         ("deaf", vec![defer("connect_failed").after(CONNECT)]),
+        ("deaf-twice", vec![defer("connect_failed").after(2 * CONNECT)]),
         ("deaf-first", vec![deliver("healthy.mx", 4).after(CONNECT)]),
         ("deaf-equal", vec![deliver("healthy.mx", 4), deliver("healthy.mx", 4).after(CONNECT)]),
         ("v6-refused", vec![deliver("v6-refused.mx", 4)]),
@@ -107,6 +132,7 @@ pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
 
         ("silent", vec![defer("banner_timeout").after(GREETING)]),
         ("silent-first", vec![deliver("healthy.mx", 4).after(GREETING)]),
+        ("silent-twice", vec![deliver("healthy.mx", 4).after(2 * GREETING)]),
         ("slow", vec![deliver("slow.mx", 4).after(SLOW)]),
         ("busy", vec![defer("banner_4xx")]),
         ("busy-first", vec![deliver("healthy.mx", 4)]),
@@ -114,6 +140,7 @@ pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
         ("busy-twice", vec![deliver("healthy.mx", 4)]),
         ("unwilling", vec![defer("banner_5xx")]),
         ("unwilling-first", vec![deliver("healthy.mx", 4)]),
+        ("unwilling-then-refused", vec![defer("connect_failed")]),
         ("resets", vec![defer("banner_closed")]),
         ("resets-first", vec![deliver("healthy.mx", 4)]),
         ("closes", vec![defer("banner_closed")]),
@@ -122,6 +149,8 @@ pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
         ("helo-only", vec![deliver("helo-only.mx", 4)]),
         ("ehlo-451", vec![deliver("ehlo-451.mx", 4)]),
         ("ehlo-421-first", vec![deliver("healthy.mx", 4)]),
+        ("ehlo-silent-first", vec![deliver("healthy.mx", 4).after(GREETING)]),
+        ("ehlo-closes-first", vec![deliver("healthy.mx", 4)]),
         ("no-helo", vec![bounce("helo_rejected")]),
         // Without a look at the second.
         ("no-helo-first", vec![bounce("helo_rejected")]),
@@ -133,6 +162,9 @@ pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
 pub(crate) fn seen_by_the_sender() -> Vec<(&'static str, Vec<Forecast>)> {
     vec![
         ("own", vec![bounce("mx_loop")]),
+        ("own-last", vec![deliver("healthy.mx", 4)]),
+        // Itself and what stands behind it are left out.
+        ("own-after-refused", vec![defer("connect_failed")]),
         ("mail-451", vec![defer("mail_rejected")]),
         ("mail-451-first", vec![deliver("healthy.mx", 4)]),
         ("mail-550-first", vec![bounce("mail_rejected")]),

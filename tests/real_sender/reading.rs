@@ -42,15 +42,17 @@ pub(crate) fn reason(domain: &str, attempt: &Attempt) -> &'static str {
     }
 }
 
-/// A lookup that gave nothing.
+/// A lookup that gave nothing: whether there is none, none for now or none that can be asked for.
 fn lookup(domain: &str, text: &str) -> &'static str {
     let of_domain = text.contains(&format!("name={domain} "));
-    match (text.ends_with("try again"), of_domain) {
-        (true, true) => "mx_temp",
-        (true, false) => "host_dns_temp",
-        (false, true) => "mx_nxdomain",
-        (false, false) => "no_usable_mx",
-    }
+    let (exchangers, addresses) = if text.ends_with("try again") {
+        ("mx_temp", "host_dns_temp")
+    } else if text.ends_with("Non-recoverable error") {
+        ("mx_failed", "host_dns_failed")
+    } else {
+        ("mx_nxdomain", "no_usable_mx")
+    };
+    if of_domain { exchangers } else { addresses }
 }
 
 /// Postfix has the same words for a greeting and for the answer to EHLO or HELO; the world's
