@@ -64,6 +64,12 @@ pub(crate) fn world() -> WorldBuilder {
     .deaf(IPV6[1])
 }
 
+/// Every domain that mail is sent to.
+pub(crate) fn domains() -> impl Iterator<Item = String> {
+    let all = seen_by_a_probe().into_iter().chain(seen_by_the_sender());
+    all.map(|(label, _)| format!("{label}.test"))
+}
+
 /// What a probe up to EHLO sees, and what Postfix may do then. Of several, chance decides: Postfix
 /// shuffles equal exchangers, the families and the addresses of one exchanger.
 #[rustfmt::skip]

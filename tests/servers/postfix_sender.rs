@@ -114,7 +114,7 @@ impl Attempt {
         let (dsn, rest) = rest.split_once(", status=")?;
         let (status, text) = rest.split_once(' ')?;
         // Before the queue manager, in it, setting up the session, transmission.
-        let mut delays = delays.split('/').map(|delay| delay.parse::<f64>());
+        let mut delays = delays.split('/').map(str::parse::<f64>);
         let seconds = delays.by_ref().skip(2).sum::<Result<f64, _>>().ok()?;
         let relay = relay.split_once('[').and_then(|(host, address)| {
             let (address, _) = address.split_once(']')?;
