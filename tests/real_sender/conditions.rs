@@ -84,15 +84,15 @@ pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
         ("implicit", vec![deliver("implicit", 4)]),
         ("literal", vec![deliver("127.84.0.1", 4)]),
 
-        ("mx-servfail", vec![defer("mx_temp")]),
-        ("mx-refused", vec![defer("mx_temp")]),
-        ("mx-notimp", vec![defer("mx_temp")]),
+        ("mx-servfail", vec![defer("mx_servfail")]),
+        ("mx-refused", vec![defer("mx_refused")]),
+        ("mx-notimp", vec![defer("mx_notimp")]),
         // To glibc, FORMERR is for good and no other error is.
-        ("mx-formerr", vec![bounce("mx_failed")]),
+        ("mx-formerr", vec![bounce("mx_formerr")]),
         // glibc waits for a better answer.
-        ("mx-garbage", vec![defer("mx_temp").after(DNS)]),
+        ("mx-garbage", vec![defer("mx_malformed").after(DNS)]),
         ("mx-truncated", vec![deliver("healthy.mx", 4)]),
-        ("mx-silent", vec![defer("mx_temp").after(DNS)]),
+        ("mx-silent", vec![defer("mx_timeout").after(DNS)]),
         // As if there were no exchanger: it asks for the domain's own address.
         ("mx-nxdomain", vec![deliver("mx-nxdomain", 4)]),
         ("nowhere", vec![bounce("mx_nxdomain")]),
@@ -105,9 +105,9 @@ pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
         ("aaaa-silent", vec![deliver("aaaa-silent.mx", 4).after(DNS)]),
         ("aaaa-notimp", vec![deliver("aaaa-notimp.mx", 4)]),
         ("aaaa-formerr", vec![deliver("aaaa-formerr.mx", 4)]),
-        ("both-formerr", vec![bounce("host_dns_failed")]),
+        ("both-formerr", vec![bounce("no_usable_mx")]),
         ("both-formerr-first", vec![deliver("healthy.mx", 4)]),
-        ("a-nodata-aaaa-formerr", vec![bounce("host_dns_failed")]),
+        ("a-nodata-aaaa-formerr", vec![bounce("no_usable_mx")]),
         ("a-silent-aaaa-fine", vec![deliver("a-silent-aaaa-fine.mx", 6).after(DNS)]),
         ("both-silent", vec![defer("host_dns_temp").after(2 * DNS)]),
         ("a-nodata-aaaa-servfail", vec![defer("host_dns_temp")]),
@@ -115,24 +115,24 @@ pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
         ("both-servfail", vec![defer("host_dns_temp")]),
         ("both-servfail-first", vec![deliver("healthy.mx", 4)]),
         // The last that was tried says why.
-        ("both-servfail-then-dead", vec![defer("connect_failed")]),
+        ("both-servfail-then-dead", vec![defer("connect_refused")]),
         ("target-gone", vec![bounce("no_usable_mx")]),
         ("target-gone-first", vec![deliver("healthy.mx", 4)]),
         ("target-gone-or-servfail", vec![defer("host_dns_temp")]),
 
-        ("refused", vec![defer("connect_failed")]),
+        ("refused", vec![defer("connect_refused")]),
         ("refused-first", vec![deliver("healthy.mx", 4)]),
         ("refused-equal", vec![deliver("healthy.mx", 4)]),
         ("refused-then-unwilling", vec![defer("banner_5xx")]),
-        ("refused-then-no-helo", vec![bounce("helo_rejected")]),
-        ("deaf", vec![defer("connect_failed").after(CONNECT)]),
-        ("deaf-twice", vec![defer("connect_failed").after(2 * CONNECT)]),
+        ("refused-then-no-helo", vec![bounce("helo_5xx")]),
+        ("deaf", vec![defer("connect_timeout").after(CONNECT)]),
+        ("deaf-twice", vec![defer("connect_timeout").after(2 * CONNECT)]),
         ("deaf-first", vec![deliver("healthy.mx", 4).after(CONNECT)]),
         ("deaf-equal", vec![deliver("healthy.mx", 4), deliver("healthy.mx", 4).after(CONNECT)]),
         ("v6-refused", vec![deliver("v6-refused.mx", 4)]),
         ("v6-deaf", vec![deliver("v6-deaf.mx", 4), deliver("v6-deaf.mx", 4).after(CONNECT)]),
         // Five of the seven are tried.
-        ("six-dead-one-good", vec![deliver("six-dead-one-good.mx", 4), defer("connect_failed")]),
+        ("six-dead-one-good", vec![deliver("six-dead-one-good.mx", 4), defer("connect_refused")]),
         // Of the five, each family has its share.
         ("six-v6-dead-one-v4-good", vec![deliver("six-v6-dead-one-v4-good.mx", 4)]),
 
@@ -146,20 +146,21 @@ pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
         ("busy-twice", vec![deliver("healthy.mx", 4)]),
         ("unwilling", vec![defer("banner_5xx")]),
         ("unwilling-first", vec![deliver("healthy.mx", 4)]),
-        ("unwilling-then-refused", vec![defer("connect_failed")]),
-        ("resets", vec![defer("banner_closed")]),
+        ("unwilling-then-refused", vec![defer("connect_refused")]),
+        ("resets", vec![defer("banner_reset")]),
         ("resets-first", vec![deliver("healthy.mx", 4)]),
         ("closes", vec![defer("banner_closed")]),
         ("closes-first", vec![deliver("healthy.mx", 4)]),
 
         ("helo-only", vec![deliver("helo-only.mx", 4)]),
         ("ehlo-451", vec![deliver("ehlo-451.mx", 4)]),
+        ("ehlo-421", vec![defer("ehlo_4xx")]),
         ("ehlo-421-first", vec![deliver("healthy.mx", 4)]),
         ("ehlo-silent-first", vec![deliver("healthy.mx", 4).after(GREETING)]),
         ("ehlo-closes-first", vec![deliver("healthy.mx", 4)]),
-        ("no-helo", vec![bounce("helo_rejected")]),
+        ("no-helo", vec![bounce("helo_5xx")]),
         // Without a look at the second.
-        ("no-helo-first", vec![bounce("helo_rejected")]),
+        ("no-helo-first", vec![bounce("helo_5xx")]),
     ]
 }
 
@@ -170,10 +171,10 @@ pub(crate) fn seen_by_the_sender() -> Vec<(&'static str, Vec<Forecast>)> {
         ("own", vec![bounce("mx_loop")]),
         ("own-last", vec![deliver("healthy.mx", 4)]),
         // Itself and what stands behind it are left out.
-        ("own-after-refused", vec![defer("connect_failed")]),
-        ("mail-451", vec![defer("mail_rejected")]),
+        ("own-after-refused", vec![defer("connect_refused")]),
+        ("mail-451", vec![defer("mail_4xx")]),
         ("mail-451-first", vec![deliver("healthy.mx", 4)]),
-        ("mail-550-first", vec![bounce("mail_rejected")]),
+        ("mail-550-first", vec![bounce("mail_5xx")]),
         ("rcpt-450", vec![defer("rcpt_4xx")]),
         ("rcpt-450-first", vec![deliver("healthy.mx", 4)]),
         // Two sessions are the limit.
