@@ -11,8 +11,9 @@ use std::{
 
 use super::program::{find, has_ipv6, output, skip};
 
-/// Tells the process inside which network is not its own.
-const OUTSIDE: &str = "MXWATCH_TEST_OUTSIDE";
+/// Tells the process inside which network is not its own. What begins with MXWATCH_ is read by
+/// mxwatch.
+const OUTSIDE: &str = "TEST_OUTSIDE_NETWORK";
 /// What libc and whatever else resolves as the system does reads.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
