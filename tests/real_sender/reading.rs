@@ -49,7 +49,8 @@ fn lookup(domain: &str, text: &str) -> &'static [&'static str] {
     } else if text.ends_with("Non-recoverable error") {
         if exchangers { &["mx_formerr"] } else { &["no_usable_mx"] }
     } else {
-        if exchangers { &["mx_nxdomain"] } else { &["no_usable_mx"] }
+        // Without exchangers the domain itself is one.
+        if exchangers { &["mx_nxdomain", "no_usable_mx"] } else { &["no_usable_mx"] }
     }
 }
 
