@@ -9,6 +9,7 @@ use std::{
 
 use mxwatch::{
     config::{self, Config, Detail, Dns, Loaded, Metrics, Politeness, Probe, Web},
+    delivery::{Confidence, Parameter, builtin},
     facts::Family,
     name::Destination,
 };
@@ -313,6 +314,92 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
             "[[resolver]]\nname = 'lan'\nservers = ['192.0.2.53']\n[[resolver]]\nname = 'lan'\nservers = ['192.0.2.54']",
             "mxwatch.toml:6:8: resolver[1].name: \"lan\" is already the name of the resolver at mxwatch.toml:3:8",
         ),
+        // Senders.
+        (
+            "senders = 'postfix'",
+            "mxwatch.toml:2:11: senders: expected a list such as [\"postfix\"]; an own sender is written as [sender.NAME], found string \"postfix\"",
+        ),
+        (
+            "[senders.ours]\nlike = 'postfix'",
+            "mxwatch.toml:2:2: senders: expected a list such as [\"postfix\"]; an own sender is written as [sender.NAME], found a table",
+        ),
+        (
+            "sender = ['postfix']",
+            "mxwatch.toml:2:10: sender: expected tables, each headed [sender.NAME], found a list; the key for those to be judged is `senders`",
+        ),
+        (
+            "senders = []",
+            "mxwatch.toml:2:11: senders: is empty; name a sender such as \"postfix\", or leave the key out for postfix and exchange-2010",
+        ),
+        (
+            "senders = ['postfix', 'exchnge-2010']",
+            "mxwatch.toml:2:23: senders[1]: \"exchnge-2010\": no such sender, did you mean \"exchange-2010\"?",
+        ),
+        (
+            "senders = ['qmail']",
+            "mxwatch.toml:2:12: senders[0]: \"qmail\": no such sender; `mxwatch senders` lists them",
+        ),
+        ("senders = ['exim', 'exim']", "mxwatch.toml:2:20: senders[1]: stands here twice"),
+        (
+            "senders = ['rfc5321', 'postfix', 'postfix-dane', 'exim', 'sendmail', 'sendmail-debian', 'opensmtpd', 'exchange-2010', 'ims-5.5']",
+            "mxwatch.toml:2:11: senders: holds 9 senders; at most 8 are judged",
+        ),
+        (
+            "sender.ours.banner_timeout = '1m'",
+            "mxwatch.toml:2:8: sender.ours.like: missing; an own sender begins as another one, as in like = \"postfix\"",
+        ),
+        (
+            "[sender.ours]\nlike = 'Postfix'",
+            "mxwatch.toml:3:8: sender.ours.like: \"Postfix\": no such sender, did you mean \"postfix\"?",
+        ),
+        (
+            "[sender.ours]\nlike = 'ours'",
+            "mxwatch.toml:3:8: sender.ours.like: goes round in a circle: ours is like ours",
+        ),
+        (
+            "[sender.a]\nlike = 'b'\n[sender.b]\nlike = 'c'\n[sender.c]\nlike = 'b'",
+            "mxwatch.toml:5:8: sender.b.like: goes round in a circle: b is like c is like b\nmxwatch.toml:7:8: sender.c.like: goes round in a circle: c is like b is like c",
+        ),
+        (
+            "[sender.postfix]\nlike = 'exim'",
+            "mxwatch.toml:2:1: sender.postfix: \"postfix\" is a built-in sender; choose another name, as in [sender.our-postfix]",
+        ),
+        (
+            "[sender.\"our mta\"]\nlike = 'exim'",
+            "mxwatch.toml:2:1: sender.\"our mta\": the name of a sender is 1 to 63 letters, digits, hyphens, underscores or dots that begin with a letter or digit",
+        ),
+        (
+            "[sender.ours-5.5]\nlike = 'exim'",
+            "mxwatch.toml:2:9: sender.ours-5: a name with a dot stands in quotes, as in [sender.\"ours-5.5\"]",
+        ),
+        (
+            "[sender.ours]\nlike = 'exim'\nbanner_timout = '1m'",
+            "mxwatch.toml:4:1: sender.ours.banner_timout: unknown key `banner_timout`, did you mean `banner_timeout`?",
+        ),
+        (
+            "[sender.ours]\nlike = 'exim'\nxyzzy = '1m'",
+            "mxwatch.toml:4:1: sender.ours.xyzzy: unknown key `xyzzy`; `mxwatch senders NAME` lists what is known here",
+        ),
+        (
+            "[sender.ours]\nlike = 'exim'\nbanner_timeout = 60",
+            "mxwatch.toml:4:18: sender.ours.banner_timeout: expected a duration such as \"5m\", found 60 (Patience for the banner)",
+        ),
+        (
+            "[sender.ours]\nlike = 'exim'\nmx_self = 'thaw'",
+            "mxwatch.toml:4:11: sender.ours.mx_self: unknown variant `thaw`, expected one of `bounce`, `defer`, `freeze` (The sender is the best exchanger itself: `bounce`, `defer` or `freeze`)",
+        ),
+        (
+            "[sender.ours]\nlike = 'exim'\ndane = 'no'",
+            "mxwatch.toml:4:8: sender.ours.dane: invalid type: string \"no\", expected a boolean (DANE (RFC 7672) is asked for)",
+        ),
+        (
+            "[sender.ours]\nlike = 'exim'\nfamilies = []",
+            "mxwatch.toml:4:12: sender.ours.families: is empty; a sender needs a family (Families it uses, such as `[\"ipv6\", \"ipv4\"]`)",
+        ),
+        (
+            "[sender.ours]\nlike = 'exim'\nretry_last = '0s'",
+            "mxwatch.toml:4:14: sender.ours.retry_last: must be at least 1s (The pause after those, for ever)",
+        ),
         // Destination files.
         (
             "destination_files = ['more.toml']",
@@ -338,7 +425,7 @@ fn all_mistakes_are_told_at_once() {
         files.problems(&environment),
         "mxwatch.toml:1:27: domains[1]: \"one\": not a fully qualified mail domain, such as \"example.com\"\n\
          mxwatch.toml:1:34: domains[2]: \"two\": not a fully qualified mail domain, such as \"example.com\"\n\
-         mxwatch.toml:2:1: hello: unknown key `hello`; known here are connectivity_log, destination, destination_files, dns, domains, helo_name, metrics, politeness, probe, resolver, web\n\
+         mxwatch.toml:2:1: hello: unknown key `hello`; known here are connectivity_log, destination, destination_files, dns, domains, helo_name, metrics, politeness, probe, resolver, sender, senders, web\n\
          mxwatch.toml:4:12: dns.attempts: expected a whole number, found string \"x\"\n\
          mxwatch.toml:6:19: web.max_connections: must be from 1 to 65535, found 0\n\
          environment variable MXWATCH_DNS__TIMEOUT: expected a duration such as \"30s\", found integer 5; write \"5s\"\n\
@@ -388,6 +475,61 @@ fn the_environment_overrides_the_file() {
     let commas =
         files.load(&[("MXWATCH_HELO_NAME", "m.test"), ("MXWATCH_DOMAINS", "c.example, d.example")]);
     assert_eq!(names(&commas.config), ["c.example", "d.example"]);
+}
+
+#[test]
+fn senders_are_built_in_or_own() {
+    let judged = |config: &Config| -> Vec<String> {
+        config.senders.iter().map(|sender| sender.name.to_string()).collect()
+    };
+    let none = Files::main("helo_name = 'mail.test'").load(&[]).config;
+    assert_eq!(judged(&none), ["postfix", "exchange-2010"]);
+    let named = Files::main("helo_name = 'mail.test'\nsenders = ['ims-5.5', 'exim']").load(&[]);
+    assert_eq!(judged(&named.config), ["ims-5.5", "exim"]);
+
+    // Own ones take the place of the usual two, in the order of the file.
+    let own = "helo_name = 'mail.test'\n[sender.\"relay.b\"]\nlike = 'edge'\nexpire = '1day'\n\
+               [sender.edge]\nlike = 'exchange-2010'\naaaa_temp_fatal = false\nretry = ['5m', '1h']\n";
+    let files = Files::main(own);
+    let config = files.load(&[]).config;
+    assert_eq!(judged(&config), ["relay.b", "edge"]);
+    let relay = config.sender("relay.b").unwrap();
+    let exchange = builtin::get("exchange-2010").unwrap();
+    assert_eq!(
+        relay.differences(exchange).collect::<Vec<_>>(),
+        [Parameter::AaaaTempFatal, Parameter::Retry, Parameter::Expire]
+    );
+    assert_eq!((&*relay.kind, relay.behaviour.aaaa_temp_fatal), ("exchange-2010", false));
+    assert_eq!(relay.confidence(Parameter::AaaaTempFatal), Confidence::High);
+
+    // What is not judged can still be asked for.
+    let few = files.load(&[("MXWATCH_SENDERS", "edge, postfix")]).config;
+    assert_eq!(judged(&few), ["edge", "postfix"]);
+    assert_eq!(few.sender("relay.b").unwrap(), relay);
+    assert_eq!(&*few.sender("sendmail").unwrap().name, "sendmail");
+    assert_eq!(few.sender("relayb").unwrap_err(), "no such sender, did you mean \"relay.b\"?");
+    let variable = r#"{ours = {like = "postfix", connect_timeout = "10s"}}"#;
+    let config = none_but(&[("MXWATCH_SENDER", variable)]);
+    assert_eq!(judged(&config), ["ours"]);
+}
+
+/// What the name and these variables make.
+fn none_but(environment: &[(&str, &str)]) -> Config {
+    Files::main("helo_name = 'mail.test'").load(environment).config
+}
+
+#[test]
+fn more_own_senders_than_are_judged_must_be_chosen_from() {
+    let mut text = String::from("helo_name = 'mail.test'\n");
+    for n in 0..9 {
+        text.extend(["[sender.s", &n.to_string(), "]\nlike = 'postfix'\n"]);
+    }
+    assert_eq!(
+        Files::main(&text).problems(&[]),
+        "mxwatch.toml:2:2: sender: defines 9 senders, and at most 8 are judged; name those with senders = [\"s0\"] above the first [section]"
+    );
+    let chosen = Files::main(&text).load(&[("MXWATCH_SENDERS", "s1")]).config;
+    assert_eq!((chosen.senders.len(), chosen.own_senders.len()), (1, 9));
 }
 
 #[test]
@@ -579,6 +721,9 @@ fn fragments() -> impl Strategy<Value = String> {
         "[probe]",
         "resolver",
         "[[resolver]]",
+        "senders",
+        "[sender.a]",
+        "like",
         "servers",
         "name",
         "interval",

@@ -89,8 +89,6 @@ impl Server {
 fn config() -> Config {
     let settings = sample::settings(&[]);
     Config {
-        helo_name: "probe.example.org".into(),
-        destinations: BTreeMap::new(),
         probe: config::Probe {
             port: 25,
             interval: settings.interval,
@@ -103,8 +101,6 @@ fn config() -> Config {
             attempts: 2,
             late_window: Duration::from_secs(5),
         },
-        resolvers: vec![],
-        senders: std::sync::Arc::default(),
         politeness: config::Politeness {
             max_sessions: 1,
             max_sessions_per_provider: 1,
@@ -112,7 +108,7 @@ fn config() -> Config {
         },
         web: config::Web { max_connections: 8, probe_any_target: false },
         metrics: config::Metrics { detail: Detail::Full },
-        connectivity_log: None,
+        ..Config::with_helo_name("probe.example.org".into())
     }
 }
 

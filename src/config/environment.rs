@@ -136,4 +136,4 @@ const PREFIX: &str = "MXWATCH_";
 const PLAIN: &[&str] = &["connectivity_log", "helo_name", "probe.source_ipv4", "probe.source_ipv6"];
 
 /// Keys that may also be written as a comma-separated list.
-const LISTS: &[&str] = &["destination_files", "domains", "probe.families"];
+const LISTS: &[&str] = &["destination_files", "domains", "probe.families", "senders"];

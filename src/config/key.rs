@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::delivery::Parameter;
+
 /// The keys above the first section.
 pub(super) const TOP: &[&str] = &[
     "connectivity_log",
@@ -16,6 +18,8 @@ pub(super) const TOP: &[&str] = &[
     "politeness",
     "probe",
     "resolver",
+    "sender",
+    "senders",
     "web",
 ];
 
@@ -40,6 +44,12 @@ pub(super) const DESTINATION: &[&str] = &[
 
 /// The keys of `[[resolver]]`.
 pub(super) const RESOLVER: &[&str] = &["name", "servers"];
+
+/// The keys of `[sender.NAME]`.
+pub(super) fn sender() -> Vec<&'static str> {
+    let parameters = Parameter::ALL.iter().map(|parameter| parameter.key());
+    std::iter::once("like").chain(parameters).collect()
+}
 
 /// The sections that are one table, and so can be set key by key from the environment.
 pub(super) const SECTIONS: &[(&str, &[&str])] = &[
@@ -144,9 +154,15 @@ pub(super) fn unknown(name: &str, known: &[&str]) -> String {
         if known == DESTINATION_FILE || known == TARGET_GROUP { None } else { elsewhere(name) };
     match guess {
         Some(guess) => format!("unknown key {quoted}{guess}"),
+        None if known.len() > LISTED => {
+            format!("unknown key {quoted}; `mxwatch senders NAME` lists what is known here")
+        }
         None => format!("unknown key {quoted}; known here are {}", known.join(", ")),
     }
 }
+
+/// More keys than that, which only a sender has, are too many for one line.
+const LISTED: usize = 20;
 
 /// Where else in the main file the key would be right.
 fn elsewhere(name: &str) -> Option<String> {

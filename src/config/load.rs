@@ -13,7 +13,7 @@ use super::{
     helo, key,
     problem::Place,
     reading::Reading,
-    resolver,
+    resolver, sender,
     source::{Source, read_text},
     table::{Node, Table},
 };
@@ -78,6 +78,7 @@ fn sections(root: &Table<'_>, reading: &Reading<'_>) -> (Option<Config>, Watched
     let dns = Dns::read(root);
     let resolvers = resolver::read(root);
     let politeness = Politeness::read(root);
+    let senders = sender::read(root);
     let web = Web::read(root);
     let metrics = Metrics::read(root);
     let connectivity_log = root.get("connectivity_log").and_then(|node| {
@@ -108,7 +109,8 @@ fn sections(root: &Table<'_>, reading: &Reading<'_>) -> (Option<Config>, Watched
         probe,
         dns,
         resolvers,
-        senders: super::sender::defaults(),
+        senders: senders.judged,
+        own_senders: senders.own,
         politeness,
         web,
         metrics,

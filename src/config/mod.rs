@@ -60,6 +60,8 @@ pub struct Config {
     pub resolvers: Vec<Resolver>,
     /// The senders whose verdict is given, each once.
     pub senders: Arc<[Arc<Sender>]>,
+    /// Every own sender, judged or not, in the order of the file.
+    pub own_senders: Arc<[Arc<Sender>]>,
     /// Limits towards others.
     pub politeness: Politeness,
     /// The HTTP server.
@@ -80,11 +82,18 @@ impl Config {
             dns: Dns::default(),
             resolvers: Vec::new(),
             senders: sender::defaults(),
+            own_senders: Arc::from([]),
             politeness: Politeness::default(),
             web: Web::default(),
             metrics: Metrics::default(),
             connectivity_log: None,
         }
+    }
+
+    /// The sender of that name, built-in or own; the error says what may have been meant.
+    pub fn sender(&self, name: &str) -> Result<Arc<Sender>, String> {
+        let own = self.own_senders.iter().map(|sender| &*sender.name);
+        sender::find(name, &self.own_senders).ok_or_else(|| sender::unknown(name, own))
     }
 
     /// The settings of a destination that is not configured.

@@ -58,6 +58,15 @@ impl<'a> Node<'a> {
         matches!(self.value, Value::Array(..))
     }
 
+    /// The key of the table in this table, where there is nothing else in it.
+    pub(super) fn only_table(&self) -> Option<&'a str> {
+        let Value::Dict(_, outer) = self.value else { return None };
+        match outer.iter().collect::<Vec<_>>().as_slice() {
+            [(name, Value::Dict(..))] => Some(name),
+            _ => None,
+        }
+    }
+
     /// The table, each key of which must be among `known`.
     pub(super) fn table(self, known: &[&str], expected: &str) -> Option<Table<'a>> {
         let table = self.open_table(expected)?;
