@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeSet, VecDeque},
     io::{self, IsTerminal, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
-    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -13,46 +12,46 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     agent::{self, Settings, politeness::Politeness},
-    cli::{CheckArgs, DEFAULT_CONFIG, When},
-    config::{self, Config, DestinationSettings, Resolver, parse_helo_name},
+    chosen,
+    cli::{CheckArgs, When},
+    config::{Config, DestinationSettings, Resolver, parse_helo_name},
     connectivity_log::ConnectivityLog,
+    delivery::Outcome,
+    document::{Document, Entry},
+    ended::Ended,
     explain::{
+        judged::{self, Judged},
         paint::Paint,
         report::{self, Style},
-        trouble,
+        trouble, verdicts,
     },
-    facts::{Document, Facts},
+    facts::Facts,
     metrics::own::Own,
     name::Destination,
     once,
 };
 
-/// How a check ended: the exit status of the command.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Outcome {
-    /// The configuration or a name is wrong; it was said why.
-    Config,
-    /// Ended by the user.
-    Interrupted,
-    /// Nothing wrong was found.
-    Ok,
-    /// Something is wrong with a destination.
-    Trouble,
-}
-
-/// Checks every destination and prints what was found, in the order given.
-pub async fn run(args: CheckArgs) -> io::Result<Outcome> {
+/// Checks every destination and prints what was found and what senders would make of it, in the
+/// order given.
+pub async fn run(args: CheckArgs) -> io::Result<Ended> {
     let config = match configuration(&args) {
         Ok(config) => config,
         Err(problem) => {
             writeln!(io::stderr(), "{problem}")?;
-            return Ok(Outcome::Config);
+            return Ok(Ended::Config);
+        }
+    };
+    let senders = match chosen::senders(&config, &args.senders) {
+        Ok(senders) => senders,
+        Err(problem) => {
+            writeln!(io::stderr(), "{problem}")?;
+            return Ok(Ended::Usage);
         }
     };
     let (stopping, stop) = watch::channel(false);
     let mut looks = start(&args, &config, stop);
     let style = Style { paint: Paint { on: colour(args.color) }, transcript: args.transcript };
-    let mut outcome = Outcome::Ok;
+    let mut worst = Outcome::Deliver;
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     while let Some((destination, look)) = looks.front_mut() {
         let found = tokio::select! {
@@ -65,15 +64,14 @@ pub async fn run(args: CheckArgs) -> io::Result<Outcome> {
             for (_, look) in looks {
                 let _ = look.await;
             }
-            return Ok(Outcome::Interrupted);
+            return Ok(Ended::Interrupted);
         };
         looks.pop_front();
-        if !trouble::find(&facts).is_empty() {
-            outcome = Outcome::Trouble;
-        }
-        print(&facts, args.json, style)?;
+        let judged = judged::all(&facts, &senders);
+        worst = worst.max(judged::worst(&judged));
+        print(&facts, &judged, args.json, style)?;
     }
-    Ok(outcome)
+    Ok(Ended::Judged(worst))
 }
 
 type Look = JoinHandle<Option<Facts>>;
@@ -135,17 +133,27 @@ fn settle(found: Result<Option<Facts>, tokio::task::JoinError>) -> Option<Facts>
     })
 }
 
-fn print(facts: &Facts, json: bool, style: Style) -> io::Result<()> {
+fn print(facts: &Facts, judged: &[Judged], json: bool, style: Style) -> io::Result<()> {
     let mut text = if json {
-        serde_json::to_string(&Document::new(&facts.destination, Some(facts)))?
+        document(facts, judged)?
     } else {
-        report::write(facts, style)
+        let troubles = trouble::find(facts);
+        let shown = troubles.into_iter().flat_map(|trouble| trouble.by_hand).collect();
+        let verdicts = verdicts::write(judged, &shown, style.paint);
+        format!("{}\n{verdicts}", report::write(facts, style))
     };
     text.push('\n');
     io::stdout().lock().write_all(text.as_bytes())
 }
 
-fn colour(when: When) -> bool {
+/// The JSON of one destination, on one line.
+pub(crate) fn document(facts: &Facts, judged: &[Judged]) -> io::Result<String> {
+    let entries = judged.iter().map(Entry::from).collect();
+    Ok(serde_json::to_string(&Document::new(&facts.destination, Some(facts), entries))?)
+}
+
+/// Whether to colour what goes to standard output.
+pub(crate) fn colour(when: When) -> bool {
     match when {
         When::Always => true,
         When::Never => false,
@@ -156,15 +164,9 @@ fn colour(when: When) -> bool {
 /// The configuration a check goes by: the file if there is one, with the flags on top.
 fn configuration(args: &CheckArgs) -> Result<Arc<Config>, String> {
     let given = args.helo_name.clone();
-    let file = args.config_file.as_deref();
-    let file = file.or_else(|| Some(Path::new(DEFAULT_CONFIG)).filter(|path| path.exists()));
-    let mut config = match file {
-        Some(path) => {
-            let loaded = config::load(path, std::env::vars_os());
-            loaded.map_err(|problems| problems.to_string())?.config
-        }
-        None => Config::with_helo_name(given.clone().unwrap_or_else(own_name)),
-    };
+    let mut config = chosen::configuration(args.config_file.as_deref(), || {
+        given.clone().unwrap_or_else(own_name)
+    })?;
     if let Some(name) = given {
         config.helo_name = name;
     }

@@ -37,11 +37,20 @@ pub struct Cli {
 /// What else there is to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Probe domains once and show what was found; exits 0 when nothing is wrong, else 1.
+    /// Probe domains once, show what was found and what senders would make of it.
+    #[command(after_help = STATUSES)]
     Check(CheckArgs),
+    /// Judge what `check --json` found earlier, or facts written by hand; asks nobody.
+    #[command(after_help = STATUSES)]
+    Judge(JudgeArgs),
+    /// List the senders that can be judged, or show all parameters of one.
+    Senders(SendersArgs),
     /// Run the agent against a small mail internet inside this process, one domain per failure.
     Demo(DemoArgs),
 }
+
+const STATUSES: &str = "Exit status by the worst outcome: 0 deliver, 1 defer or freeze, 2 bounce, \
+                        3 unknown; bounce is worse than defer, that than unknown.";
 
 /// Flags of the agent.
 #[derive(Args, Clone, Debug)]
@@ -105,6 +114,9 @@ pub struct CheckArgs {
     /// One JSON object per domain and line instead of the report.
     #[arg(long)]
     pub json: bool,
+    /// Sender whose verdict to give instead of the configured ones; may be given several times.
+    #[arg(long = "sender", value_name = "NAME")]
+    pub senders: Vec<String>,
     /// Show the dialogues too, as telnet would.
     #[arg(long, conflicts_with = "json")]
     pub transcript: bool,
@@ -129,6 +141,40 @@ pub struct CheckArgs {
     /// When to use colour.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: When,
+}
+
+/// Flags of `judge`.
+#[derive(Args, Clone, Debug)]
+pub struct JudgeArgs {
+    /// Files of documents as `check --json` and the API give them, of their `facts` alone, or of
+    /// facts in shorthand; "-" for standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Sender whose verdict to give instead of the configured ones; may be given several times.
+    #[arg(long = "sender", value_name = "NAME")]
+    pub senders: Vec<String>,
+    /// One JSON object per domain and line.
+    #[arg(long)]
+    pub json: bool,
+    /// Configuration to take own senders from; by default /etc/mxwatch/mxwatch.toml if there is
+    /// one.
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+    /// When to use colour.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+}
+
+/// Flags of `senders`.
+#[derive(Args, Clone, Debug)]
+pub struct SendersArgs {
+    /// The sender to show.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Configuration to take own senders from; by default /etc/mxwatch/mxwatch.toml if there is
+    /// one.
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
 }
 
 /// When to use colour.

@@ -15,7 +15,8 @@
 //!
 //! What is known and said about it:
 //! - [`name`]: domains, exchangers, destinations, parsed once.
-//! - [`facts`]: what was observed, as plain data with closed sets of labels; the JSON of `check`.
+//! - [`facts`]: what was observed, as plain data with closed sets of labels.
+//! - [`delivery`]: what a sender would do, by a pure function of facts and its parameters.
 //! - [`config`]: what a user can set, and everything that is wrong with it at once.
 //!
 //! Observation:
@@ -26,14 +27,16 @@
 //! What comes out:
 //! - [`metrics`]: names, histograms and the text format.
 //! - [`web`]: the HTTP server and its pages.
-//! - [`explain`]: facts in words.
+//! - [`explain`]: facts and verdicts in words.
+//! - [`document`]: facts and verdicts as JSON, for scripts.
 //! - `shown`: what of a stranger's text may be seen.
 //! - [`connectivity_log`]: one JSON line per lookup and session.
 //!
 //! The program:
 //! - [`cli`], [`log`]: command line and logging.
 //! - [`daemon`]: the life of the agent's process; [`on_demand`]: `/probe` of other domains.
-//! - [`check`], [`demo`]: the commands of that name.
+//! - [`check`], [`judge`], [`senders`], [`demo`]: the commands of that name; [`chosen`], [`ended`]:
+//!   what they have in common.
 //! - [`world`]: a small mail internet on loopback, for demo and tests.
 //!
 //! The verdict by sender will live in `delivery`, between `agent::state` and what comes out; TLS
@@ -42,20 +45,25 @@
 
 pub mod agent;
 pub mod check;
+pub mod chosen;
 pub mod cli;
 pub mod config;
 pub mod connectivity_log;
 pub mod daemon;
 pub mod delivery;
 pub mod demo;
+pub mod document;
+pub mod ended;
 pub mod explain;
 pub mod facts;
+pub mod judge;
 pub mod log;
 pub mod metrics;
 pub mod name;
 pub mod on_demand;
 pub mod once;
 pub mod probe;
+pub mod senders;
 mod shown;
 pub mod web;
 pub mod world;

@@ -9,11 +9,13 @@ use std::{
 
 use clap::{Parser, error::ErrorKind};
 use mxwatch::{
-    check::{self, Outcome},
+    check,
     cli::{AgentArgs, Cli, Command, LogArgs},
     config,
     daemon::{self, ConfigFile, Start},
-    demo, log,
+    demo,
+    ended::Ended,
+    judge, log, senders,
 };
 
 /// sysexits.h: the command line is wrong.
@@ -22,8 +24,6 @@ const EX_USAGE: u8 = 64;
 const EX_IOERR: u8 = 74;
 /// sysexits.h: the configuration is wrong.
 const EX_CONFIG: u8 = 78;
-/// A shell's status of a command ended by SIGINT.
-const INTERRUPTED: u8 = 130;
 
 /// What an address in use or forbidden ends with, as sysexits.h says of a service.
 const EX_UNAVAILABLE: u8 = 69;
@@ -61,12 +61,9 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> io::Result<u8> {
     match cli.command {
-        Some(Command::Check(args)) => check::run(args).await.map(|outcome| match outcome {
-            Outcome::Ok => 0,
-            Outcome::Trouble => 1,
-            Outcome::Config => EX_CONFIG,
-            Outcome::Interrupted => INTERRUPTED,
-        }),
+        Some(Command::Check(args)) => check::run(args).await.map(Ended::status),
+        Some(Command::Judge(args)) => judge::run(&args).map(Ended::status),
+        Some(Command::Senders(args)) => senders::run(&args).map(Ended::status),
         Some(Command::Demo(args)) => {
             log::init(LogArgs { level: args.level, format: args.format });
             demo::run(args).await.map(|()| 0)

@@ -1,12 +1,24 @@
-//! Facts in words: what an admin reads at a glance, the dialogue as telnet would show it, what is
-//! wrong, and the commands to see it by hand.
+//! Facts and verdicts in words: what an admin reads at a glance, the dialogue as telnet would show
+//! it, what is wrong, what a sender would make of it, and the commands to see it by hand.
 //!
-//! Pure: facts in, text out. Server text arrives free of control characters (`probe` saw to it).
+//! Pure: facts in, text out. Server text arrives free of control characters (`probe` saw to it);
+//! what may also come from a file, the words about a verdict, is made so here.
 
+mod because;
+mod by_hand;
+mod cure;
+mod detour;
+pub mod judged;
 pub mod paint;
+mod plain;
 pub mod report;
+mod seen;
+mod sender_log;
+pub mod traits;
 pub mod transcript;
 pub mod trouble;
+pub mod verdict;
+pub mod verdicts;
 
 use std::time::Duration;
 

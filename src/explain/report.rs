@@ -204,7 +204,7 @@ fn write_troubles(out: &mut String, facts: &Facts, paint: Paint) {
 }
 
 /// Breaks prose between words into lines of at most `width` characters.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {
@@ -221,7 +221,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 /// Characters of a line of prose: it fits a terminal of the usual 80 with its indent.
 const PROSE: usize = 76;
 
-fn put(out: &mut String, line: &str) {
+pub(super) fn put(out: &mut String, line: &str) {
     // Writing to a String cannot fail.
     let _ = writeln!(out, "{}", line.trim_end());
 }

@@ -2,10 +2,11 @@
 //!
 //! It names what was seen. What a given sender would make of it is the verdict's business.
 
-use std::net::SocketAddr;
-
+use super::{
+    by_hand::{self, dig},
+    spoken,
+};
 use crate::{
-    explain::spoken,
     facts::{
         ExchangerFacts, Facts, Family, Lookup, LookupStatus, MAX_EXCHANGERS, Reason, Route,
         Session, Stage,
@@ -195,7 +196,7 @@ fn dialogue(session: &Session) -> Option<Trouble> {
             format!("{peer} ends the connection at {} ({}).", verb(stage), reason.label())
         }
     };
-    Some(Trouble { what, by_hand: by_hand(session.peer, &session.helo_name) })
+    Some(Trouble { what, by_hand: by_hand::call(session.peer, &session.helo_name) })
 }
 
 /// What was being waited for.
@@ -230,40 +231,6 @@ fn failed(lookup: &Lookup) -> String {
             format!("{server} answers with something that is no DNS message")
         }
         status => format!("{} from {server} after {took}", status.label().to_uppercase()),
-    }
-}
-
-fn dig(lookup: &Lookup) -> String {
-    let server = lookup.deciding().map(|exchange| exchange.server);
-    let at = server.map_or_else(String::new, |server| match server.port() {
-        53 => format!("@{} ", server.ip()),
-        port => format!("@{} -p {port} ", server.ip()),
-    });
-    format!("dig {at}{} {}", shell_word(&lookup.name), lookup.rtype.label())
-}
-
-fn by_hand(peer: SocketAddr, helo_name: &str) -> Vec<String> {
-    let (ip, port) = (peer.ip(), peer.port());
-    let family = match Family::of(ip) {
-        Family::Ipv4 => "-4",
-        Family::Ipv6 => "-6",
-    };
-    vec![
-        format!("telnet {ip} {port}"),
-        format!(
-            "swaks {family} --server {ip} --port {port} --ehlo {} --quit-after EHLO --timeout 300",
-            shell_word(helo_name)
-        ),
-    ]
-}
-
-/// Names come from strangers' zones; a command line to copy must not run what they wrote.
-fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-    if text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 
@@ -318,12 +285,5 @@ mod tests {
             );
             assert_eq!(find(&facts).len(), wrong, "{:?}", find(&facts));
         }
-    }
-
-    #[test]
-    fn a_copied_command_cannot_run_a_strangers_words() {
-        assert_eq!(shell_word("mx1.example.com"), "mx1.example.com");
-        assert_eq!(shell_word("[192.0.2.1]"), "'[192.0.2.1]'");
-        assert_eq!(shell_word("$(reboot)'; x"), r"'$(reboot)'\''; x'");
     }
 }

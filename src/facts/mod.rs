@@ -4,7 +4,6 @@
 //! of the JSON that `check --json` prints. Nothing here does I/O or judges. Durations are seconds
 //! in JSON; times are RFC 3339 in UTC.
 
-mod document;
 mod lookup;
 mod policy;
 mod route;
@@ -17,7 +16,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    document::Document,
     lookup::{Exchange, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport},
     policy::{MtaSts, OwnHost, StsMode, TlsTrust, Tlsa},
     route::{MAX_EXCHANGERS, MxLookup, MxTarget, Route},

@@ -6,11 +6,7 @@ use super::{
     response::{self, Answer},
     summary,
 };
-use crate::{
-    agent::state::Snapshot,
-    facts::{Document, FACTS_VERSION},
-    name::Destination,
-};
+use crate::{agent::state::Snapshot, document::Document, facts::FACTS_VERSION, name::Destination};
 
 pub(super) fn domains(snapshot: &Snapshot) -> Answer {
     let all: Vec<_> = summary::all(snapshot).collect();
@@ -20,5 +16,5 @@ pub(super) fn domains(snapshot: &Snapshot) -> Answer {
 /// The facts of one destination, null before its first round.
 pub(super) fn domain(snapshot: &Snapshot, destination: &Destination) -> Answer {
     let facts = snapshot.facts(destination);
-    response::json(&Document::new(destination, facts.as_ref()))
+    response::json(&Document::new(destination, facts.as_ref(), Vec::new()))
 }

@@ -1,0 +1,167 @@
+//! The JSON document of one destination: the same from `check --json`, `judge --json` and the API.
+//! `docs/json.md` describes it field by field.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    delivery::{
+        Confidence, Outcome, Possible, Sender, Verdict, Via,
+        depth::{self, Weakness},
+        lifetime,
+    },
+    explain::{
+        judged::Judged,
+        verdict::{self, Cure, Explanation},
+    },
+    facts::{FACTS_VERSION, Facts},
+    name::Destination,
+};
+
+/// One destination, what is known about it, and what senders would make of it.
+#[derive(Debug, Serialize)]
+pub struct Document<'a> {
+    /// Version of the form of this document.
+    pub version: u32,
+    /// The destination as configured.
+    pub domain: &'a Destination,
+    /// When the route was looked up; null before the first round.
+    pub checked_at: Option<Timestamp>,
+    /// What was found; null before the first round.
+    pub facts: Option<&'a Facts>,
+    /// One for each resolver and sender.
+    pub verdicts: Vec<Entry>,
+}
+
+impl<'a> Document<'a> {
+    /// Of one destination.
+    pub fn new(domain: &'a Destination, facts: Option<&'a Facts>, verdicts: Vec<Entry>) -> Self {
+        let checked_at = facts.map(|facts| facts.observed_at);
+        Self { version: FACTS_VERSION, domain, checked_at, facts, verdicts }
+    }
+}
+
+/// One verdict.
+#[derive(Debug, Serialize)]
+pub struct Entry {
+    /// The sender's name.
+    pub sender: String,
+    /// The resolver through which it would look; empty where nothing is looked up.
+    pub resolver: String,
+    /// What would happen.
+    pub outcome: Outcome,
+    /// Why: a label of [`crate::delivery::Why`].
+    pub reason: &'static str,
+    /// The exchanger that takes the message, or ends the attempt; null where none did.
+    pub via: Option<Via>,
+    /// Time lost in this attempt.
+    pub wait_seconds: Bounds,
+    /// Until the next attempt; null where there is none.
+    pub next_retry_seconds: Option<f64>,
+    /// Until the message is returned; null where it does not wait.
+    pub expires_seconds: Option<f64>,
+    /// The age at which a retry delivers although nothing else changes; null where none does.
+    pub delivered_after_seconds: Option<f64>,
+    /// Exchangers that would take the message if the others were gone.
+    pub usable_exchangers: usize,
+    /// Single failures that would stop mail which is delivered now.
+    pub stopped_by: Vec<Failure>,
+    /// How sure this is.
+    pub confidence: Confidence,
+    /// The probe's patience was shorter than the sender's.
+    pub censored: bool,
+    /// The same in words.
+    pub text: String,
+    /// The line in the sender's own log; null where that is not documented.
+    pub log: Option<String>,
+    /// Who can put it right, and how.
+    pub cure: Cure,
+    /// Shell commands that show the cause.
+    pub by_hand: Vec<String>,
+    /// Everything that could happen, this first.
+    pub possible: Vec<Possible>,
+    /// Since when outcome and reason are these; only from an agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// When outcome or reason last changed; only from an agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_change: Option<Timestamp>,
+}
+
+/// The least and the most, where chance decides.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Bounds {
+    /// Seconds.
+    pub best: f64,
+    /// Seconds.
+    pub worst: f64,
+}
+
+/// One exchanger that fails in one way.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Failure {
+    /// Its host.
+    pub mx: String,
+    /// A label of [`depth::Failing`].
+    pub failure: &'static str,
+}
+
+impl Entry {
+    /// A verdict that was judged from these arguments, explained here.
+    pub fn new(facts: &Facts, sender: &Sender, resolver: &str, verdict: &Verdict) -> Self {
+        let explanation = verdict::explain(facts, sender, resolver, verdict);
+        let weaknesses = match verdict.outcome {
+            Outcome::Deliver => depth::weaknesses(facts, sender, resolver),
+            _ => Vec::new(),
+        };
+        Self::with(sender, resolver, verdict, explanation, &weaknesses)
+    }
+
+    fn with(
+        sender: &Sender,
+        resolver: &str,
+        verdict: &Verdict,
+        explanation: Explanation,
+        weaknesses: &[Weakness],
+    ) -> Self {
+        let Explanation { text, log, cure, by_hand } = explanation;
+        let ahead = lifetime::ahead(&sender.behaviour, verdict.outcome, std::time::Duration::ZERO);
+        let seconds = |duration: std::time::Duration| duration.as_secs_f64();
+        let failure = |weakness: &Weakness| Failure {
+            mx: weakness.exchanger.host.to_string(),
+            failure: weakness.failing.label(),
+        };
+        Self {
+            sender: sender.name.to_string(),
+            resolver: resolver.to_owned(),
+            outcome: verdict.outcome,
+            reason: verdict.why.label(),
+            via: verdict.via.clone(),
+            wait_seconds: Bounds {
+                best: seconds(verdict.wait_best),
+                worst: seconds(verdict.wait_worst),
+            },
+            next_retry_seconds: ahead.and_then(|ahead| ahead.next_retry).map(seconds),
+            expires_seconds: ahead.map(|ahead| seconds(ahead.expires)),
+            delivered_after_seconds: verdict.delivered_after.map(seconds),
+            usable_exchangers: verdict.usable_exchangers,
+            stopped_by: weaknesses.iter().map(failure).collect(),
+            confidence: verdict.confidence,
+            censored: verdict.censored,
+            text,
+            log,
+            cure,
+            by_hand,
+            possible: verdict.possible.clone(),
+            since: None,
+            last_change: None,
+        }
+    }
+}
+
+impl From<&Judged> for Entry {
+    fn from(judged: &Judged) -> Self {
+        let Judged { sender, resolver, verdict, explanation, weaknesses } = judged;
+        Self::with(sender, resolver, verdict, explanation.clone(), weaknesses)
+    }
+}

@@ -1,0 +1,135 @@
+//! Commands to copy, which show by hand what was found.
+
+use std::net::SocketAddr;
+
+use crate::{
+    delivery::Why,
+    explain::seen::Seen,
+    facts::{Family, Lookup, RecordType},
+    name::Destination,
+};
+
+/// The commands that show a reason.
+pub(super) fn commands(seen: &Seen<'_>) -> Vec<String> {
+    let lookups = || -> Vec<String> {
+        let hosts = [RecordType::A, RecordType::Aaaa].map(|rtype| seen.lookup(rtype));
+        hosts.into_iter().flatten().map(dig).collect()
+    };
+    let mx = || seen.mx().map(|answer| dig(&answer.lookup)).into_iter().collect();
+    let dialogue =
+        || seen.session.map(|session| call(session.peer, &session.helo_name)).unwrap_or_default();
+    let again =
+        || vec![format!("mxwatch check {}", shell_word(&seen.facts.destination.to_string()))];
+    let name = seen.host_name().unwrap_or_default();
+    match seen.why {
+        Why::Ok => Vec::new(),
+        Why::MxNxdomain | Why::MxLookup(_) | Why::MxNull | Why::MxLoop => mx(),
+        Why::NoUsableMx => {
+            let hosts = seen.facts.exchangers.iter().take(MOST_HOSTS);
+            let asked = hosts.flat_map(|host| {
+                [RecordType::A, RecordType::Aaaa].map(|rtype| seen.lookup_of(host, rtype))
+            });
+            asked.flatten().map(dig).collect()
+        }
+        Why::HostDnsTemp => lookups(),
+        Why::ConnectTimeout
+        | Why::ConnectRefused
+        | Why::ConnectReset
+        | Why::ConnectUnreachable
+        | Why::NoLocalFamily
+        | Why::BannerTimeout
+        | Why::BannerClosed
+        | Why::BannerReset
+        | Why::BannerMalformed
+        | Why::Banner4xx
+        | Why::Banner5xx
+        | Why::Ehlo4xx
+        | Why::Helo4xx
+        | Why::Helo5xx
+        | Why::SessionLost
+        | Why::SessionTimeout
+        | Why::Mail4xx
+        | Why::Mail5xx
+        | Why::Rcpt4xx
+        | Why::Rcpt5xx => dialogue(),
+        Why::TlsNotOffered
+        | Why::TlsRejected
+        | Why::TlsHandshake
+        | Why::TlsTimeout
+        | Why::TlsCert => seen
+            .session
+            .map(|session| {
+                let name = shell_word(&name);
+                let peer = session.peer;
+                format!("openssl s_client -starttls smtp -connect {peer} -servername {name}")
+            })
+            .into_iter()
+            .collect(),
+        Why::TlsaError => {
+            let asked = format!("_{}._tcp.{name}", seen.port());
+            vec![format!("dig +dnssec {} TLSA", shell_word(&asked))]
+        }
+        Why::StsMx => match &seen.facts.destination {
+            Destination::Domain(domain) => {
+                let domain = shell_word(domain.as_str());
+                vec![format!("curl https://mta-sts.{domain}/.well-known/mta-sts.txt")]
+            }
+            Destination::SmartHost(_) => Vec::new(),
+        },
+        Why::NotLookedUp | Why::NotProbed | Why::LocalError => again(),
+    }
+}
+
+/// Exchangers whose lookups are shown.
+const MOST_HOSTS: usize = 3;
+
+/// The same question to the same server.
+pub(super) fn dig(lookup: &Lookup) -> String {
+    let server = lookup.deciding().map(|exchange| exchange.server);
+    let at = server.map_or_else(String::new, |server| match server.port() {
+        53 => format!("@{} ", server.ip()),
+        port => format!("@{} -p {port} ", server.ip()),
+    });
+    // A name that begins with a hyphen would be taken for an option.
+    let name = if lookup.name.starts_with('-') { "-q " } else { "" };
+    format!("dig {at}{name}{} {}", shell_word(&lookup.name), lookup.rtype.label())
+}
+
+/// A call at one address.
+pub(super) fn call(peer: SocketAddr, helo_name: &str) -> Vec<String> {
+    let (ip, port) = (peer.ip(), peer.port());
+    let family = match Family::of(ip) {
+        Family::Ipv4 => "-4",
+        Family::Ipv6 => "-6",
+    };
+    vec![
+        format!("telnet {ip} {port}"),
+        format!(
+            "swaks {family} --server {ip} --port {port} --ehlo {} --quit-after EHLO --timeout 300",
+            shell_word(helo_name)
+        ),
+    ]
+}
+
+/// Names come from strangers' zones; a command line to copy must not run what they wrote.
+pub(super) fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    if text.chars().all(plain) && !text.is_empty() {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copied_command_cannot_run_a_strangers_words() {
+        assert_eq!(shell_word("mx1.example.com"), "mx1.example.com");
+        assert_eq!(shell_word("[192.0.2.1]"), "'[192.0.2.1]'");
+        assert_eq!(shell_word("$(reboot)'; x"), r"'$(reboot)'\''; x'");
+        assert_eq!(shell_word(""), "''");
+    }
+}

@@ -1,0 +1,121 @@
+//! The verdicts of one domain as `check` and `judge` print them: a line for each sender, and below
+//! it why, where there is something to say.
+
+use std::collections::BTreeSet;
+
+use super::{
+    judged::Judged,
+    paint::Paint,
+    plain::roundly,
+    report::{put, wrapped},
+    verdict::{Who, exchanger},
+};
+use crate::delivery::{Outcome, Verdict, Via, Why};
+
+/// Writes the block. Commands in `shown` stand above already.
+pub fn write(judged: &[Judged], shown: &BTreeSet<String>, paint: Paint) -> String {
+    let mut out = String::new();
+    let mut shown = shown.clone();
+    let width = judged.iter().map(|one| one.sender.name.len()).max().unwrap_or_default();
+    let several = judged.iter().any(|one| one.resolver != judged[0].resolver);
+    let mut told: Vec<&Judged> = Vec::new();
+    for one in judged {
+        let resolver = if several { format!("{}: ", one.resolver) } else { String::new() };
+        let mark = match one.verdict.outcome {
+            Outcome::Deliver => paint.good("✔"),
+            Outcome::Unknown => paint.faint("?"),
+            Outcome::Defer | Outcome::Freeze | Outcome::Bounce => paint.bad("✗"),
+        };
+        let name = paint.strong(format!("{:<width$}", one.sender.name));
+        let comes_to = head(&one.verdict);
+        put(&mut out, &format!("  {mark} {resolver}{name}  {comes_to}"));
+        write_body(&mut out, one, &mut told, &mut shown, paint);
+    }
+    out
+}
+
+/// What it comes to, in a few words.
+pub fn head(verdict: &Verdict) -> String {
+    let via = verdict.via.as_ref().map(exchanger);
+    let at = verdict.at.as_ref().map(exchanger);
+    let because = |verb: &str| {
+        let at = at.as_ref().or(via.as_ref()).map(|at| format!(" at {at}"));
+        format!("{verb}: {}{}", verdict.why.label(), at.unwrap_or_default())
+    };
+    match verdict.outcome {
+        Outcome::Deliver => {
+            let via =
+                via.map_or_else(|| "delivers".to_owned(), |via| format!("delivers via {via}"));
+            let (best, worst) = (roundly(verdict.wait_best), roundly(verdict.wait_worst));
+            match (best.as_str(), worst.as_str()) {
+                (_, "0 s") => via,
+                (best, worst) if best == worst => format!("{via}, {worst} lost"),
+                (best, worst) => format!("{via}, {best} to {worst} lost"),
+            }
+        }
+        Outcome::Defer => because("defers"),
+        Outcome::Bounce => because("bounces"),
+        Outcome::Freeze => because("freezes"),
+        Outcome::Unknown => because("unknown"),
+    }
+}
+
+/// Why, what is in the sender's log, who cures it; nothing for a delivery that is as it should be.
+fn write_body<'a>(
+    out: &mut String,
+    one: &'a Judged,
+    told: &mut Vec<&'a Judged>,
+    shown: &mut BTreeSet<String>,
+    paint: Paint,
+) {
+    let explanation = &one.explanation;
+    let lines = |out: &mut String, text: &str| {
+        for line in wrapped(text, PROSE) {
+            put(out, &format!("      {line}"));
+        }
+    };
+    if explanation.cure.who == Who::Nobody {
+        // A word about depth and doubt stands behind a delivery that costs nothing.
+        if quiet(&one.verdict) {
+            return;
+        }
+        lines(out, &explanation.text);
+        return;
+    }
+    lines(out, &explanation.text);
+    if let Some(log) = &explanation.log {
+        put(out, &format!("      {}", paint.faint(format!("in its log: {log}"))));
+    }
+    let same = told.iter().find(|before| cause(before) == cause(one));
+    match same {
+        Some(before) => {
+            let text = format!("To be cured as for {}.", before.sender.name);
+            put(out, &format!("      {}", paint.faint(text)));
+        }
+        None => {
+            lines(out, &format!("For {}: {}", explanation.cure.who.words(), explanation.cure.what));
+        }
+    }
+    told.push(one);
+    for command in &explanation.by_hand {
+        if shown.insert(command.clone()) {
+            put(out, &format!("      {}", paint.faint(format!("$ {command}"))));
+        }
+    }
+}
+
+/// A delivery about which there is nothing more to say.
+fn quiet(verdict: &Verdict) -> bool {
+    verdict.outcome == Outcome::Deliver
+        && verdict.possible.len() < 2
+        && verdict.wait_worst < std::time::Duration::from_secs(1)
+}
+
+/// Two with the same cause need one cure.
+fn cause(judged: &Judged) -> (Why, Option<&Via>, &str) {
+    let Judged { verdict, explanation, .. } = judged;
+    (verdict.why, verdict.at.as_ref(), &explanation.cure.what)
+}
+
+/// Characters of a line of prose, with its indent of six.
+const PROSE: usize = 74;
