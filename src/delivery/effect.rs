@@ -148,7 +148,13 @@ impl Attempt<'_> {
                 self.cost += noticed(took);
                 return Ok(());
             }
-            Connect::Up(_) => self.waited_in_vain(patience, patience, Why::ConnectTimeout),
+            Connect::Up(_) => {
+                self.evidence.consult(match self.sender.connect_timeout.limit() {
+                    Some(own) if own == patience => Parameter::ConnectTimeout,
+                    _ => Parameter::OsConnectTimeout,
+                });
+                self.waited_in_vain(patience, patience, Why::ConnectTimeout)
+            }
             Connect::Silent(waited) => self.waited_in_vain(patience, waited, Why::ConnectTimeout),
             Connect::Refused => Why::ConnectRefused,
             Connect::Reset => Why::ConnectReset,
@@ -161,13 +167,6 @@ impl Attempt<'_> {
             Connect::LocalError => return Err(Ending::Unknown(Why::LocalError)),
             Connect::Unobserved => return Err(Ending::Unknown(Why::NotProbed)),
         };
-        if why == Why::ConnectTimeout {
-            let decided = match self.sender.connect_timeout.limit() {
-                Some(own) if own < self.sender.os_connect_timeout.0 => Parameter::ConnectTimeout,
-                _ => Parameter::OsConnectTimeout,
-            };
-            self.evidence.consult(decided);
-        }
         Err(same(why, self.sender.on_connect_fail, Parameter::OnConnectFail))
     }
 
@@ -177,7 +176,10 @@ impl Attempt<'_> {
         let closed = |why| Err(same(why, sender.on_closed, Parameter::OnClosed));
         match greeting {
             Greeting::Silent(waited) => Err(self.no_banner(patience, waited)),
-            Greeting::Code(_, took) if took >= patience => Err(self.no_banner(patience, patience)),
+            Greeting::Code(_, took) if took >= patience => {
+                self.evidence.consult(Parameter::BannerTimeout);
+                Err(self.no_banner(patience, patience))
+            }
             Greeting::Closed => closed(Why::BannerClosed),
             Greeting::Reset => closed(Why::BannerReset),
             Greeting::Malformed => closed(Why::BannerMalformed),
@@ -200,7 +202,6 @@ impl Attempt<'_> {
 
     fn no_banner(&mut self, patience: Duration, waited: Duration) -> Ending {
         let why = self.waited_in_vain(patience, waited, Why::BannerTimeout);
-        self.evidence.consult(Parameter::BannerTimeout);
         same(why, self.sender.on_no_banner, Parameter::OnNoBanner)
     }
 
@@ -266,7 +267,6 @@ impl Attempt<'_> {
             (_, Starttls::Rejected) => Why::TlsRejected,
             (_, Starttls::Failed) => Why::TlsHandshake,
             (_, Starttls::Silent(waited)) => {
-                self.evidence.consult(Parameter::TlsTimeout);
                 self.waited_in_vain(sender.tls_timeout.0, waited, Why::TlsTimeout)
             }
         };
@@ -318,14 +318,16 @@ impl Attempt<'_> {
                 self.cost += noticed(took);
                 return Ok(code);
             }
-            Answer::Code(..) => patience,
+            Answer::Code(..) => {
+                self.evidence.consult(Parameter::CommandTimeout);
+                patience
+            }
             Answer::Silent(waited) => waited,
             Answer::Lost => {
                 return Err(same(Why::SessionLost, sender.on_lost, Parameter::OnLost));
             }
             Answer::Unobserved => return Err(Ending::Unknown(Why::NotProbed)),
         };
-        self.evidence.consult(Parameter::CommandTimeout);
         let why = self.waited_in_vain(patience, waited, Why::SessionTimeout);
         Err(same(why, sender.on_lost, Parameter::OnLost))
     }

@@ -8,7 +8,7 @@ use super::{
 /// Collected on the way to a verdict.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Evidence {
-    /// A bit for each parameter that decided something.
+    /// A bit for each parameter that decided what happens. How long it takes is another matter.
     consulted: u64,
     /// The probe was less patient than the sender.
     pub(super) censored: bool,

@@ -314,7 +314,6 @@ impl Planner<'_> {
             AnswerKind::Failed(status) => {
                 if waits_for_better(*status) {
                     looking.costs.push(sender.dns_timeout.0 * sender.addr_dns_factor);
-                    looking.entry.evidence.consult(Parameter::DnsTimeout);
                 }
                 let (fatal, parameter) = match family {
                     Family::Ipv4 => (sender.a_temp_fatal, Parameter::ATempFatal),

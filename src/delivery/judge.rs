@@ -176,6 +176,10 @@ impl<'a> Attempt<'a> {
                         return;
                     }
                 }
+                // What is known of one way to have no MX is known of the others.
+                if self.situation.implicit {
+                    self.evidence.consult(Parameter::MxNxdomain);
+                }
                 self.hosts.clone_from(hosts);
             }
             Mx::NoDomain(domain) => {
@@ -183,9 +187,9 @@ impl<'a> Attempt<'a> {
                 self.without_mx(sender.mx_nxdomain, Why::MxNxdomain, *domain);
             }
             Mx::Failed(status, domain) => {
+                self.evidence.consult(Parameter::MxNxdomain);
                 if waits_for_better(*status) {
                     self.spent += sender.dns_timeout.0;
-                    self.evidence.consult(Parameter::DnsTimeout);
                 }
                 let then = match status {
                     LookupStatus::Refused | LookupStatus::Notimp => {

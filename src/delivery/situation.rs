@@ -17,6 +17,8 @@ pub(super) struct Situation {
     pub(super) mx_took: Duration,
     /// A null MX stood beside others.
     pub(super) null_mixed: bool,
+    /// There is no MX: the domain is its own exchanger.
+    pub(super) implicit: bool,
     /// Every exchanger, each once.
     pub(super) hosts: Vec<HostView>,
     /// Addresses come in the order listed.
@@ -105,6 +107,7 @@ impl Situation {
             mx: Mx::NotLookedUp,
             mx_took: Duration::ZERO,
             null_mixed: false,
+            implicit: false,
             hosts: Vec::new(),
             in_order: facts.answers_in_order,
             sts_known: facts.mta_sts.is_some(),
@@ -142,6 +145,7 @@ impl Situation {
                         Mx::Hosts(hosts.collect())
                     }
                 };
+                made.implicit = matches!(answer.route, Route::Implicit { .. });
                 made.null_mixed = matches!(answer.route, Route::Mx { null_mixed: true, .. });
             }
         }

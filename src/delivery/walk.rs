@@ -310,6 +310,9 @@ impl Walker<'_> {
         }
         let Effect { end, cost, session, evidence } = self.effect(stop);
         self.ends.evidence.absorb(evidence);
+        if end != Ending::Delivered && self.other_family(stop) {
+            self.ends.evidence.consult(Parameter::FamilyOrder);
+        }
         let at = Some((stop.host, Some(stop.family)));
         let finish = |outcome, why, wait| Finish { outcome, why, via: at, at, wait };
         match end {
@@ -365,6 +368,13 @@ impl Walker<'_> {
         effect(conduct, host, self.situation, self.sender, self.age)
     }
 
+    /// Whether the host has addresses of the other family too.
+    fn other_family(&self, stop: Stop) -> bool {
+        let servers = &self.situation.hosts[stop.host].servers;
+        self.sender.families.len() > 1
+            && servers.iter().any(|server| Family::of(server.address) != stop.family)
+    }
+
     /// Nothing is left to try.
     fn give_up(&mut self, way: &Way) {
         let sender = self.sender;
@@ -373,9 +383,6 @@ impl Walker<'_> {
             Some((why, at)) => {
                 let greeted = matches!(why, Why::Mail4xx | Why::Rcpt4xx | Why::HostDnsTemp);
                 let least = if greeted { Duration::ZERO } else { sender.give_up_wait.0 };
-                if way.t < least {
-                    self.ends.evidence.consult(Parameter::GiveUpWait);
-                }
                 defer(why, Some(at), way.t.max(least))
             }
             None => match way.failing {
