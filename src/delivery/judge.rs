@@ -12,7 +12,7 @@ use super::{
     itinerary::{self, Failing, waits_for_better},
     lifetime,
     sender::{Confidence, Sender},
-    situation::{Mx, Own, Situation},
+    situation::{Listing, Mx, Own, Situation},
     verdict::{Outcome, Possible, Verdict, Via, Why},
     walk::{At, Ends, Finish, walk},
 };
@@ -169,16 +169,17 @@ impl<'a> Attempt<'a> {
                 self.end_with(outcome(sender.null_mx), Why::MxNull, None);
             }
             Mx::Hosts(hosts) => {
-                if self.situation.null_mixed {
-                    self.evidence.consult(Parameter::NullMxMixed);
-                    if sender.null_mx_mixed == NullMxMixed::Bounce {
-                        self.end_with(Outcome::Bounce, Why::MxNull, None);
-                        return;
+                match self.situation.listing {
+                    Listing::BesideNull => {
+                        self.evidence.consult(Parameter::NullMxMixed);
+                        if sender.null_mx_mixed == NullMxMixed::Bounce {
+                            self.end_with(Outcome::Bounce, Why::MxNull, None);
+                            return;
+                        }
                     }
-                }
-                // What is known of one way to have no MX is known of the others.
-                if self.situation.implicit {
-                    self.evidence.consult(Parameter::MxNxdomain);
+                    // What is known of one way to have no MX is known of the others.
+                    Listing::Implicit => self.evidence.consult(Parameter::MxNxdomain),
+                    Listing::Plain => {}
                 }
                 self.hosts.clone_from(hosts);
             }

@@ -15,10 +15,8 @@ pub(super) struct Situation {
     pub(super) mx: Mx,
     /// Time the MX lookup took, when it was answered.
     pub(super) mx_took: Duration,
-    /// A null MX stood beside others.
-    pub(super) null_mixed: bool,
-    /// There is no MX: the domain is its own exchanger.
-    pub(super) implicit: bool,
+    /// Where the exchangers come from.
+    pub(super) listing: Listing,
     /// Every exchanger, each once.
     pub(super) hosts: Vec<HostView>,
     /// Addresses come in the order listed.
@@ -38,6 +36,17 @@ pub(super) enum Mx {
     /// The lookup failed; the index as above.
     Failed(LookupStatus, usize),
     NotLookedUp,
+}
+
+/// Where the exchangers come from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Listing {
+    /// MX records beside a null MX.
+    BesideNull,
+    /// There is no MX: the domain is its own exchanger.
+    Implicit,
+    /// MX records, or a fixed relay.
+    Plain,
 }
 
 /// One exchanger.
@@ -106,8 +115,7 @@ impl Situation {
         let mut made = Self {
             mx: Mx::NotLookedUp,
             mx_took: Duration::ZERO,
-            null_mixed: false,
-            implicit: false,
+            listing: Listing::Plain,
             hosts: Vec::new(),
             in_order: facts.answers_in_order,
             sts_known: facts.mta_sts.is_some(),
@@ -145,8 +153,11 @@ impl Situation {
                         Mx::Hosts(hosts.collect())
                     }
                 };
-                made.implicit = matches!(answer.route, Route::Implicit { .. });
-                made.null_mixed = matches!(answer.route, Route::Mx { null_mixed: true, .. });
+                made.listing = match answer.route {
+                    Route::Implicit { .. } => Listing::Implicit,
+                    Route::Mx { null_mixed: true, .. } => Listing::BesideNull,
+                    _ => Listing::Plain,
+                };
             }
         }
         made
