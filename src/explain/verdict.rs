@@ -72,7 +72,7 @@ fn text(seen: &Seen<'_>, detour: Option<&Seen<'_>>, verdict: &Verdict) -> String
     sentences.extend(depth(seen, verdict));
     if verdict.censored {
         sentences.push(
-            "The probe waited less long than this sender would: what comes later was not seen."
+            "The probe gave up sooner than this sender would; an answer after that would change this."
                 .to_owned(),
         );
     }

@@ -12,9 +12,10 @@ use super::{
 };
 use crate::delivery::{Outcome, Verdict, Via, Why};
 
-/// Writes the block. Commands in `shown` stand above already.
+/// Writes the block below a report, whose commands are `shown` already.
 pub fn write(judged: &[Judged], shown: &BTreeSet<String>, paint: Paint) -> String {
     let mut out = String::new();
+    put(&mut out, "  What senders would do with a message now:");
     let mut shown = shown.clone();
     let width = judged.iter().map(|one| one.sender.name.len()).max().unwrap_or_default();
     let several = judged.iter().any(|one| one.resolver != judged[0].resolver);
