@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     delivery::Why,
-    facts::{Family, RecordType},
+    facts::{Family, LookupStatus, RecordType},
     name::Destination,
 };
 
@@ -102,15 +102,23 @@ pub(super) fn spoken_family(family: Family) -> &'static str {
 fn no_usable(seen: &Seen<'_>) -> String {
     let domain = &seen.facts.destination;
     let whose = match domain {
-        Destination::Domain(_) => format!("no exchanger of {domain} has"),
+        Destination::Domain(_) => format!("no exchanger of {domain} has an"),
         Destination::SmartHost(_) => format!("{domain} has no"),
     };
-    let article = if matches!(domain, Destination::Domain(_)) { "an " } else { "" };
     let kind = match seen.sender.behaviour.families.as_slice() {
         [only] => format!("{} address, the only kind that this sender uses", spoken_family(*only)),
+        _ if seen.loopback_only() => {
+            "address but loopback ones, which this sender passes over".to_owned()
+        }
         _ => "address that this sender would use".to_owned(),
     };
-    format!("{whose} {article}{kind}")
+    // What is said of one exchanger would be too much of many.
+    let answers = seen.sole_target().into_iter().flat_map(|host| &host.lookups);
+    let denied = answers
+        .filter(|lookup| *lookup.resolver == *seen.resolver)
+        .find(|lookup| lookup.status() == LookupStatus::Nxdomain);
+    let denied = denied.map(|lookup| format!(" ({}: {})", lookup.name, answer_of(lookup)));
+    format!("{whose} {kind}{}", denied.unwrap_or_default())
 }
 
 fn host_lookups(seen: &Seen<'_>) -> String {

@@ -197,6 +197,11 @@ fn resolution(seen: &Seen<'_>, status: LookupStatus, question: &str) -> (Who, St
 }
 
 fn no_address(seen: &Seen<'_>) -> (Who, String) {
+    if seen.loopback_only() {
+        let what = "An exchanger must have an address that others can reach; at Exim \
+                    ignore_target_hosts says what is passed over.";
+        return (Who::Destination, what.to_owned());
+    }
     let families = &seen.sender.behaviour.families;
     let elsewhere = seen.facts.exchangers.iter().flat_map(|host| &host.lookups).any(|lookup| {
         let unused = families.iter().all(|family| family.record_type() != lookup.rtype);

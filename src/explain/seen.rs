@@ -161,6 +161,15 @@ impl<'a> Seen<'a> {
         self.failing(host).or_else(|| lookups.find(|lookup| !lookup.status().answered()))
     }
 
+    /// Whether there are only addresses that lead back to the sender, and it passes over those.
+    pub(super) fn loopback_only(&self) -> bool {
+        let mut addresses =
+            self.facts.exchangers.iter().flat_map(|host| &host.addresses).peekable();
+        self.sender.behaviour.ignore_loopback
+            && addresses.peek().is_some()
+            && addresses.all(|address| address.to_canonical().is_loopback())
+    }
+
     /// The exchanger, where the route has only one.
     pub(super) fn sole_target(&self) -> Option<&'a ExchangerFacts> {
         let targets = self.mx()?.route.targets();

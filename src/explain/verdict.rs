@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     delivery::{Confidence, Outcome, Possible, Sender, Verdict, Via, lifetime},
-    facts::Facts,
+    facts::{Facts, Stage},
 };
 
 /// What a postmaster reads about a verdict.
@@ -111,6 +111,9 @@ fn outcome(seen: &Seen<'_>, detour: Option<&Seen<'_>>, verdict: &Verdict) -> Str
                 Some(detour) => {
                     format!("{taken} {wait}, passing over a better one: {}.", because(detour))
                 }
+                None if slow(seen) => {
+                    format!("{taken} {wait}: the server takes that long to answer.")
+                }
                 None => format!("{taken} {wait}."),
             }
         }
@@ -125,6 +128,12 @@ fn outcome(seen: &Seen<'_>, detour: Option<&Seen<'_>>, verdict: &Verdict) -> Str
         }
         Outcome::Unknown => format!("No verdict for {}: {why}.", seen.sender.name),
     }
+}
+
+/// Whether the server that takes the message keeps it waiting.
+fn slow(seen: &Seen<'_>) -> bool {
+    let stages = seen.session.into_iter().flat_map(|session| &session.stages);
+    stages.into_iter().any(|stage| stage.stage != Stage::Quit && stage.duration >= NOTICED)
 }
 
 /// When it is tried again, and when that ends.
@@ -247,7 +256,7 @@ mod tests {
     use super::*;
     use crate::{
         delivery::{Why, builtin, judge, views, what_if::WhatIf},
-        facts::{Reason, Session, Stage},
+        facts::{Reason, Session},
     };
 
     fn facts(json: &str) -> Facts {
