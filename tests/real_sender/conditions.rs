@@ -5,6 +5,7 @@
 use std::{net::Ipv6Addr, time::Duration};
 
 use mxwatch::world::{World, WorldBuilder, smtp_script::Script};
+use serde_json::{Value, json};
 
 use crate::verdict::{Forecast, bounce, defer, deliver};
 
@@ -64,12 +65,6 @@ pub(crate) fn world() -> WorldBuilder {
     .deaf(IPV6[1])
 }
 
-/// Every domain that mail is sent to.
-pub(crate) fn domains() -> impl Iterator<Item = String> {
-    let all = seen_by_a_probe().into_iter().chain(seen_by_the_sender());
-    all.map(|(label, _)| format!("{label}.test"))
-}
-
 /// What a probe up to EHLO sees, and what Postfix may do then. Of several, chance decides: Postfix
 /// shuffles equal exchangers, the families and the addresses of one exchanger.
 #[rustfmt::skip]
@@ -94,8 +89,7 @@ pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
         ("mx-truncated", vec![deliver("healthy.mx", 4)]),
         ("mx-silent", vec![defer("mx_timeout").after(DNS)]),
         // As if there were no exchanger: it asks for the domain's own address.
-        ("mx-nxdomain", vec![deliver("mx-nxdomain", 4)]),
-        ("nowhere", vec![bounce("mx_nxdomain")]),
+        ("nowhere", vec![bounce("no_usable_mx")]),
         ("null-mx", vec![bounce("mx_null")]),
         ("null-mx-and-another", vec![bounce("mx_null")]),
 
@@ -164,22 +158,51 @@ pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
     ]
 }
 
-/// What no probe sees that ends with EHLO and knows nothing of the sender's own address.
+/// What no probe sees that ends with EHLO, trusts RFC 8020 and knows nothing of the sender's own
+/// address, as facts in shorthand.
 #[rustfmt::skip]
-pub(crate) fn seen_by_the_sender() -> Vec<(&'static str, Vec<Forecast>)> {
+pub(crate) fn seen_by_the_sender() -> Vec<(&'static str, Value, Vec<Forecast>)> {
+    let own = |label: &str, exchangers: &[(&str, Value)]| {
+        let mut facts = facts(label, exchangers);
+        facts["self_host"] = json!("own.mx.test");
+        facts
+    };
+    let first = |label: &str, behaviour: Value| {
+        let (exchanger, _) = label.rsplit_once("-first").unwrap();
+        facts(label, &[(&format!("{exchanger}.mx"), behaviour), ("healthy.mx", json!({}))])
+    };
+    let sole = |label: &str, behaviour: Value| facts(label, &[(&format!("{label}.mx"), behaviour)]);
+    let greylisted = || json!({"rcpt": 450});
+    let twice = [("rcpt-450.mx", greylisted()), ("rcpt-450-too.mx", greylisted()), ("healthy.mx", json!({}))];
+    let refused = json!({"tcp": "refused"});
+    let against_rfc_8020 = json!({"domain": "mx-nxdomain.test", "mx": "nxdomain",
+        "hosts": {"mx-nxdomain.test": {"a": ["192.0.2.1"]}}});
     vec![
-        ("own", vec![bounce("mx_loop")]),
-        ("own-last", vec![deliver("healthy.mx", 4)]),
+        ("mx-nxdomain", against_rfc_8020, vec![deliver("mx-nxdomain", 4)]),
+        ("own", own("own", &[("own.mx", json!({}))]), vec![bounce("mx_loop")]),
+        ("own-last", own("own-last", &[("healthy.mx", json!({})), ("own.mx", json!({}))]), vec![deliver("healthy.mx", 4)]),
         // Itself and what stands behind it are left out.
-        ("own-after-refused", vec![defer("connect_refused")]),
-        ("mail-451", vec![defer("mail_4xx")]),
-        ("mail-451-first", vec![deliver("healthy.mx", 4)]),
-        ("mail-550-first", vec![bounce("mail_5xx")]),
-        ("rcpt-450", vec![defer("rcpt_4xx")]),
-        ("rcpt-450-first", vec![deliver("healthy.mx", 4)]),
+        ("own-after-refused", own("own-after-refused", &[("refused.mx", refused), ("own.mx", json!({})), ("healthy.mx", json!({}))]), vec![defer("connect_refused")]),
+        ("mail-451", sole("mail-451", json!({"mail": 451})), vec![defer("mail_4xx")]),
+        ("mail-451-first", first("mail-451-first", json!({"mail": 451})), vec![deliver("healthy.mx", 4)]),
+        ("mail-550-first", first("mail-550-first", json!({"mail": 550})), vec![bounce("mail_5xx")]),
+        ("rcpt-450", sole("rcpt-450", greylisted()), vec![defer("rcpt_4xx")]),
+        ("rcpt-450-first", first("rcpt-450-first", greylisted()), vec![deliver("healthy.mx", 4)]),
         // Two sessions are the limit.
-        ("rcpt-450-twice", vec![defer("rcpt_4xx")]),
-        ("rcpt-550-first", vec![bounce("rcpt_5xx")]),
-        ("rcpt-552-first", vec![bounce("rcpt_5xx")]),
+        ("rcpt-450-twice", facts("rcpt-450-twice", &twice), vec![defer("rcpt_4xx")]),
+        ("rcpt-550-first", first("rcpt-550-first", json!({"rcpt": 550})), vec![bounce("rcpt_5xx")]),
+        ("rcpt-552-first", first("rcpt-552-first", json!({"rcpt": 552})), vec![bounce("rcpt_5xx")]),
     ]
+}
+
+/// A domain below test. whose exchangers, best first, have an address each that behaves so.
+fn facts(label: &str, exchangers: &[(&str, Value)]) -> Value {
+    let mut facts = json!({"domain": format!("{label}.test"), "mx": [], "hosts": {}, "ips": {}});
+    for (place, (exchanger, behaviour)) in exchangers.iter().enumerate() {
+        let (name, address) = (format!("{exchanger}.test"), format!("192.0.2.{}", place + 1));
+        facts["mx"].as_array_mut().unwrap().push(json!([10 * (place + 1), name]));
+        facts["hosts"][name] = json!({"a": [address]});
+        facts["ips"][address] = behaviour.clone();
+    }
+    facts
 }

@@ -10,9 +10,11 @@ use std::{collections::BTreeMap, fmt::Write, net::Ipv4Addr};
 mod servers;
 
 mod conditions;
+mod prediction;
 mod reading;
 mod verdict;
 
+use serde_json::Value;
 use servers::{
     own_network,
     postfix_master::Installation,
@@ -25,11 +27,25 @@ const DNS: Ipv4Addr = Ipv4Addr::new(127, 84, 0, 53);
 /// How many messages try their luck where chance decides.
 const TRIES: usize = 4;
 
-/// What is predicted of Postfix, with its time-outs of here, for a domain of the world.
-fn predict(domain: &str) -> Verdict {
-    let all = conditions::seen_by_a_probe().into_iter().chain(conditions::seen_by_the_sender());
-    let mut of_domain = all.filter(|(label, _)| domain.strip_suffix(".test") == Some(label));
-    Verdict { possible: of_domain.next().expect("a domain of the world").1 }
+/// What mxwatch predicts of Postfix, with its time-outs of here, for every domain of the world.
+/// Says where that is not what it has to be.
+fn predictions(wrong: &mut String) -> BTreeMap<String, Verdict> {
+    let name = |label: &str| format!("{label}.test");
+    let probed = conditions::seen_by_a_probe();
+    let told = conditions::seen_by_the_sender();
+    let domains: Vec<String> = probed.iter().map(|(label, _)| name(label)).collect();
+    let facts: Vec<Value> = told.iter().map(|(_, facts, _)| facts.clone()).collect();
+    let mut predicted = prediction::by_probing(&domains);
+    predicted.extend(prediction::from_facts(&facts));
+    let probed = probed.into_iter();
+    let told = told.into_iter().map(|(label, _, possible)| (label, possible));
+    for (label, possible) in probed.chain(told) {
+        let (want, got) = (Verdict { possible }, &predicted[&name(label)]);
+        if got.differs(&want) {
+            writeln!(wrong, "{label}\n  want {want:?}\n  got  {got:?}").unwrap();
+        }
+    }
+    predicted
 }
 
 #[test]
@@ -42,8 +58,9 @@ fn postfix_does_what_is_predicted_of_it() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let world = conditions::world().dns_at((DNS, 53).into()).smtp_port(25);
     let world = runtime.block_on(world.start()).unwrap();
-    let verdicts: BTreeMap<String, Verdict> =
-        conditions::domains().map(|domain| (domain.clone(), predict(&domain))).collect();
+    let mut wrong = String::new();
+    let verdicts = predictions(&mut wrong);
+    assert!(wrong.is_empty(), "mxwatch predicts otherwise:\n{wrong}");
     let sender = Sender::start(
         &installation,
         &format!(

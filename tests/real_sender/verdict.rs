@@ -1,9 +1,9 @@
 //! What is predicted of a sender, and whether its log agrees.
 //!
-//! It has the form of an entry of `verdicts` in the JSON of `mxwatch check`, cut down to what a log
-//! can confirm or deny.
+//! It has the form of an entry of `verdicts` in the JSON of `mxwatch check` and `mxwatch judge`, cut
+//! down to what a log can confirm or deny.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use serde::Deserialize;
 
@@ -27,24 +27,31 @@ pub(crate) struct Forecast {
     pub(crate) outcome: String,
     pub(crate) reason: String,
     pub(crate) via: Option<Via>,
-    pub(crate) wait_seconds: Wait,
+    /// How long the sender waits for what does not come.
+    pub(crate) wait_seconds: f64,
 }
 
 /// The exchanger that takes the message.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 pub(crate) struct Via {
     pub(crate) mx: String,
-    pub(crate) family: String,
-}
-
-/// How long the sender waits for what does not come.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub(crate) struct Wait {
-    pub(crate) best: f64,
-    pub(crate) worst: f64,
+    pub(crate) family: Option<String>,
 }
 
 impl Verdict {
+    /// Whether it is another than this one. Of a message that stays, the log names no exchanger
+    /// that could be compared, and a wait is another when it differs by a second.
+    pub(crate) fn differs(&self, other: &Self) -> bool {
+        let keys = |verdict: &Self| -> BTreeSet<String> {
+            let key = |f: &Forecast| {
+                let via = f.via.as_ref().filter(|_| f.outcome == "deliver");
+                format!("{} {} {via:?} {:.0}", f.outcome, f.reason, f.wait_seconds)
+            };
+            verdict.possible.iter().map(key).collect()
+        };
+        keys(self) != keys(other)
+    }
+
     /// Says how an attempt to send to this domain contradicts, if it does.
     pub(crate) fn check(&self, domain: &str, attempt: &Attempt) -> Result<(), String> {
         let contradictions: Result<Vec<_>, _> = self
@@ -74,12 +81,12 @@ impl Forecast {
         }
         // Of a message that stays, the log names the last exchanger or none.
         let via = attempt.relay.as_ref().filter(|_| outcome == "deliver");
-        let via = via.map(|(mx, ip)| Via { mx: mx.clone(), family: family(*ip).to_owned() });
+        let via = via.map(|(mx, ip)| Via { mx: mx.clone(), family: Some(family(*ip).to_owned()) });
         if outcome == "deliver" && self.via != via {
             return Some(format!("it went via {via:?}"));
         }
-        let Wait { best, worst } = self.wait_seconds;
-        if !(best - ROUNDING..=worst + SLACK).contains(&attempt.seconds) {
+        let wait = self.wait_seconds;
+        if !(wait - ROUNDING..=wait + SLACK).contains(&attempt.seconds) {
             return Some(format!("it took {} s", attempt.seconds));
         }
         None
@@ -87,8 +94,7 @@ impl Forecast {
 
     /// The same after a wait of this many seconds.
     pub(crate) fn after(mut self, seconds: u64) -> Self {
-        let seconds = std::time::Duration::from_secs(seconds).as_secs_f64();
-        self.wait_seconds = Wait { best: seconds, worst: seconds };
+        self.wait_seconds = std::time::Duration::from_secs(seconds).as_secs_f64();
         self
     }
 }
@@ -101,7 +107,7 @@ fn family(ip: IpAddr) -> &'static str {
 pub(crate) fn deliver(mx: &str, version: u8) -> Forecast {
     let address = mx.parse::<IpAddr>().is_ok();
     let mx = if address { mx.to_owned() } else { format!("{mx}.test") };
-    let via = Via { mx, family: format!("ipv{version}") };
+    let via = Via { mx, family: Some(format!("ipv{version}")) };
     Forecast { via: Some(via), ..stays("deliver", "ok") }
 }
 
@@ -117,5 +123,5 @@ pub(crate) fn bounce(reason: &str) -> Forecast {
 
 fn stays(outcome: &str, reason: &str) -> Forecast {
     let (outcome, reason) = (outcome.to_owned(), reason.to_owned());
-    Forecast { outcome, reason, via: None, wait_seconds: Wait::default() }
+    Forecast { outcome, reason, via: None, wait_seconds: 0.0 }
 }
