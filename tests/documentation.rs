@@ -3,7 +3,15 @@
 use std::{fs, path::Path};
 
 use clap::CommandFactory;
-use mxwatch::{cli::Cli, config, metrics::names::CATALOGUE};
+use mxwatch::{
+    cli::Cli,
+    config,
+    delivery::{Outcome, Why, builtin, what_if::WhatIf},
+    document::{Document, Entry},
+    explain::{judged, verdict::Who},
+    judge,
+    metrics::names::CATALOGUE,
+};
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -63,12 +71,45 @@ fn the_configurations_in_the_readme_load() {
 }
 
 #[test]
+fn every_sender_is_in_the_readme() {
+    let readme = read("README.md");
+    for sender in builtin::all() {
+        assert!(readme.contains(&format!("`{}`", sender.name)), "{}", sender.name);
+    }
+}
+
+#[test]
+fn every_field_and_label_of_the_document_is_described() {
+    let text = read("docs/json.md");
+    let described = |word: &str| assert!(text.contains(&format!("`{word}`")), "{word}");
+    Why::ALL.iter().for_each(|why| described(why.label()));
+    Outcome::ALL.iter().for_each(|outcome| described(outcome.label()));
+    [Who::Destination, Who::Nobody, Who::You, Who::YourResolver]
+        .iter()
+        .for_each(|who| described(who.label()));
+
+    // The shorthand shown there is one that is read.
+    let shorthand = blocks(&text, "json").pop().unwrap();
+    assert!(serde_json::from_str::<WhatIf>(&shorthand).is_ok());
+    let facts = judge::read_facts(&shorthand).unwrap().remove(0);
+    let senders: Vec<_> = builtin::all().iter().cloned().map(Into::into).collect();
+    let entries = judged::all(&facts, &senders).iter().map(Entry::from).collect();
+    let document = Document::new(&facts.destination, Some(&facts), entries);
+    let mut document = serde_json::to_value(&document).unwrap();
+    let mut verdict = document["verdicts"][0].take();
+    for object in [&mut document, &mut verdict] {
+        object.as_object().unwrap().keys().for_each(|key| described(key));
+    }
+}
+
+#[test]
 fn every_file_the_readme_links_to_is_there() {
     let readme = read("README.md");
     let targets = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let mut local = 0;
     for target in targets.filter(|target| !target.contains("://") && !target.starts_with('#')) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(target);
+        let file = target.split('#').next().unwrap_or_default();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         assert!(path.exists(), "{target}");
         local += 1;
     }
