@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! config ──▶ agent ──▶ probe ──▶ facts ──▶ agent::state ──┬──▶ metrics ──▶ web
-//!                                                         └──▶ explain ──▶ check
+//!                                  └─────▶ delivery ──────┴──▶ explain ──▶ check, judge
 //! ```
 //!
 //! One direction, no way back: [`probe`] knows no metrics, [`metrics`], [`explain`] and [`web`]
@@ -39,8 +39,7 @@
 //!   what they have in common.
 //! - [`world`]: a small mail internet on loopback, for demo and tests.
 //!
-//! The verdict by sender will live in `delivery`, between `agent::state` and what comes out; TLS
-//! joins `probe` beside `probe::smtp`.
+//! TLS will join `probe` beside `probe::smtp`.
 #![forbid(unsafe_code)]
 
 pub mod agent;

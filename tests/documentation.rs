@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use mxwatch::{
     cli::Cli,
     config,
-    delivery::{Outcome, Why, builtin, what_if::WhatIf},
+    delivery::{Outcome, Why, builtin, depth::Failing, what_if::WhatIf},
     document::{Document, Entry},
     explain::{judged, verdict::Who},
     judge,
@@ -82,11 +82,15 @@ fn every_sender_is_in_the_readme() {
 fn every_field_and_label_of_the_document_is_described() {
     let text = read("docs/json.md");
     let described = |word: &str| assert!(text.contains(&format!("`{word}`")), "{word}");
-    Why::ALL.iter().for_each(|why| described(why.label()));
-    Outcome::ALL.iter().for_each(|outcome| described(outcome.label()));
-    [Who::Destination, Who::Nobody, Who::You, Who::YourResolver]
-        .iter()
-        .for_each(|who| described(who.label()));
+    let outcomes = Outcome::ALL.map(Outcome::label);
+    let who = [Who::Destination, Who::Nobody, Who::You, Who::YourResolver].map(Who::label);
+    let failing =
+        [Failing::AaaaLookup, Failing::AddressLookups, Failing::Silent, Failing::Unreachable];
+    let failing = failing.map(Failing::label);
+    let reasons = Why::ALL.iter().map(|why| why.label());
+    for word in reasons.chain(outcomes).chain(who).chain(failing).chain(["since", "last_change"]) {
+        described(word);
+    }
 
     // The shorthand shown there is one that is read.
     let shorthand = blocks(&text, "json").pop().unwrap();
@@ -98,7 +102,9 @@ fn every_field_and_label_of_the_document_is_described() {
     let mut document = serde_json::to_value(&document).unwrap();
     let mut verdict = document["verdicts"][0].take();
     for object in [&mut document, &mut verdict] {
-        object.as_object().unwrap().keys().for_each(|key| described(key));
+        for key in object.as_object().unwrap().keys() {
+            described(key);
+        }
     }
 }
 

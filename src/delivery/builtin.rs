@@ -19,7 +19,7 @@ use super::{
 /// The senders judged when the configuration names none.
 pub const DEFAULT: [&str; 2] = ["postfix", "exchange-2010"];
 
-/// Every built-in sender, in the order of [`NAMES`].
+/// Every built-in sender, in the order they are listed.
 pub fn all() -> &'static [Sender] {
     &BUILTIN
 }

@@ -60,7 +60,7 @@ pub(super) fn commands(seen: &Seen<'_>) -> Vec<String> {
             .session
             .map(|session| {
                 let name = shell_word(&name);
-                let peer = session.peer;
+                let peer = shell_word(&session.peer.to_string());
                 format!("openssl s_client -starttls smtp -connect {peer} -servername {name}")
             })
             .into_iter()

@@ -29,7 +29,7 @@ const LONGEST_REPLY: usize = 300;
 /// A time-out or a pause: `30 s`, `1 min 30 s`, `2 days`.
 pub(super) fn roundly(duration: Duration) -> String {
     // What was measured has fractions; nobody counts them beside minutes.
-    let mut left = (duration + Duration::from_millis(500)).as_secs();
+    let mut left = duration.saturating_add(Duration::from_millis(500)).as_secs();
     let mut parts = Vec::new();
     for (unit, one, many) in
         [(86_400, "day", "days"), (3600, "h", "h"), (60, "min", "min"), (1, "s", "s")]
