@@ -22,7 +22,13 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    agent::{self, Reload, Settings, Setup, politeness::Politeness, runtime_delay, state::Store},
+    agent::{
+        self, Reload, Settings, Setup,
+        judging::{self, Unjudged},
+        politeness::Politeness,
+        runtime_delay,
+        state::Store,
+    },
     config::{self, Config, Loaded, Problems, Watch},
     connectivity_log::ConnectivityLog,
     metrics::own::Own,
@@ -101,7 +107,14 @@ pub async fn run(start: Start) -> io::Result<()> {
     };
     let destinations = start.config.destinations.len();
     info!(version = env!("CARGO_PKG_VERSION"), destinations, "starting");
-    let setup = Setup { store, own: Arc::clone(&own), stop: stop.clone(), ready };
+    let unjudged = Unjudged::default();
+    let setup = Setup {
+        store: store.clone(),
+        unjudged: unjudged.clone(),
+        own: Arc::clone(&own),
+        stop: stop.clone(),
+        ready,
+    };
     let politeness = Arc::new(Politeness::new(settings.config.politeness.clone()));
     let first_prober = agent::prober(&settings, politeness, &own, stop.clone());
     let prober = Arc::new(ArcSwap::from_pointee(first_prober));
@@ -114,6 +127,7 @@ pub async fn run(start: Start) -> io::Result<()> {
         Arc::clone(&current),
         Arc::clone(&own),
     ));
+    parts.spawn(judging::run(unjudged, store, Arc::clone(&own), stop.clone()));
     parts.spawn(runtime_delay::measure(Arc::clone(&own), stop.clone()));
     parts.spawn(agent::run(setup, settings.clone(), Arc::clone(&prober), to_reload));
     parts.spawn(tell_ready(is_ready, stop));

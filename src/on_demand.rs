@@ -8,8 +8,9 @@ use tracing::error;
 
 use crate::{
     agent::{
+        judgement,
         round::Prober,
-        state::{DestinationReport, ExchangerReport, Snapshot},
+        state::{DestinationReport, ExchangerReport, Snapshot, Terms},
     },
     config::Config,
     metrics::own::Own,
@@ -49,8 +50,15 @@ async fn look(request: OnDemand, prober: Arc<Prober>, config: Arc<Config>) {
     let settings = config.default_settings();
     let hurried = Arc::new(Prober { deadline: Some(request.deadline), ..Prober::clone(&prober) });
     let seen = once::observe(&hurried, &request.destination, &settings).await;
-    let Some(Observation { round, exchangers }) = seen else { return };
-    let report = DestinationReport { settings: Arc::new(settings), last: Some(round) };
+    let Some(observation) = seen else { return };
+    let terms = Terms {
+        senders: Arc::clone(&config.senders),
+        resolvers: prober.resolvers.views.iter().map(|view| Arc::clone(&view.name)).collect(),
+    };
+    let standings = judgement::judge_once(&observation.facts(&request.destination), &terms).into();
+    let Observation { round, exchangers } = observation;
+    let settings = Arc::new(settings);
+    let report = DestinationReport { settings, last: Some(round), standings };
     let exchangers = exchangers.into_iter().map(|facts| {
         let completed_at = Some(facts.observed_at);
         let exchanger = facts.exchanger.clone();
@@ -62,6 +70,7 @@ async fn look(request: OnDemand, prober: Arc<Prober>, config: Arc<Config>) {
         exchangers: exchangers.collect(),
         lookups: Arc::default(),
         mx_port: config.probe.port,
+        terms: Arc::new(terms),
     };
     // The client may have gone.
     let _ = request.answer.send(snapshot);

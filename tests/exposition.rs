@@ -10,10 +10,15 @@ use std::{
 use mxwatch::{
     agent::{
         counting::{MAX_ENDINGS, MAX_REPLIES},
+        standing::Standing,
         state::{ExchangerReport, ReplyCode, Snapshot},
     },
     config::Detail,
-    facts::{Failure, Family, Lookup, LookupStatus, Reason, Record, RecordType, Route, Stage},
+    delivery::{Outcome, Why, builtin},
+    facts::{
+        Failure, Family, Lookup, LookupStatus, MAX_EXCHANGERS, MxTarget, Reason, Record,
+        RecordType, Route, Stage,
+    },
     metrics::{
         exposition::{write, write_one},
         names::{CATALOGUE, Kind},
@@ -195,17 +200,24 @@ fn a_probe_shows_one_domain_and_says_whether_it_is_reachable() {
     assert!(body.contains("\nprobe_success 0\n"), "but nobody could deliver by it now: {body}");
 }
 
-/// One domain with twelve exchangers, each of which shows all it can in both families.
+/// One domain with more exchangers than are probed, each of which shows all it can in both
+/// families, with every finding there is and the verdicts of the senders that are judged by default.
 fn worst_case() -> Snapshot {
-    let names: Vec<String> = (0..12).map(|n| format!("mx{n}.example.com")).collect();
+    let names: Vec<String> = (0..MAX_EXCHANGERS).map(|n| format!("mx{n}.example.com")).collect();
     let route: Vec<_> = names.iter().map(|n| (10, n.as_str())).collect();
     let mut mx = sample::mx_lookup("example.com", "local", sample::mx_route(&route));
-    if let Route::Mx { null_mixed, duplicate, .. } = &mut mx.route {
+    if let Route::Mx { targets, null_mixed, duplicate } = &mut mx.route {
+        let exchanger = String::from("192.0.2.77").try_into().unwrap();
+        targets.push(MxTarget { preference: 20, exchanger });
         (*null_mixed, *duplicate) = (true, true);
     }
+    assert_eq!(mx.route.findings().len(), 4);
     let hops = route.iter().map(|(preference, name)| (*preference, exchanger(name, 25))).collect();
     let round = sample::round(vec![mx], hops);
     let report = sample::destination_report(&[("team", "mail")], Some(round));
+    let delivered = || sample::verdict(Outcome::Deliver, Why::Ok, None, 0);
+    let standings = builtin::DEFAULT.map(|sender| sample::standing(sender, delivered(), 0));
+    let report = sample::judged(&report, standings.into());
     let exchangers = names.iter().map(|name| (exchanger(name, 25), worst_exchanger(name)));
     Snapshot {
         destinations: BTreeMap::from([(destination("example.com"), report)]),
@@ -272,7 +284,8 @@ fn the_worst_case_stays_within_the_limits_of_cardinality() {
         let exchangers = samples(&body).count() - domain;
         assert!(exchangers <= limit * families, "{} per family", exchangers / families);
         assert!(exchangers > (limit - 10) * families, "the worst case is none: {exchangers}");
-        assert!(domain <= 40, "{domain} per domain");
+        let without = 2 * usize::from(detail == Detail::Lean);
+        assert_eq!(domain, 40 - without, "per domain, two senders and one resolver included");
     }
 }
 
@@ -332,10 +345,12 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
         prop::collection::vec((0_u16..3, mx), 0..6),
         prop::option::of("[a-z_\"\\\\-]{0,8}"),
     );
-    let report = round.prop_map(|(mx, route, label)| {
+    let report = (round, prop::collection::vec(any_standing(), 0..4));
+    let report = report.prop_map(|((mx, route, label), standings)| {
         let mx = mx.into_iter().map(|(r, route)| sample::mx_lookup("example.com", r, route));
         let labels: Vec<_> = label.iter().map(|l| (l.as_str(), l.as_str())).collect();
-        sample::destination_report(&labels, Some(sample::round(mx.collect(), route)))
+        let report = sample::destination_report(&labels, Some(sample::round(mx.collect(), route)));
+        sample::judged(&report, standings)
     });
     let destinations = prop::collection::btree_map(domain, report, 0..3);
     (destinations, exchangers).prop_map(|(destinations, exchangers)| Snapshot {
@@ -343,6 +358,39 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
         exchangers,
         ..sample::snapshot()
     })
+}
+
+/// A verdict under names that nobody would give on purpose.
+fn any_standing() -> impl Strategy<Value = Standing> {
+    let name = prop_oneof![Just("postfix"), Just("a\"} 1\nmx_route{x=\"\\")];
+    let resolver = prop_oneof![Just("local"), Just("other\n\"\\"), Just("")];
+    let outcome = prop::sample::select(&Outcome::ALL);
+    let why = prop::sample::select(Why::ALL);
+    (name, resolver, outcome, why).prop_map(|(name, resolver, outcome, why)| {
+        let via = exchanger("mx.example.com", 26);
+        let given = sample::verdict(outcome, why, Some(&via), 7);
+        let sender = Arc::new(sample::sender("postfix").derive(name.into()));
+        Standing::first(sender, resolver.into(), given, at(1))
+    })
+}
+
+#[test]
+fn a_verdict_that_is_not_known_is_no_number() {
+    let mut snapshot = sample::snapshot();
+    let domain = destination("example.com");
+    let unknown = sample::verdict(Outcome::Unknown, Why::NotProbed, None, 0);
+    let standing = sample::standing("postfix", unknown, 9);
+    let report = sample::judged(&snapshot.destinations[&domain], vec![standing]);
+    snapshot.destinations.insert(domain, report);
+    let body = text(&snapshot, Detail::Full);
+    let of_domain = |l: &&str| l.starts_with("mx_delivery") && l.contains("\"example.com\"");
+    let labels = "domain=\"example.com\",sender=\"postfix\",resolver=\"local\"";
+    let outcome = "outcome=\"unknown\",reason=\"not_probed\",mx=\"\"";
+    let want = [
+        format!("mx_delivery_outcome{{{labels},{outcome}}} 1"),
+        format!("mx_delivery_outcome_since_timestamp_seconds{{{labels}}} 1700000009"),
+    ];
+    assert_eq!(samples(&body).filter(of_domain).collect::<Vec<_>>(), want);
 }
 
 proptest! {
@@ -353,6 +401,7 @@ proptest! {
         let mut seen = BTreeSet::new();
         for line in samples(&body) {
             prop_assert!(seen.insert(series(line)), "{} comes twice in\n{}", line, body);
+            prop_assert!(line.starts_with("mx_") && !line.starts_with("mx_route{x="), "{}", line);
         }
         let mut families = BTreeSet::new();
         for line in body.lines().filter(|line| line.starts_with("# TYPE")) {

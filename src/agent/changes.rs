@@ -1,10 +1,13 @@
-//! One log line when the state of a destination, lookup or exchanger changes, none while it stays.
+//! One log line when the state of a destination, lookup or exchanger or a verdict changes, none while
+//! it stays.
 //!
 //! Pure comparison plus the line; who observed what and when is the caller's.
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
+use super::standing::Standing;
 use crate::{
+    delivery::Outcome,
     facts::{ExchangerFacts, Family, Lookup, LookupStatus, MxLookup, Route, Session},
     name::Destination,
 };
@@ -100,6 +103,38 @@ pub fn log_family(
             text,
             "{message}"
             );
+        }
+    }
+}
+
+/// Says that a sender would do something else with mail for a destination.
+pub fn log_verdict(destination: &Destination, before: &[Standing], after: &Standing, mx_port: u16) {
+    let (sender, resolver) = (&*after.sender.name, &*after.resolver);
+    let same = |s: &&Standing| (&*s.sender.name, &*s.resolver) == (sender, resolver);
+    let old = before.iter().find(same).map(|standing| standing.history.outcome());
+    let verdict = &after.verdict;
+    if old == Some(verdict.outcome) {
+        return;
+    }
+    let was = old.map_or("not known yet", Outcome::label);
+    let (outcome, reason) = (verdict.outcome.label(), verdict.why.label());
+    let mx = verdict.via.as_ref().map(|via| via.exchanger.label(mx_port));
+    let wait_seconds = verdict.wait_worst.as_secs_f64();
+    let domain = destination;
+    match (verdict.outcome, old) {
+        (Outcome::Deliver, None) => {
+            debug!(%domain, sender, resolver, was, outcome, mx, wait_seconds, "delivered");
+        }
+        (Outcome::Deliver, Some(_)) => {
+            info!(%domain, sender, resolver, was, outcome, mx, wait_seconds, "delivered again");
+        }
+        (Outcome::Unknown, _) => {
+            info!(%domain, sender, resolver, was, outcome, reason, mx, "verdict not known");
+        }
+        (_, old) => {
+            let had = old == Some(Outcome::Deliver);
+            let message = if had { "no longer delivered" } else { "not delivered" };
+            warn!(%domain, sender, resolver, was, outcome, reason, mx, wait_seconds, "{message}");
         }
     }
 }

@@ -24,7 +24,7 @@ use super::{
     round::{InFlight, Memory, Prober},
     rounds::{Ended, Rounds},
     schedule::{Due, Now, Schedule, first_round_delay},
-    state::{DestinationReport, DestinationRound},
+    state::{DestinationReport, DestinationRound, Terms},
 };
 use crate::{
     config::DestinationSettings,
@@ -89,7 +89,7 @@ enum Found {
 impl Agent {
     fn new(setup: Setup, prober: Arc<ArcSwap<Prober>>) -> Self {
         Self {
-            publisher: Publisher::new(setup.store.clone()),
+            publisher: Publisher::new(setup.store.clone(), setup.unjudged.clone()),
             prober,
             readiness: Readiness::new(setup.ready.clone()),
             setup,
@@ -115,6 +115,10 @@ impl Agent {
         let resolvers = names(&settings.resolvers);
         if names(&self.prober.load().resolvers) != resolvers {
             self.setup.store.update(|state| state.retain_resolvers(&resolvers));
+        }
+        let terms = Terms { senders: Arc::clone(&config.senders), resolvers };
+        if self.setup.store.update(|state| state.judge_by(terms)) {
+            self.setup.unjudged.everything();
         }
         // Lookups under way go on counting against the same limit.
         let lookups = Arc::clone(&self.prober.load().lookups);
@@ -161,8 +165,11 @@ impl Agent {
         let settings = Arc::new(settings.clone());
         self.schedule.set(&Key::Destination(destination.clone()), settings.interval, delay, now);
         self.setup.store.update(|state| {
-            let last = state.destinations.get(destination).and_then(|report| report.last.clone());
-            let report = DestinationReport { settings: Arc::clone(&settings), last };
+            let settings = Arc::clone(&settings);
+            let report = match state.destinations.get(destination) {
+                Some(known) => DestinationReport { settings, ..DestinationReport::clone(known) },
+                None => DestinationReport { settings, last: None, standings: Arc::default() },
+            };
             state.destinations.insert(destination.clone(), Arc::new(report));
         });
         if let Some(route) = self.demand.route(destination).map(<[Exchanger]>::to_vec) {
@@ -178,6 +185,7 @@ impl Agent {
         self.readiness.forget(destination);
         let changes = self.demand.remove(destination);
         self.setup.store.update(|state| state.destinations.remove(destination));
+        self.setup.unjudged.destination(destination);
         self.follow(changes, Now::read());
     }
 

@@ -1,15 +1,19 @@
 //! The agent: keeps every destination and exchanger probed, for ever.
 //!
 //! One task owns schedule and demand and starts rounds; rounds run apart and publish into the
-//! [`state::Store`]. A round that panics is logged, counted and scheduled again. Configuration is
-//! loaded elsewhere and handed in whole.
+//! [`state::Store`]. A round that panics is logged, counted and scheduled again. Another task gives
+//! the verdicts, whenever facts have changed that they are made of. Configuration is loaded
+//! elsewhere and handed in whole.
 
 pub mod backoff;
 pub mod changes;
 pub mod counting;
 pub mod demand;
+pub mod judgement;
+pub mod judging;
 mod keeper;
 mod key;
+pub mod material;
 pub mod politeness;
 mod publish;
 pub mod readiness;
@@ -18,6 +22,7 @@ pub mod round;
 pub mod rounds;
 pub mod runtime_delay;
 pub mod schedule;
+pub mod standing;
 pub mod state;
 
 use std::{net::IpAddr, path::Path, sync::Arc};
@@ -25,7 +30,7 @@ use std::{net::IpAddr, path::Path, sync::Arc};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use self::keeper::{GRACE, run};
-use self::{politeness::Politeness, round::Prober, state::Store};
+use self::{judging::Unjudged, politeness::Politeness, round::Prober, state::Store};
 use crate::{
     config::Config,
     connectivity_log::ConnectivityLog,
@@ -38,6 +43,8 @@ use crate::{
 pub struct Setup {
     /// Where facts go.
     pub store: Store,
+    /// Where it is noted what has to be judged anew.
+    pub unjudged: Unjudged,
     /// What it says about itself.
     pub own: Arc<Own>,
     /// Becomes true when the program ends.

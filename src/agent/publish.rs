@@ -1,4 +1,5 @@
-//! From rounds into the state: replaces reports, counts, and logs what changed.
+//! From rounds into the state: replaces reports, counts, logs what changed, and notes what has to be
+//! judged anew.
 //!
 //! A round of something that was removed meanwhile changes nothing.
 
@@ -18,6 +19,8 @@ use tracing::warn;
 use super::{
     backoff::Backoff,
     changes, counting,
+    judging::Unjudged,
+    material,
     round::Progress,
     state::{DestinationReport, DestinationRound, Store},
 };
@@ -30,13 +33,14 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Publisher {
     store: Store,
+    unjudged: Unjudged,
     /// Families of which the log has said that this host has no way out.
     no_way_out: Arc<[AtomicBool; 2]>,
 }
 
 impl Publisher {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store, no_way_out: Arc::default() }
+    pub(super) fn new(store: Store, unjudged: Unjudged) -> Self {
+        Self { store, unjudged, no_way_out: Arc::default() }
     }
 
     /// Takes a destination's round and returns the route in force: while the lookup fails, mail
@@ -60,10 +64,14 @@ impl Publisher {
                 round.route.iter_mut().for_each(|(_, mx)| mx.port = state.mx_port);
             }
             let settings = Arc::clone(&report.settings);
-            let now = Arc::new(DestinationReport { settings, last: Some(round) });
+            let standings = Arc::clone(&report.standings);
+            let now = Arc::new(DestinationReport { settings, last: Some(round), standings });
             Some((std::mem::replace(report, Arc::clone(&now)), now))
         })?;
         let round = now.last.as_ref()?;
+        if !then.last.as_ref().is_some_and(|last| material::same_route(last, round)) {
+            self.unjudged.destination(destination);
+        }
         let before = then.last.as_ref().map_or(&[][..], |last| &last.mx);
         changes::log_route(destination, before, &round.mx);
         Some(round.route.iter().map(|(_, exchanger)| exchanger.clone()).collect())
@@ -90,6 +98,7 @@ impl Publisher {
                     Some((before, after))
                 });
                 if let Some((before, after)) = changed {
+                    self.observed(exchanger, before.as_deref(), &after);
                     changes::log_lookups(before.as_deref(), &after.lookups);
                 }
             }
@@ -130,7 +139,20 @@ impl Publisher {
             Some((before, after, state.mx_port))
         });
         if let Some((before, after, mx_port)) = changed {
+            self.observed(exchanger, Some(&before), &after);
             changes::log_family(&exchanger.label(mx_port), family, Some(&before), &after);
+        }
+    }
+
+    /// Has it judged anew what depends on this exchanger, if anything could come of it.
+    fn observed(
+        &self,
+        exchanger: &Exchanger,
+        before: Option<&ExchangerFacts>,
+        after: &ExchangerFacts,
+    ) {
+        if !before.is_some_and(|before| material::same_exchanger(before, after)) {
+            self.unjudged.exchanger(exchanger);
         }
     }
 
@@ -151,6 +173,7 @@ impl Publisher {
                 report.families[family as usize].backoff = longest;
             }
         });
+        self.unjudged.ended(exchanger);
     }
 }
 
@@ -200,10 +223,10 @@ mod tests {
     #[test]
     fn a_route_that_is_kept_goes_to_the_port_now_in_force() {
         let store = Store::default();
-        let publisher = Publisher::new(store.clone());
+        let publisher = Publisher::new(store.clone(), Unjudged::default());
         let domain = Destination::parse("example.com").unwrap();
         let settings = Arc::new(Config::with_helo_name("a.example".into()).default_settings());
-        let report = DestinationReport { settings, last: None };
+        let report = DestinationReport { settings, last: None, standings: Arc::default() };
         store.update(|s| s.destinations.insert(domain.clone(), Arc::new(report)));
         let round = |route: Route, port| {
             let targets = route.targets().into_iter();
@@ -229,7 +252,7 @@ mod tests {
     #[test]
     fn an_exchanger_whose_address_changes_is_never_without_a_session() {
         let store = Store::default();
-        let publisher = Publisher::new(store.clone());
+        let publisher = Publisher::new(store.clone(), Unjudged::default());
         let host = Host::Name(crate::name::ExchangerName::parse("mx.example.com").unwrap());
         let mx = Exchanger { host, port: 25 };
         store.update(|s| s.exchangers.insert(mx.clone(), Arc::new(ExchangerReport::default())));

@@ -12,8 +12,10 @@ use std::{
 
 use jiff::Timestamp;
 
+use super::standing::Standing;
 use crate::{
     config::DestinationSettings,
+    delivery::Sender,
     facts::{ExchangerFacts, Facts, Lookup, LookupStatus, MxLookup, RecordType},
     metrics::histogram::Histogram,
     name::{Destination, Exchanger},
@@ -37,6 +39,18 @@ pub struct Snapshot {
     pub lookups: Arc<BTreeMap<LookupKey, LookupCounts>>,
     /// The port all MX are probed at: exchangers there are labelled without port.
     pub mx_port: u16,
+    /// Whose verdicts are given.
+    pub terms: Arc<Terms>,
+}
+
+/// Which verdicts are given: those of every sender, going by every resolver. Replaced whole, so
+/// that who judged by others can tell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Terms {
+    /// The senders, each once.
+    pub senders: Arc<[Arc<Sender>]>,
+    /// The names of the resolvers.
+    pub resolvers: BTreeSet<Arc<str>>,
 }
 
 /// One destination's newest round.
@@ -46,6 +60,8 @@ pub struct DestinationReport {
     pub settings: Arc<DestinationSettings>,
     /// The last completed round; `None` before the first.
     pub last: Option<DestinationRound>,
+    /// The verdicts, each sender and resolver once; none before everything was observed once.
+    pub standings: Arc<[Standing]>,
 }
 
 /// What one destination round found.
@@ -118,6 +134,13 @@ pub struct LookupCounts {
     pub duration: Histogram,
 }
 
+impl Terms {
+    /// Whether verdicts by this resolver are given; that without a name stands for none at all.
+    pub fn resolver(&self, name: &str) -> bool {
+        name.is_empty() || self.resolvers.contains(name)
+    }
+}
+
 impl Store {
     /// The picture at this moment.
     pub fn snapshot(&self) -> Snapshot {
@@ -145,7 +168,8 @@ impl Snapshot {
     /// names do not belong to it.
     #[must_use]
     pub fn only(&self, destination: &Destination) -> Self {
-        let mut one = Self { mx_port: self.mx_port, ..Self::default() };
+        let (mx_port, terms) = (self.mx_port, Arc::clone(&self.terms));
+        let mut one = Self { mx_port, terms, ..Self::default() };
         let Some(report) = self.destinations.get(destination) else { return one };
         for (_, exchanger) in report.last.iter().flat_map(|round| &round.route) {
             if let Some(report) = self.exchangers.get(exchanger) {
@@ -175,6 +199,26 @@ impl Snapshot {
                 Arc::make_mut(facts).lookups.retain(|lookup| !others(lookup));
             }
         }
+    }
+
+    /// Puts other terms in force: verdicts that are not given any more go at once, those that stay
+    /// keep their history. Says whether anything is to be judged anew.
+    pub fn judge_by(&mut self, terms: Terms) -> bool {
+        if *self.terms == terms {
+            return false;
+        }
+        let given = |standing: &Standing| {
+            let sender = terms.senders.iter().any(|s| s.name == standing.sender.name);
+            sender && terms.resolver(&standing.resolver)
+        };
+        for report in self.destinations.values_mut() {
+            if !report.standings.iter().all(given) {
+                let kept = report.standings.iter().filter(|s| given(s)).cloned().collect();
+                Arc::make_mut(report).standings = kept;
+            }
+        }
+        self.terms = Arc::new(terms);
+        true
     }
 
     /// One destination with the exchangers on its route, as `check --json` and the API show it;

@@ -26,6 +26,7 @@ pub fn write(snapshot: &Snapshot, detail: Detail, out: &mut String) {
     series::dns::write_last(&view, detail, out);
     series::dns::write_counted(&view, out);
     series::exchanger::write(&view, detail, out);
+    series::delivery::write(&view, out);
     series::domain::write_timestamps(&view, out);
 }
 

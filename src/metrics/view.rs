@@ -10,7 +10,10 @@ use jiff::Timestamp;
 
 use super::text::Block;
 use crate::{
-    agent::state::{DestinationReport, DestinationRound, ExchangerReport, Snapshot},
+    agent::{
+        standing::Standing,
+        state::{DestinationReport, DestinationRound, ExchangerReport, Snapshot},
+    },
     facts::{ExchangerFacts, Family, Lookup, RecordType},
 };
 
@@ -23,6 +26,8 @@ pub(super) struct View<'a> {
     pub(super) exchangers: Vec<Exchanger<'a>>,
     /// Every lookup under its labels.
     pub(super) lookups: Vec<(Block, &'a Lookup)>,
+    /// Every verdict under its `domain`, `sender` and `resolver` labels.
+    pub(super) standings: Vec<(Block, &'a Standing)>,
 }
 
 pub(super) struct Domain<'a> {
@@ -57,11 +62,13 @@ impl<'a> Exchanger<'a> {
 
 impl<'a> View<'a> {
     pub(super) fn new(snapshot: &'a Snapshot) -> Self {
+        let domains = domains(snapshot);
         Self {
             snapshot,
-            domains: domains(snapshot),
             exchangers: exchangers(snapshot),
             lookups: lookups(snapshot),
+            standings: standings(&domains),
+            domains,
         }
     }
 }
@@ -115,4 +122,17 @@ fn lookups(snapshot: &Snapshot) -> Vec<(Block, &Lookup)> {
         Block::new([("name", name), ("type", rtype.label()), ("resolver", resolver)])
     };
     newest.into_iter().map(|(key, (_, lookup))| (labels(key), lookup)).collect()
+}
+
+fn standings<'a>(domains: &[Domain<'a>]) -> Vec<(Block, &'a Standing)> {
+    let of_domain = |domain: &Domain<'a>| {
+        let mut given: BTreeMap<(&str, &str), &Standing> = BTreeMap::new();
+        for standing in &*domain.report.standings {
+            given.insert((&standing.sender.name, &standing.resolver), standing);
+        }
+        let labels =
+            |(sender, resolver)| domain.labels.and("sender", sender).and("resolver", resolver);
+        given.into_iter().map(|(key, standing)| (labels(key), standing)).collect::<Vec<_>>()
+    };
+    domains.iter().flat_map(of_domain).collect()
 }

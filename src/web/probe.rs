@@ -75,13 +75,15 @@ fn configured(app: &App, destination: &Destination) -> bool {
     app.store.update(|state| state.destinations.contains_key(destination))
 }
 
-/// Waits until the destination and every exchanger on its route had a first round, or takes what
-/// there is at the deadline.
+/// Waits until the destination and every exchanger on its route had a first round and the verdicts
+/// are there, or takes what there is at the deadline.
 async fn last_round(app: &App, destination: &Destination, deadline: Instant) -> Found {
     let probed = |state: &mut Snapshot| {
-        let round = state.destinations.get(destination)?.last.as_ref()?;
+        let report = state.destinations.get(destination)?;
+        let round = report.last.as_ref()?;
         let known = |mx| state.exchangers.get(mx).is_some_and(|r| r.completed_at.is_some());
-        Some(round.route.iter().all(|(_, mx)| known(mx)))
+        let judged = !report.standings.is_empty() || state.terms.senders.is_empty();
+        Some(judged && round.route.iter().all(|(_, mx)| known(mx)))
     };
     let mut progress = app.store.update(probed);
     while progress != Some(true) && Instant::now() < deadline {

@@ -4,11 +4,15 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use mxwatch::{
-    agent::state::{
-        DestinationReport, DestinationRound, ExchangerReport, FamilyCounts, LookupCounts,
-        LookupKey, ReplyCode, Snapshot,
+    agent::{
+        standing::Standing,
+        state::{
+            DestinationReport, DestinationRound, ExchangerReport, FamilyCounts, LookupCounts,
+            LookupKey, ReplyCode, Snapshot,
+        },
     },
     config::{DestinationSettings, SessionSettings},
+    delivery::{Confidence, Outcome, Possible, Sender, Verdict, Via, Why, builtin},
     facts::{
         Exchange, ExchangerFacts, Failure, Family, Lookup, LookupStatus, MxLookup, MxTarget,
         Reason, Record, RecordType, Reply, Route, Session, Stage, StageFact, Transport,
@@ -206,7 +210,60 @@ pub(crate) fn destination_report(
     labels: &[(&str, &str)],
     last: Option<DestinationRound>,
 ) -> Arc<DestinationReport> {
-    Arc::new(DestinationReport { settings: settings(labels), last })
+    let standings = Arc::default();
+    Arc::new(DestinationReport { settings: settings(labels), last, standings })
+}
+
+/// A built-in sender.
+pub(crate) fn sender(name: &str) -> Arc<Sender> {
+    Arc::new(builtin::get(name).unwrap().clone())
+}
+
+pub(crate) fn verdict(outcome: Outcome, why: Why, via: Option<&Exchanger>, wait: u64) -> Verdict {
+    let wait = Duration::from_secs(wait);
+    let via = via.map(|mx| Via { exchanger: mx.clone(), family: Some(Family::Ipv4) });
+    Verdict {
+        outcome,
+        why,
+        via: via.clone(),
+        at: via.clone(),
+        wait_best: wait,
+        wait_worst: wait,
+        usable_exchangers: usize::from(outcome == Outcome::Deliver),
+        confidence: Confidence::High,
+        censored: false,
+        delivered_after: None,
+        possible: vec![Possible { outcome, why, via, wait }],
+    }
+}
+
+/// A verdict by the answers of `local`, given at this second.
+pub(crate) fn standing(name: &str, verdict: Verdict, second: i64) -> Standing {
+    Standing::first(sender(name), "local".into(), verdict, at(second))
+}
+
+/// The same destination with these verdicts.
+pub(crate) fn judged(
+    report: &Arc<DestinationReport>,
+    standings: Vec<Standing>,
+) -> Arc<DestinationReport> {
+    let report = DestinationReport::clone(report);
+    Arc::new(DestinationReport { standings: standings.into(), ..report })
+}
+
+/// Postfix delivers through the first exchanger, once it has waited for IPv6; Exchange holds the
+/// message because of the AAAA lookup of the second, after it had delivered before.
+fn domain_standings(first: &Exchanger, second: &Exchanger) -> Vec<Standing> {
+    let delivered = |wait| verdict(Outcome::Deliver, Why::Ok, Some(first), wait);
+    let mut slow = delivered(300);
+    slow.wait_best = Duration::ZERO;
+    let quick = Possible { wait: Duration::ZERO, ..slow.possible[0].clone() };
+    slow.possible.push(quick);
+    let mut held = verdict(Outcome::Defer, Why::HostDnsTemp, Some(second), 0);
+    held.censored = true;
+    let exchange = standing("exchange-2010", delivered(0), 5);
+    let exchange = exchange.next(sender("exchange-2010"), held, at(30));
+    vec![standing("postfix", slow, 30), exchange]
 }
 
 fn addresses(of: &[&str]) -> Vec<Record> {
@@ -249,21 +306,26 @@ pub(crate) fn snapshot() -> Snapshot {
     let mut counts = LookupCounts { by_status, ..LookupCounts::default() };
     counts.duration.observe(millis(12));
     let key = LookupKey { rtype: Aaaa, resolver: "local".into() };
+    let refused = verdict(Outcome::Bounce, Why::Banner5xx, Some(&relay), 1);
+    let null_mx = |outcome| verdict(outcome, Why::MxNull, None, 0);
+    let domain = destination_report(&[("team", "a\\b \"mail\"")], Some(domain));
+    let null = destination_report(&[], Some(null));
+    let smart_host = destination_report(&[], Some(round(vec![], vec![(0, relay.clone())])));
+    let mut by_address = standing("postfix", refused, 30);
+    by_address.resolver = "".into();
     Snapshot {
         destinations: BTreeMap::from([
+            (destination("example.com"), judged(&domain, domain_standings(&mx1, &mx2))),
             (
-                destination("example.com"),
-                destination_report(&[("team", "a\\b \"mail\"")], Some(domain)),
+                destination("null.example"),
+                judged(&null, vec![standing("postfix", null_mx(Outcome::Bounce), 10)]),
             ),
-            (destination("null.example"), destination_report(&[], Some(null))),
-            (
-                destination("192.0.2.99:587"),
-                destination_report(&[], Some(round(vec![], vec![(0, relay.clone())]))),
-            ),
+            (destination("192.0.2.99:587"), judged(&smart_host, vec![by_address])),
             (destination("new.example"), destination_report(&[], None)),
         ]),
         exchangers: BTreeMap::from([(mx1, first), (mx2, second), (relay, Arc::new(third))]),
         lookups: Arc::new(BTreeMap::from([(key, counts)])),
         mx_port: 25,
+        terms: Arc::default(),
     }
 }

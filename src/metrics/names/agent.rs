@@ -42,7 +42,7 @@ pub const ROUNDS_SKIPPED: Metric = counter(
 pub const PROBE_PANICS: Metric = counter(
     "mxwatch_probe_panics_total",
     &[],
-    "Rounds that ended in a panic of the agent; each is a defect worth a report.",
+    "Rounds and verdicts that ended in a panic of the agent; each is a defect worth a report.",
 );
 /// Sessions at work.
 pub const SESSIONS_IN_FLIGHT: Metric =

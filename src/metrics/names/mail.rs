@@ -152,6 +152,36 @@ pub const SMTP_SIZE_LIMIT: Metric = gauge(
     &["mx", "family"],
     "Lowest message size limit offered with SIZE, 0 for no fixed limit; absent without SIZE.",
 );
+/// Whether mail gets there.
+pub const DELIVERY_DELIVERABLE: Metric = gauge(
+    "mx_delivery_deliverable",
+    &["domain", "sender", "resolver"],
+    "Whether this sender would deliver a message now, going by this resolver; absent while that is not known.",
+);
+/// The verdict.
+pub const DELIVERY_OUTCOME: Metric = gauge(
+    "mx_delivery_outcome",
+    &["domain", "sender", "resolver", "outcome", "reason", "mx"],
+    "1 for what this sender would do with a message now and why; mx is the exchanger that decides, empty when none does.",
+);
+/// Time lost.
+pub const DELIVERY_WAIT: Metric = gauge(
+    "mx_delivery_wait_seconds",
+    &["domain", "sender", "resolver", "bound"],
+    "Time the attempt would lose before its outcome, at best and at worst where chance decides; absent while the outcome is not known.",
+);
+/// Depth left.
+pub const DELIVERY_USABLE: Metric = gauge(
+    "mx_delivery_usable_exchangers",
+    &["domain", "sender", "resolver"],
+    "Number of exchangers that would take the message if the others were gone; absent while the outcome is not known.",
+);
+/// How long it has been so.
+pub const DELIVERY_SINCE: Metric = gauge(
+    "mx_delivery_outcome_since_timestamp_seconds",
+    &["domain", "sender", "resolver"],
+    "When the current outcome was first observed; one that was not known for a while in between counts from its begin.",
+);
 /// Age of what is shown.
 pub const PROBE_TIMESTAMP: Metric = gauge(
     "mx_probe_timestamp_seconds",

@@ -1,7 +1,8 @@
-//! Which samples each family has, by what they tell of: domains, lookups, exchangers.
+//! Which samples each family has, by what they tell of: domains, lookups, exchangers, verdicts.
 //!
 //! Every function writes whole families, because the text format wants a family in one piece.
 
+pub(super) mod delivery;
 pub(super) mod dns;
 pub(super) mod domain;
 pub(super) mod exchanger;
