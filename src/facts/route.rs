@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::Lookup;
 use crate::name::ExchangerName;
 
-/// Exchangers of one domain that are probed, best first: more only serve an attacker.
-pub const MAX_EXCHANGERS: usize = 12;
+/// Exchangers of one domain that are probed, best first. Senders give up sooner (Postfix after five
+/// addresses), and a domain with its verdicts is to have no more than 40 series.
+pub const MAX_EXCHANGERS: usize = 8;
 
 /// The MX lookup of a domain through one resolver, and the route read from it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
