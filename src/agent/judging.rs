@@ -72,6 +72,12 @@ impl Unjudged {
         self.shared.more.notify_one();
     }
 
+    /// Takes what is noted and says whether this exchanger was.
+    #[cfg(test)]
+    pub(super) fn has_exchanger(&self, exchanger: &Exchanger) -> bool {
+        self.take().exchangers.contains(exchanger)
+    }
+
     fn take(&self) -> Noted {
         std::mem::take(&mut self.shared.noted.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -110,6 +116,7 @@ pub async fn run(unjudged: Unjudged, store: Store, own: Arc<Own>, mut stop: watc
 struct Bench {
     store: Store,
     own: Arc<Own>,
+    judge: fn(&Snapshot, &Destination) -> Judgement,
     /// To be judged next.
     due: HashSet<Destination>,
     /// The exchangers each destination was last judged with.
@@ -128,6 +135,7 @@ impl Bench {
         Self {
             store,
             own,
+            judge: judgement::judge,
             due: HashSet::new(),
             routes: HashMap::new(),
             dependents: HashMap::new(),
@@ -161,7 +169,7 @@ impl Bench {
             self.due.remove(&destination);
             let one = self.store.only(&destination);
             self.follow(&destination, &one);
-            let judged = catch_unwind(AssertUnwindSafe(|| judgement::judge(&one, &destination)));
+            let judged = catch_unwind(AssertUnwindSafe(|| (self.judge)(&one, &destination)));
             let judgement = judged.unwrap_or_else(|_panic| {
                 self.own.probe_panics.inc();
                 error!(domain = %destination, "judging panicked; there is no verdict until the facts change");
@@ -220,5 +228,136 @@ impl Bench {
                 changes::log_verdict(destination, before, standing, one.mx_port);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        agent::judgement::tests::{
+            AAAA_FAILS, HEALTHY, destination_report, exchanger_report, facts, picture, terms,
+        },
+        delivery::Outcome,
+    };
+
+    /// Works until nothing is due, and says how often something was judged.
+    fn work(bench: &mut Bench, unjudged: &Unjudged) -> usize {
+        bench.enter(unjudged.take());
+        let due = bench.due.len();
+        while !bench.due.is_empty() {
+            bench.work();
+        }
+        due
+    }
+
+    fn bench(state: Snapshot) -> (Store, Unjudged, Bench) {
+        let (store, unjudged) = (Store::default(), Unjudged::default());
+        store.update(|shared| *shared = state);
+        (store.clone(), unjudged, Bench::new(store, Arc::new(Own::new())))
+    }
+
+    fn outcomes(store: &Store) -> Vec<Outcome> {
+        let all = store.snapshot().destinations;
+        all.values().flat_map(|d| d.standings.iter().map(|s| s.history.outcome())).collect()
+    }
+
+    #[test]
+    fn an_exchanger_takes_all_along_that_route_to_it() {
+        let healthy = facts(HEALTHY);
+        let mut state = picture(&healthy, &["exchange-2010"]);
+        for n in 0..300 {
+            let name = format!("d{n}.example.net");
+            let text = HEALTHY.replace("\"example.com\"", &format!("{name:?}"));
+            let other = facts(&text);
+            state.destinations.insert(other.destination.clone(), destination_report(&other));
+        }
+        let (store, unjudged, mut bench) = bench(state);
+        unjudged.everything();
+        assert_eq!(work(&mut bench, &unjudged), 301);
+        assert_eq!(outcomes(&store), [Outcome::Deliver; 301]);
+
+        let failing = &facts(AAAA_FAILS).exchangers[0];
+        let mx = &failing.exchanger;
+        store.update(|s| s.exchangers.insert(mx.clone(), exchanger_report(failing, 200)));
+        unjudged.exchanger(mx);
+        unjudged.exchanger(mx);
+        assert_eq!(work(&mut bench, &unjudged), 301);
+        assert_eq!(outcomes(&store), [Outcome::Defer; 301]);
+        unjudged.ended(mx);
+        assert_eq!(work(&mut bench, &unjudged), 0, "nobody waits");
+
+        let gone = healthy.destination.clone();
+        store.update(|state| state.destinations.remove(&gone));
+        unjudged.destination(&gone);
+        work(&mut bench, &unjudged);
+        unjudged.exchanger(mx);
+        assert_eq!(work(&mut bench, &unjudged), 300);
+        assert!(!bench.routes.contains_key(&gone));
+    }
+
+    #[test]
+    fn a_first_verdict_comes_with_the_end_of_the_first_round() {
+        let facts = facts(HEALTHY);
+        let mut state = picture(&facts, &["postfix"]);
+        let mx = facts.exchangers[0].exchanger.clone();
+        let completed = state.exchangers[&mx].clone();
+        Arc::make_mut(state.exchangers.get_mut(&mx).unwrap()).completed_at = None;
+        let (store, unjudged, mut bench) = bench(state);
+        unjudged.destination(&facts.destination);
+        work(&mut bench, &unjudged);
+        assert_eq!(outcomes(&store), []);
+        store.update(|state| state.exchangers.insert(mx.clone(), completed));
+        unjudged.ended(&mx);
+        assert_eq!(work(&mut bench, &unjudged), 1);
+        assert_eq!(outcomes(&store), [Outcome::Deliver]);
+        assert!(bench.waiting.is_empty());
+    }
+
+    #[test]
+    fn a_verdict_by_terms_that_were_replaced_meanwhile_is_not_published() {
+        let facts = facts(HEALTHY);
+        let (store, _, bench) = bench(picture(&facts, &["postfix"]));
+        let one = store.only(&facts.destination);
+        let judged = judgement::judge(&one, &facts.destination);
+        assert!(store.update(|state| state.judge_by(terms(&["exim"]))));
+        bench.hand_down(&facts.destination, &one, judged.standings);
+        assert_eq!(outcomes(&store), []);
+    }
+
+    #[test]
+    fn a_panic_costs_one_destination_its_verdicts_until_it_is_judged_again() {
+        let facts = facts(HEALTHY);
+        let (store, unjudged, mut bench) = bench(picture(&facts, &["postfix"]));
+        unjudged.everything();
+        work(&mut bench, &unjudged);
+        assert_eq!(outcomes(&store), [Outcome::Deliver]);
+        bench.judge = |_, _| panic!("defect");
+        unjudged.everything();
+        assert_eq!(work(&mut bench, &unjudged), 1);
+        assert_eq!((outcomes(&store), bench.own.probe_panics.get()), (Vec::new(), 1));
+        bench.judge = judgement::judge;
+        unjudged.everything();
+        work(&mut bench, &unjudged);
+        assert_eq!(outcomes(&store), [Outcome::Deliver]);
+    }
+
+    #[tokio::test]
+    async fn the_task_judges_what_is_noted_until_it_is_stopped() {
+        let facts = facts(HEALTHY);
+        let (store, unjudged, bench) = bench(picture(&facts, &["postfix", "exim"]));
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(run(unjudged.clone(), store.clone(), bench.own, stopped));
+        unjudged.everything();
+        let judged = async {
+            while outcomes(&store).len() < 2 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), judged).await.unwrap();
+        stop.send(true).unwrap();
+        tokio::time::timeout(Duration::from_secs(20), task).await.unwrap().unwrap();
     }
 }

@@ -34,7 +34,22 @@ fn same_lookup(before: &Lookup, after: &Lookup) -> bool {
     (&before.resolver, before.rtype, before.status())
         == (&after.resolver, after.rtype, after.status())
         && before.name == after.name
+        && before.exchanges.is_empty() == after.exchanges.is_empty()
+        && took(before) == took(after)
+        && authentic(before) == authentic(after)
         && (before.addresses().eq(after.addresses()) || sorted(before) == sorted(after))
+}
+
+fn took(lookup: &Lookup) -> u64 {
+    // How long there was no answer says nothing of how long a sender would wait for one.
+    let counts = lookup.status().answered();
+    let took = lookup.exchanges.iter().map(|exchange| exchange.duration).sum();
+    if counts { seconds(took) } else { 0 }
+}
+
+/// Proved by DNSSEC, as the resolver says.
+fn authentic(lookup: &Lookup) -> bool {
+    lookup.deciding().is_some_and(|exchange| exchange.authentic_data)
 }
 
 /// Resolvers rotate the addresses of an answer (RFC 1794).
@@ -155,11 +170,14 @@ mod tests {
     fn whatever_may_change_a_verdict_is_another() {
         use {LookupStatus::*, RecordType::*};
         let silent = Failure { stage: Stage::Banner, reason: Reason::Timeout };
-        let mut others = vec![usual(), usual(), usual(), usual()];
+        let mut others = vec![usual(), usual(), usual(), usual(), usual(), usual(), usual()];
         others[0].lookups[1] = lookup(Aaaa, Servfail, &[]);
         others[1].lookups[0] = lookup(A, Noerror, &["192.0.2.1", "192.0.2.3"]);
         others[2].lookups.pop();
         others[3].tlsa = Some(crate::facts::Tlsa::Secure);
+        others[4].lookups[0].exchanges[0].duration = Duration::from_millis(2_100);
+        others[5].lookups[0].exchanges[0].authentic_data = true;
+        others[6].lookups[1].exchanges.clear();
         let sessions = [
             session(20, Some(silent), &["hi", "SIZE 9"]),
             session(20, None, &["hi", "SIZE 9", "STARTTLS"]),

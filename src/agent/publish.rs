@@ -274,4 +274,25 @@ mod tests {
         publisher.progress(&mx, addresses(&[]));
         assert_eq!(told(), [], "a family without addresses has no sessions");
     }
+
+    #[test]
+    fn only_what_is_new_is_to_be_judged() {
+        let (store, unjudged) = (Store::default(), Unjudged::default());
+        let publisher = Publisher::new(store.clone(), unjudged.clone());
+        let host = Host::Name(crate::name::ExchangerName::parse("mx.example.com").unwrap());
+        let mx = Exchanger { host, port: 25 };
+        store.update(|s| s.exchangers.insert(mx.clone(), Arc::new(ExchangerReport::default())));
+        let peer: SocketAddr = ([192, 0, 2, 1], 25).into();
+        let silent = Failure { stage: Stage::Banner, reason: Reason::Timeout };
+        let round = |failure| {
+            publisher.progress(&mx, addresses(&[peer]));
+            publisher.progress(&mx, session(peer, failure));
+            publisher.exchanger_ended(&mx, &HashMap::new(), Duration::ZERO);
+            unjudged.has_exchanger(&mx)
+        };
+        assert!(round(None), "everything is new in the first round");
+        assert!(!round(None));
+        assert!(round(Some(silent)));
+        assert!(!round(Some(silent)));
+    }
 }
