@@ -391,12 +391,44 @@ async fn the_overview_puts_trouble_first_and_names_it() {
     let server = Server::start();
     let page = server.get("/").await;
     let place = |name: &str| page.text().find(&format!("/domains/{name}")).expect(name);
-    assert!(place("192.0.2.99:587") < place("example.com"), "down before degraded");
-    assert!(place("example.com") < place("null.example"), "degraded before no mail");
+    assert!(place("192.0.2.99:587") < place("null.example"), "bounced and refusing us");
+    assert!(place("null.example") < place("example.com"), "bounced before deferred");
+    assert!(place("example.com") < place("new.example"), "deferred before not judged");
+    let deferred = "deferred</span> by exchange-2010<div class=\"why\">Since ";
+    assert!(page.text().contains(deferred), "{}", page.text());
+    assert!(page.text().contains(": an address lookup of an exchanger fails<"));
+    assert!(page.text().contains("<li>1 <span class=\"badge bad\">deferred</span>"));
     assert!(
         page.text().contains("IPv6 lookup servfail") || page.text().contains("up, lookup servfail")
     );
     assert!(page.text().contains("IPv6 banner timeout"));
+}
+
+#[tokio::test]
+async fn the_page_of_a_domain_begins_with_the_verdicts() {
+    let server = Server::start();
+    let page = server.get("/domains/example.com").await;
+    let text = page.text();
+    let exchange =
+        text.find("<h2>exchange-2010 <span class=\"badge bad\">deferred</span>").unwrap();
+    let postfix =
+        text.find("<h2>postfix <span class=\"badge warn\">delivered late</span>").unwrap();
+    assert!(exchange < postfix && postfix < text.find("MX lookup").unwrap());
+    for part in [
+        "by the answers of local",
+        "An address lookup of an exchanger fails (mx2.example.com over IPv4).",
+        ">2023-11-14 22:13 UTC</time>; what was sent then has been returned, and what is sent now \
+         will be after 2 days.",
+        "The probe gave up sooner than this sender would.",
+        "<h3>Last changes</h3>",
+        "delivered</span> → <span class=\"badge bad\">deferred</span>",
+        "An attempt loses 0 s to 5 min. One exchanger would take it; without that one none.",
+        "<h3>Chance decides; it may also be</h3>",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    let waiting = server.get("/domains/new.example").await;
+    assert!(!waiting.text().contains("class=\"verdict\""));
 }
 
 #[tokio::test]
@@ -416,6 +448,16 @@ async fn the_api_gives_states_and_facts() {
         ("null.example", "takes_no_mail"),
     ];
     assert_eq!(states, BTreeMap::from(want));
+
+    let verdicts = &list["domains"][0]["verdicts"];
+    assert_eq!(list["domains"][0]["domain"], "example.com");
+    let exchange = serde_json::json!({
+        "sender": "exchange-2010", "resolver": "local", "outcome": "defer",
+        "reason": "host_dns_temp", "since": "2023-11-14T22:13:50Z",
+    });
+    assert_eq!(verdicts.as_array().unwrap().len(), 2);
+    assert_eq!(verdicts[1], exchange);
+    assert_eq!(list["domains"][1]["verdicts"], serde_json::json!([]), "not judged yet");
 
     let one = server.get("/api/v1/domains/example.com").await;
     assert_eq!(one.header("content-type"), Some("application/json"));

@@ -180,7 +180,7 @@ impl Bench {
             } else {
                 self.waiting.remove(&destination);
             }
-            self.hand_down(&destination, &one, judgement.standings);
+            self.hand_down(&destination, &one, &judgement.standings);
         }
     }
 
@@ -212,7 +212,7 @@ impl Bench {
 
     /// Publishes the standings, unless other verdicts are asked for by now: then all is judged
     /// again anyhow.
-    fn hand_down(&self, destination: &Destination, one: &Snapshot, standings: Vec<Standing>) {
+    fn hand_down(&self, destination: &Destination, one: &Snapshot, standings: &[Standing]) {
         let before = one.destinations.get(destination).map(|report| &*report.standings);
         let Some(before) = before.filter(|before| *before != standings) else { return };
         let published = self.store.update(|state| {
@@ -224,7 +224,7 @@ impl Bench {
             true
         });
         if published {
-            for standing in &standings {
+            for standing in standings {
                 changes::log_verdict(destination, before, standing, one.mx_port);
             }
         }
@@ -323,7 +323,7 @@ mod tests {
         let one = store.only(&facts.destination);
         let judged = judgement::judge(&one, &facts.destination);
         assert!(store.update(|state| state.judge_by(terms(&["exim"]))));
-        bench.hand_down(&facts.destination, &one, judged.standings);
+        bench.hand_down(&facts.destination, &one, &judged.standings);
         assert_eq!(outcomes(&store), []);
     }
 

@@ -1,12 +1,18 @@
 //! The state of a destination at a glance: what the overview shows and `/api/v1/domains` says.
 //!
-//! It tells what works and what does not. What a sender would make of it is not judged here.
+//! It tells what works and what does not, and the verdicts that were given; it does not judge.
+
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{
-    agent::state::{ExchangerReport, Snapshot},
+    agent::{
+        standing::Standing,
+        state::{ExchangerReport, Snapshot},
+    },
+    delivery::{Outcome, Why},
     facts::{ExchangerFacts, Failure, Family, Lookup, LookupStatus, Route},
     name::Destination,
 };
@@ -20,6 +26,109 @@ pub(super) struct Summary {
     /// The MX lookup through the primary resolver, when no answer came.
     pub(super) lookup_failure: Option<LookupStatus>,
     pub(super) exchangers: Vec<Hop>,
+    pub(super) verdicts: Vec<Given>,
+}
+
+/// One verdict.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Given {
+    pub(super) sender: Arc<str>,
+    pub(super) resolver: Arc<str>,
+    pub(super) outcome: Outcome,
+    #[serde(rename = "reason", serialize_with = "reason")]
+    pub(super) why: Why,
+    /// Since when this is the outcome.
+    pub(super) since: Timestamp,
+    #[serde(skip)]
+    pub(super) wait: Duration,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn reason<S: Serializer>(why: &Why, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(why.label())
+}
+
+/// What becomes of mail, sorted by how much it needs a look.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Mail {
+    Bounced,
+    Frozen,
+    Deferred,
+    /// Delivered, after a wait that somebody notices.
+    Late,
+    Unknown,
+    /// There is no verdict yet.
+    NotJudged,
+    Delivered,
+}
+
+/// From here on a delivery is called late: senders mostly wait minutes for a server that hangs,
+/// and seconds for one that is slow.
+const LATE: Duration = Duration::from_secs(30);
+
+impl Mail {
+    pub(super) fn of(outcome: Outcome, wait: Duration) -> Self {
+        match outcome {
+            Outcome::Bounce => Self::Bounced,
+            Outcome::Freeze => Self::Frozen,
+            Outcome::Defer => Self::Deferred,
+            Outcome::Unknown => Self::Unknown,
+            Outcome::Deliver if wait >= LATE => Self::Late,
+            Outcome::Deliver => Self::Delivered,
+        }
+    }
+
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Bounced => "bounced",
+            Self::Frozen => "frozen",
+            Self::Deferred => "deferred",
+            Self::Late => "delivered late",
+            Self::Unknown => "not known",
+            Self::NotJudged => "not judged yet",
+            Self::Delivered => "delivered",
+        }
+    }
+}
+
+impl Given {
+    fn new(standing: &Standing) -> Self {
+        Self {
+            sender: Arc::clone(&standing.sender.name),
+            resolver: Arc::clone(&standing.resolver),
+            outcome: standing.verdict.outcome,
+            why: standing.verdict.why,
+            since: standing.history.since(),
+            wait: standing.verdict.wait_worst,
+        }
+    }
+
+    pub(super) fn mail(&self) -> Mail {
+        Mail::of(self.outcome, self.wait)
+    }
+}
+
+impl Summary {
+    /// The verdict that needs a look most, the first of several.
+    pub(super) fn worst(&self) -> Option<&Given> {
+        self.verdicts.iter().min_by_key(|given| given.mail())
+    }
+
+    /// What becomes of mail by that verdict.
+    pub(super) fn mail(&self) -> Mail {
+        self.worst().map_or(Mail::NotJudged, Given::mail)
+    }
+
+    /// Puts what needs a look first: the worst verdict, how many senders share it, then the state.
+    pub(super) fn urgency(&self) -> (Mail, Reverse<usize>, State) {
+        (self.mail(), Reverse(self.sharing().count()), self.state)
+    }
+
+    /// All verdicts by which the same becomes of mail as by the worst.
+    pub(super) fn sharing(&self) -> impl Iterator<Item = &Given> {
+        let mail = self.mail();
+        self.verdicts.iter().filter(move |given| given.mail() == mail)
+    }
 }
 
 /// Sorted by how much it needs a look.
@@ -140,12 +249,15 @@ pub(super) fn one(snapshot: &Snapshot, destination: &Destination) -> Summary {
         Some(_) => state_of(&exchangers),
     };
     let lookup = round.and_then(|round| round.mx.first()).map(|mx| mx.lookup.status());
+    let report = snapshot.destinations.get(destination);
+    let standings = report.map_or(&[][..], |report| &report.standings);
     Summary {
         domain: destination.to_string(),
         lookup_failure: lookup.filter(|status| !status.answered()),
         checked_at: round.map(|round| round.observed_at),
         state,
         exchangers,
+        verdicts: standings.iter().map(Given::new).collect(),
     }
 }
 

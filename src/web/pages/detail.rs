@@ -1,11 +1,14 @@
-//! The page of one destination: its MX by resolver, and of every exchanger the lookups and
+//! The page of one destination: the verdicts, its MX by resolver, and of every exchanger the lookups and
 //! sessions, stage by stage.
 
 use std::fmt::{Arguments, Write};
 
 use jiff::Timestamp;
 
-use super::html::{self, Text};
+use super::{
+    html::{self, Text},
+    verdict,
+};
 use crate::{
     agent::state::{ExchangerReport, Snapshot},
     explain::trouble,
@@ -21,13 +24,17 @@ pub(super) fn page(snapshot: &Snapshot, destination: &Destination, now: Timestam
     let summary = summary::one(snapshot, destination);
     let mut out = String::new();
     head(&mut out, &summary, now);
+    let facts = snapshot.facts(destination);
+    if let (Some(report), Some(facts)) = (snapshot.destinations.get(destination), &facts) {
+        verdict::write(&mut out, &report.standings, facts, snapshot.mx_port, now);
+    }
     if let Some(round) = snapshot.destinations.get(destination).and_then(|d| d.last.as_ref()) {
         if !round.mx.is_empty() {
             let findings = |mx: &MxLookup| mx.route.findings().join(", ").replace('_', " ");
             lookups(&mut out, "MX lookup", round.mx.iter().map(|mx| (&mx.lookup, findings(mx))));
         }
-        if let Some(facts) = snapshot.facts(destination) {
-            troubles(&mut out, &facts);
+        if let Some(facts) = &facts {
+            troubles(&mut out, facts);
         }
         for ((_, exchanger), hop) in round.route.iter().zip(&summary.exchangers) {
             let report = snapshot.exchangers.get(exchanger).map(AsRef::as_ref);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     facts::{Failure, Family},
     shown::shown,
-    web::summary::{Hop, Side, State},
+    web::summary::{Hop, Mail, Side, State},
 };
 
 /// A text as it may stand between tags and in quoted attributes.
@@ -55,6 +55,17 @@ pub(super) fn badge(state: State) -> String {
     format!("<span class=\"badge {class}\">{}</span>", state.words())
 }
 
+/// The same for what becomes of mail.
+pub(super) fn mail_badge(mail: Mail) -> String {
+    let class = match mail {
+        Mail::Delivered => "good",
+        Mail::Late => "warn",
+        Mail::Bounced | Mail::Deferred | Mail::Frozen => "bad",
+        Mail::NotJudged | Mail::Unknown => "quiet",
+    };
+    format!("<span class=\"badge {class}\">{}</span>", mail.words())
+}
+
 /// Both families of an exchanger.
 pub(super) fn families(hop: &Hop) -> String {
     if hop.checked_at.is_none() {
@@ -95,12 +106,25 @@ pub(super) fn words(failure: Failure) -> String {
 pub(super) fn age(at: Option<Timestamp>, now: Timestamp) -> String {
     let Some(at) = at else { return "never".to_owned() };
     let seconds = now.duration_since(at).as_secs().max(0);
-    let words = match seconds {
-        0..120 => format!("{seconds} s ago"),
-        120..7_200 => format!("{} min ago", seconds / 60),
-        7_200..172_800 => format!("{} h ago", seconds / 3_600),
-        _ => format!("{} days ago", seconds / 86_400),
-    };
+    let words = rough(Duration::from_secs(seconds.unsigned_abs()));
+    format!("<time datetime=\"{at}\" title=\"{at}\">{words} ago</time>")
+}
+
+/// A time to be lived through, for reading at a glance.
+pub(super) fn rough(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// The time of day, with the date where it is not today's.
+pub(super) fn clock(at: Timestamp, now: Timestamp) -> String {
+    let today = at.strftime("%F").to_string() == now.strftime("%F").to_string();
+    let words = at.strftime(if today { "%H:%M UTC" } else { "%F %H:%M UTC" });
     format!("<time datetime=\"{at}\" title=\"{at}\">{words}</time>")
 }
 
@@ -124,6 +148,14 @@ mod tests {
     fn text_of_strangers_cannot_become_markup() {
         let shown = Text("<script>'\"&\r\u{202e}\u{7f}é").to_string();
         assert_eq!(shown, "&lt;script&gt;&#39;&quot;&amp;\u{fffd}\u{fffd}\u{fffd}é");
+    }
+
+    #[test]
+    fn a_date_is_said_where_it_is_not_today() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let now = at("2026-11-21T16:00:00Z");
+        assert!(clock(at("2026-11-21T14:02:59Z"), now).contains(">14:02 UTC<"));
+        assert!(clock(at("2026-11-20T14:02:59Z"), now).contains(">2026-11-20 14:02 UTC<"));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 mod detail;
 mod html;
 mod overview;
+mod verdict;
+mod words;
 
 use hyper::StatusCode;
 use jiff::Timestamp;

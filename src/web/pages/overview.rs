@@ -1,14 +1,20 @@
 //! The page of all destinations, those that need a look first.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use jiff::Timestamp;
 
-use super::html::{self, Text};
+use super::{
+    html::{self, Text},
+    words,
+};
 use crate::{
     agent::state::Snapshot,
     web::{
-        summary::{self, State, Summary},
+        summary::{self, Given, Mail, Summary},
         target,
     },
 };
@@ -20,11 +26,11 @@ pub(super) fn page(snapshot: &Snapshot, now: Timestamp) -> String {
     let mut all: Vec<Summary> = summary::all(snapshot).collect();
     let total = all.len();
     let mut content = counts(&all);
-    all.sort_by_key(|summary| summary.state);
+    all.sort_by_key(Summary::urgency);
     all.truncate(ROWS);
     content.push_str(
-        "<table class=\"list\">\n<thead><tr><th>Destination<th>State<th>Exchangers, most preferred \
-         first<th>Looked up</thead>\n<tbody>\n",
+        "<table class=\"list\">\n<thead><tr><th>Destination<th>Mail<th>State\
+         <th>Exchangers, most preferred first<th>Looked up</thead>\n<tbody>\n",
     );
     for summary in &all {
         row(&mut content, summary, now);
@@ -45,23 +51,29 @@ pub(super) fn page(snapshot: &Snapshot, now: Timestamp) -> String {
 }
 
 fn counts(all: &[Summary]) -> String {
-    let mut by_state: BTreeMap<State, usize> = BTreeMap::new();
-    for summary in all {
-        *by_state.entry(summary.state).or_default() += 1;
-    }
-    let count = |(state, count): (&State, &usize)| format!("<li>{count} {}", html::badge(*state));
-    let items: Vec<_> = by_state.iter().map(count).collect();
+    let mail = tally(all.iter().map(Summary::mail), html::mail_badge);
+    let states = tally(all.iter().map(|summary| summary.state), html::badge);
     let plural = if all.len() == 1 { "" } else { "s" };
     let total = all.len();
-    let items = items.join("\n");
-    format!("<h1>{total} destination{plural}</h1>\n<ul class=\"counts\">\n{items}\n</ul>\n")
+    format!("<h1>{total} destination{plural}</h1>\n{mail}{states}")
+}
+
+/// How often each comes, those that need a look first.
+fn tally<T: Copy + Ord>(all: impl Iterator<Item = T>, badge: impl Fn(T) -> String) -> String {
+    let mut counts: BTreeMap<T, usize> = BTreeMap::new();
+    for one in all {
+        *counts.entry(one).or_default() += 1;
+    }
+    let items = counts.iter().map(|(one, count)| format!("<li>{count} {}", badge(*one)));
+    format!("<ul class=\"counts\">\n{}\n</ul>\n", items.collect::<Vec<_>>().join("\n"))
 }
 
 fn row(out: &mut String, summary: &Summary, now: Timestamp) {
     let link = target::encode(&summary.domain);
     let name = Text(&summary.domain);
     let badge = html::badge(summary.state);
-    push(out, format_args!("<tr><td><a href=\"/domains/{link}\">{name}</a><td>{badge}<td>"));
+    push(out, format_args!("<tr><td><a href=\"/domains/{link}\">{name}</a>"));
+    push(out, format_args!("<td class=\"mail\">{}<td>{badge}<td>", mail(summary, now)));
     if let Some(status) = summary.lookup_failure {
         let status = status.label().replace('_', " ");
         push(out, format_args!("<div><span class=\"badge bad\">MX lookup {status}</span></div>"));
@@ -79,6 +91,49 @@ fn row(out: &mut String, summary: &Summary, now: Timestamp) {
         );
     }
     push(out, format_args!("<td class=\"age\">{}\n", html::age(summary.checked_at, now)));
+}
+
+/// What becomes of mail at worst, and where that is not a delivery why, by whom and since when.
+fn mail(summary: &Summary, now: Timestamp) -> String {
+    let badge = html::mail_badge(summary.mail());
+    let Some(worst) = summary.worst() else { return badge };
+    let by = Text(by(summary));
+    match worst.mail() {
+        Mail::Delivered | Mail::NotJudged => badge,
+        Mail::Late => {
+            let waits = summary.sharing().map(|given| given.wait).max().unwrap_or_default();
+            let wait = html::rough(waits);
+            format!("{badge} by {by}<div class=\"why\">Lost on the way: up to {wait}</div>")
+        }
+        _ => {
+            let (why, since) = (Text(words::why(worst.why)), html::clock(worst.since, now));
+            let why = format!("Since {since}: {why}");
+            format!("{badge} by {by}<div class=\"why\">{why}</div>")
+        }
+    }
+}
+
+/// The senders of the worst verdict, and where it is not that of every resolver, by whose answers.
+fn by(summary: &Summary) -> String {
+    let distinct = |given: &mut dyn Iterator<Item = &Given>, of: fn(&Given) -> &str| {
+        given.map(|given| of(given).to_owned()).collect::<BTreeSet<_>>()
+    };
+    let sender: fn(&Given) -> &str = |given| &given.sender;
+    let resolver: fn(&Given) -> &str = |given| &given.resolver;
+    let (senders, resolvers) =
+        (distinct(&mut summary.sharing(), sender), distinct(&mut summary.sharing(), resolver));
+    let joined =
+        |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let mut by = match senders.len() {
+        2.. if senders == distinct(&mut summary.verdicts.iter(), sender) => {
+            "every sender".to_owned()
+        }
+        _ => joined(&senders),
+    };
+    if resolvers != distinct(&mut summary.verdicts.iter(), resolver) {
+        by = format!("{by} going by {}", joined(&resolvers));
+    }
+    by
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
