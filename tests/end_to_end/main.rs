@@ -16,3 +16,4 @@ mod probe;
 mod reload;
 mod resilience;
 mod senders;
+mod verdict;

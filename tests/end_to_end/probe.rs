@@ -36,6 +36,8 @@ async fn only_configured_domains_are_probed() {
     let up = [("mx", "healthy.test"), ("family", "ipv4")];
     assert_eq!(scrape.value("mx_exchanger_up", &up), Some(1.0));
     assert!(scrape.value("probe_duration_seconds", &[]).is_some());
+    let verdict = [("domain", "own.test"), ("sender", "postfix"), ("resolver", "world")];
+    assert_eq!(scrape.value("mx_delivery_deliverable", &verdict), Some(1.0), "judged already");
     assert_eq!(world.smtp([127, 90, 20, 1]).tally().accepted, 1, "answered from the last round");
 
     let reply = agent.get("/probe?target=other.test");
@@ -70,6 +72,11 @@ async fn a_silent_exchanger_does_not_take_the_rest_along() {
     let failure = scrape.sample("mx_exchanger_failure", &[("mx", "silent.test")]).unwrap();
     assert!(failure.has(&[("stage", "banner"), ("reason", "timeout")]), "{failure}");
     assert_eq!(scrape.value("mx_exchanger_up", &[("mx", "healthy.test")]), Some(1.0));
+    for sender in ["exchange-2010", "postfix"] {
+        let verdict = [("domain", "other.test"), ("sender", sender)];
+        let verdict = scrape.sample("mx_delivery_outcome", &verdict).unwrap();
+        assert!(verdict.has(&[("outcome", "deliver"), ("mx", "healthy.test")]), "{verdict}");
+    }
     assert!(!scrape.mentions("own.test"), "one domain only");
 
     let reply = agent.request("GET", "/probe?target=mute.test", &hurry);
