@@ -80,10 +80,10 @@ pub struct Entry {
     pub by_hand: Vec<String>,
     /// Everything that could happen, this first.
     pub possible: Vec<Possible>,
-    /// Since when outcome and reason are these; only from an agent.
+    /// Since when the outcome is this one; only from an agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// When outcome or reason last changed; only from an agent.
+    /// When the outcome was last another; only from an agent, and absent while none was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_change: Option<Timestamp>,
 }

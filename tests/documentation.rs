@@ -39,6 +39,17 @@ fn the_metrics_table_is_the_catalogue() {
     assert_eq!(rows, wanted, "the table should read\n{}", wanted.join("\n"));
 }
 
+#[test]
+fn every_outcome_and_reason_is_in_the_readme() {
+    let readme = read("README.md");
+    let line = readme.split("- `outcome`: ").nth(1).and_then(|rest| rest.split("\n\n").next());
+    let line = line.expect("the closed set of outcomes");
+    let outcomes = Outcome::ALL.iter().map(|outcome| outcome.label());
+    for label in outcomes.chain(Why::ALL.iter().map(|why| why.label())) {
+        assert!(line.contains(&format!("`{label}`")), "{label}");
+    }
+}
+
 fn is_metric_row(line: &str) -> bool {
     ["| `mx_", "| `mxwatch_", "| `probe_"].iter().any(|start| line.starts_with(start))
 }

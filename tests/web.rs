@@ -416,13 +416,15 @@ async fn the_page_of_a_domain_begins_with_the_verdicts() {
     assert!(exchange < postfix && postfix < text.find("MX lookup").unwrap());
     for part in [
         "by the answers of local",
-        "An address lookup of an exchanger fails (mx2.example.com over IPv4).",
+        "reason host_dns_temp · via mx2.example.com over IPv4 · 0 s lost · 0 usable exchangers",
         ">2023-11-14 22:13 UTC</time>; what was sent then has been returned, and what is sent now \
          will be after 2 days.",
-        "The probe gave up sooner than this sender would.",
+        "<p>Exchange 2010 would hold the message: the AAAA lookup of mx2.example.com fails",
+        "<pre>451 4.4.0 DNS query failed</pre>",
+        "<strong>For the destination:</strong>",
         "<h3>Last changes</h3>",
         "delivered</span> → <span class=\"badge bad\">deferred</span>",
-        "An attempt loses 0 s to 5 min. One exchanger would take it; without that one none.",
+        "0 s to 5 min lost · 1 usable exchanger ·",
         "<h3>Chance decides; it may also be</h3>",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
@@ -466,6 +468,15 @@ async fn the_api_gives_states_and_facts() {
     assert_eq!(one["checked_at"], "2023-11-14T22:13:30Z");
     let facts: mxwatch::facts::Facts = serde_json::from_value(one["facts"].clone()).unwrap();
     assert_eq!(facts.exchangers.len(), 2);
+    let exchange = &one["verdicts"][1];
+    assert_eq!(one["verdicts"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&exchange["sender"], &exchange["outcome"]),
+        (&"exchange-2010".into(), &"defer".into())
+    );
+    assert_eq!(exchange["since"], "2023-11-14T22:13:50Z");
+    assert_eq!(exchange["last_change"], "2023-11-14T22:13:50Z");
+    assert!(one["verdicts"][0]["last_change"].is_null(), "it has been so all the time");
     let waiting = server.get("/api/v1/domains/new.example").await.json();
     assert!(waiting["facts"].is_null() && waiting["checked_at"].is_null());
 }

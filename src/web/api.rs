@@ -6,15 +6,33 @@ use super::{
     response::{self, Answer},
     summary,
 };
-use crate::{agent::state::Snapshot, document::Document, facts::FACTS_VERSION, name::Destination};
+use crate::{
+    agent::{standing::Standing, state::Snapshot},
+    document::{Document, Entry},
+    facts::{FACTS_VERSION, Facts},
+    name::Destination,
+};
 
 pub(super) fn domains(snapshot: &Snapshot) -> Answer {
     let all: Vec<_> = summary::all(snapshot).collect();
     response::json(&json!({ "version": FACTS_VERSION, "domains": all }))
 }
 
-/// The facts of one destination, null before its first round.
+/// The facts of one destination, null before its first round, and the verdicts given on it.
 pub(super) fn domain(snapshot: &Snapshot, destination: &Destination) -> Answer {
     let facts = snapshot.facts(destination);
-    response::json(&Document::new(destination, facts.as_ref(), Vec::new()))
+    let standings = snapshot.destinations.get(destination).map(|report| &*report.standings);
+    let entries = facts.iter().flat_map(|facts| {
+        standings.into_iter().flatten().map(move |standing| entry(facts, standing))
+    });
+    response::json(&Document::new(destination, facts.as_ref(), entries.collect()))
+}
+
+fn entry(facts: &Facts, standing: &Standing) -> Entry {
+    let Standing { sender, resolver, verdict, history } = standing;
+    Entry {
+        since: Some(history.since()),
+        last_change: history.changes().last().map(|change| change.at),
+        ..Entry::new(facts, sender, resolver, verdict)
+    }
 }

@@ -1,7 +1,10 @@
 //! The page of one destination: the verdicts, its MX by resolver, and of every exchanger the lookups and
 //! sessions, stage by stage.
 
-use std::fmt::{Arguments, Write};
+use std::{
+    collections::BTreeSet,
+    fmt::{Arguments, Write},
+};
 
 use jiff::Timestamp;
 
@@ -25,8 +28,9 @@ pub(super) fn page(snapshot: &Snapshot, destination: &Destination, now: Timestam
     let mut out = String::new();
     head(&mut out, &summary, now);
     let facts = snapshot.facts(destination);
+    let mut shown = BTreeSet::new();
     if let (Some(report), Some(facts)) = (snapshot.destinations.get(destination), &facts) {
-        verdict::write(&mut out, &report.standings, facts, snapshot.mx_port, now);
+        shown = verdict::write(&mut out, &report.standings, facts, snapshot.mx_port, now);
     }
     if let Some(round) = snapshot.destinations.get(destination).and_then(|d| d.last.as_ref()) {
         if !round.mx.is_empty() {
@@ -34,7 +38,7 @@ pub(super) fn page(snapshot: &Snapshot, destination: &Destination, now: Timestam
             lookups(&mut out, "MX lookup", round.mx.iter().map(|mx| (&mx.lookup, findings(mx))));
         }
         if let Some(facts) = &facts {
-            troubles(&mut out, facts);
+            troubles(&mut out, facts, &shown);
         }
         for ((_, exchanger), hop) in round.route.iter().zip(&summary.exchangers) {
             let report = snapshot.exchangers.get(exchanger).map(AsRef::as_ref);
@@ -57,17 +61,20 @@ fn head(out: &mut String, summary: &Summary, now: Timestamp) {
     );
 }
 
-/// The same sentences and commands that `check` shows.
-fn troubles(out: &mut String, facts: &Facts) {
+/// The same sentences and commands that `check` shows, but for the commands shown above.
+fn troubles(out: &mut String, facts: &Facts, shown: &BTreeSet<String>) {
     let troubles = trouble::find(facts);
     if troubles.is_empty() {
         return;
     }
     out.push_str("<ul class=\"troubles\">\n");
     for trouble in troubles {
-        let commands: Vec<_> = trouble.by_hand.iter().map(|c| Text(c).to_string()).collect();
-        let (what, commands) = (Text(&trouble.what), commands.join("\n"));
-        push(out, format_args!("<li>{what}\n<pre>{commands}</pre>\n"));
+        let commands = trouble.by_hand.iter().filter(|command| !shown.contains(*command));
+        let commands: Vec<_> = commands.map(|command| Text(command).to_string()).collect();
+        push(out, format_args!("<li>{}\n", Text(&trouble.what)));
+        if !commands.is_empty() {
+            push(out, format_args!("<pre>{}</pre>\n", commands.join("\n")));
+        }
     }
     out.push_str("</ul>\n");
 }

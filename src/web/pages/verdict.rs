@@ -2,7 +2,9 @@
 //! since when, and what is ahead of one that waits.
 
 use std::{
+    collections::BTreeSet,
     fmt::{Arguments, Write},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,38 +17,56 @@ use super::{
 use crate::{
     agent::standing::Standing,
     delivery::{
-        Confidence, Outcome, Possible, Verdict, Via,
+        Outcome, Possible, Verdict, Via,
         lifetime::{self, Ahead},
     },
+    explain::verdict::{Cure, Explanation, Who, explain},
     facts::{Facts, Family},
     web::summary::Mail,
 };
 
-/// All blocks, those that need a look first.
+/// Writes all blocks, those that need a look first, and returns the commands they show.
 pub(super) fn write(
     out: &mut String,
     standings: &[Standing],
     facts: &Facts,
     mx_port: u16,
     now: Timestamp,
-) {
+) -> BTreeSet<String> {
+    let mut told = Told::default();
     if standings.is_empty() {
-        return;
+        return told.commands;
     }
     let mut sorted: Vec<&Standing> = standings.iter().collect();
     sorted.sort_by_key(|standing| mail(&standing.verdict));
     out.push_str("<div class=\"verdicts\">\n");
     for standing in sorted {
-        block(out, standing, facts, mx_port, now);
+        block(out, standing, facts, &mut told, mx_port, now);
     }
     out.push_str("</div>\n");
+    told.commands
+}
+
+/// What stands in a block above.
+#[derive(Default)]
+struct Told {
+    /// Cures, and for which sender.
+    cures: Vec<(Cure, Arc<str>)>,
+    commands: BTreeSet<String>,
 }
 
 fn mail(verdict: &Verdict) -> Mail {
     Mail::of(verdict.outcome, verdict.wait_worst)
 }
 
-fn block(out: &mut String, standing: &Standing, _facts: &Facts, mx_port: u16, now: Timestamp) {
+fn block(
+    out: &mut String,
+    standing: &Standing,
+    facts: &Facts,
+    told: &mut Told,
+    mx_port: u16,
+    now: Timestamp,
+) {
     let Standing { sender, resolver, verdict, history } = standing;
     let badge = html::mail_badge(mail(verdict));
     let by = match &**resolver {
@@ -55,29 +75,9 @@ fn block(out: &mut String, standing: &Standing, _facts: &Facts, mx_port: u16, no
     };
     let name = Text(&sender.name);
     push(out, format_args!("<section class=\"verdict\">\n<h2>{name} {badge}{by}</h2>\n"));
-    let via = verdict.via.as_ref().or(verdict.at.as_ref());
-    let via = via.map(|via| format!(" ({})", Text(hop(via, mx_port))));
-    let via = via.unwrap_or_default();
-    push(out, format_args!("<p>{}{via}.</p>\n", capital(&words::why(verdict.why))));
     push(out, format_args!("<p>{}</p>\n", time(standing, now)));
-    let mut notes = vec![format!("{}.", capital(&wait(verdict)))];
-    match verdict.usable_exchangers {
-        _ if matches!(verdict.outcome, Outcome::Unknown) => {}
-        0 => {}
-        1 => notes.push("One exchanger would take it; without that one none.".to_owned()),
-        many => notes.push(format!("{many} exchangers would take it, any of them alone.")),
-    }
-    if let Some(age) = verdict.delivered_after {
-        let age = html::rough(age);
-        notes.push(format!("A retry at the age of {age} would deliver: it gives up TLS then."));
-    }
-    if verdict.censored {
-        notes.push("The probe gave up sooner than this sender would.".to_owned());
-    }
-    if verdict.confidence != Confidence::High {
-        notes.push(format!("Confidence: {}.", verdict.confidence.label()));
-    }
-    push(out, format_args!("<p class=\"note\">{}</p>\n", notes.join(" ")));
+    push(out, format_args!("<p class=\"note\">{}</p>\n", Text(gist(verdict, mx_port))));
+    explained(out, standing, facts, told);
     let others: Vec<String> =
         verdict.possible.iter().skip(1).map(|p| format!("<li>{}", other(p, mx_port))).collect();
     list(out, "Chance decides; it may also be", &others);
@@ -88,6 +88,56 @@ fn block(out: &mut String, standing: &Standing, _facts: &Facts, mx_port: u16, no
     });
     list(out, "Last changes", &changes.collect::<Vec<_>>());
     out.push_str("</section>\n");
+}
+
+/// The verdict as it stands in the metrics.
+fn gist(verdict: &Verdict, mx_port: u16) -> String {
+    let mut parts = vec![format!("reason {}", verdict.why.label())];
+    if let Some(via) = &verdict.via {
+        parts.push(format!("via {}", hop(via, mx_port)));
+    } else if let Some(at) = &verdict.at {
+        parts.push(format!("at {}", hop(at, mx_port)));
+    }
+    if verdict.outcome != Outcome::Unknown {
+        let (best, worst) = (verdict.wait_best, verdict.wait_worst);
+        parts.push(match [best, worst].map(html::rough) {
+            [from, to] if from == to => format!("{to} lost"),
+            [from, to] => format!("{from} to {to} lost"),
+        });
+        let usable = verdict.usable_exchangers;
+        parts.push(format!("{usable} usable exchanger{}", if usable == 1 { "" } else { "s" }));
+    }
+    parts.push(format!("confidence {}", verdict.confidence.label()));
+    parts.join(" · ")
+}
+
+/// The same words that `check` has for it. A cure that stands above already is not told again.
+fn explained(out: &mut String, standing: &Standing, facts: &Facts, told: &mut Told) {
+    let Standing { sender, resolver, verdict, .. } = standing;
+    let Explanation { text, log, cure, by_hand } = explain(facts, sender, resolver, verdict);
+    push(out, format_args!("<p>{}</p>\n", Text(text)));
+    if cure.who == Who::Nobody {
+        return;
+    }
+    if let Some(log) = log {
+        let log = Text(log);
+        push(out, format_args!("<p class=\"note\">In its log:</p>\n<pre>{log}</pre>\n"));
+    }
+    if let Some((_, before)) = told.cures.iter().find(|(known, _)| *known == cure) {
+        push(out, format_args!("<p>To be cured as for {}.</p>\n", Text(before)));
+    } else {
+        let (who, what) = (cure.who.words(), Text(&cure.what));
+        push(out, format_args!("<p><strong>For {who}:</strong> {what}</p>\n"));
+        told.cures.push((cure, Arc::clone(&sender.name)));
+    }
+    let commands: Vec<String> = by_hand
+        .into_iter()
+        .filter(|command| told.commands.insert(command.clone()))
+        .map(|command| Text(command).to_string())
+        .collect();
+    if !commands.is_empty() {
+        push(out, format_args!("<pre>{}</pre>\n", commands.join("\n")));
+    }
 }
 
 /// Since when, and what is ahead of a message that has waited since then.
@@ -130,17 +180,6 @@ fn held(since: &str, sender: &str, expire: Duration, ahead: Option<Ahead>) -> St
     format!("Held since {since}; {next}; returned in {}.", html::rough(expires))
 }
 
-fn wait(verdict: &Verdict) -> String {
-    let (best, worst) = (verdict.wait_best, verdict.wait_worst);
-    let [from, to] = [best, worst].map(html::rough);
-    match verdict.outcome {
-        Outcome::Unknown => "how long an attempt takes is not known".to_owned(),
-        _ if worst < Duration::from_secs(1) => "no attempt loses time".to_owned(),
-        _ if from == to => format!("every attempt loses {to}"),
-        _ => format!("an attempt loses {from} to {to}"),
-    }
-}
-
 fn other(possible: &Possible, mx_port: u16) -> String {
     let badge = html::mail_badge(Mail::of(possible.outcome, possible.wait));
     let via = possible.via.as_ref().map(|via| format!(" ({})", Text(hop(via, mx_port))));
@@ -165,12 +204,6 @@ fn list(out: &mut String, title: &str, items: &[String]) {
         let items = items.join("\n");
         push(out, format_args!("<h3>{title}</h3>\n<ul class=\"plain\">\n{items}\n</ul>\n"));
     }
-}
-
-fn capital(words: &str) -> String {
-    let mut characters = words.chars();
-    let first = characters.next().map(|first| first.to_ascii_uppercase());
-    first.into_iter().chain(characters).collect()
 }
 
 fn push(out: &mut String, text: Arguments<'_>) {
