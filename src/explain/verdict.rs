@@ -330,7 +330,7 @@ mod tests {
 
         let ims = explained(&world, "ims-5.5");
         assert!(ims.text.contains("would hold the message after 5 min: mx1.example.com"));
-        assert!(ims.text.ends_with("is assumed, not documented."), "{}", ims.text);
+        assert!(ims.text.ends_with("and return the message after 2 days."), "{}", ims.text);
         assert!(ims.cure.what.contains("Q182821"));
         assert_eq!(ims.log, None);
     }
