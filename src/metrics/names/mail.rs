@@ -162,7 +162,7 @@ pub const DELIVERY_DELIVERABLE: Metric = gauge(
 pub const DELIVERY_OUTCOME: Metric = gauge(
     "mx_delivery_outcome",
     &["domain", "sender", "resolver", "outcome", "reason", "mx"],
-    "1 for what this sender would do with a message now and why; mx is the exchanger that decides, empty when none does.",
+    "1 for what this sender would do with a message now and why; mx is the exchanger that takes it, else the last one tried, empty when it came to none.",
 );
 /// Time lost.
 pub const DELIVERY_WAIT: Metric = gauge(

@@ -21,8 +21,9 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
     }
     let mut family = Family::new(out, &names::DELIVERY_OUTCOME);
     for (labels, Standing { verdict, .. }) in &view.standings {
-        let via = verdict.via.as_ref();
-        let mx = via.map(|via| via.exchanger.label(view.snapshot.mx_port)).unwrap_or_default();
+        // The last that was tried, too: one dead exchanger is one cause for all who route to it.
+        let at = verdict.at.as_ref();
+        let mx = at.map(|at| at.exchanger.label(view.snapshot.mx_port)).unwrap_or_default();
         let more =
             [("outcome", verdict.outcome.label()), ("reason", verdict.why.label()), ("mx", &mx)];
         family.sample(labels, &more, 1);
