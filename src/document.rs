@@ -54,6 +54,8 @@ pub struct Entry {
     pub reason: &'static str,
     /// The exchanger that takes the message, or ends the attempt; null where none did.
     pub via: Option<Via>,
+    /// The last exchanger that was tried, also where the attempt ended because none was left.
+    pub at: Option<Via>,
     /// Time lost in this attempt.
     pub wait_seconds: Bounds,
     /// Until the next attempt; null where there is none.
@@ -137,6 +139,7 @@ impl Entry {
             outcome: verdict.outcome,
             reason: verdict.why.label(),
             via: verdict.via.clone(),
+            at: verdict.at.clone(),
             wait_seconds: Bounds {
                 best: seconds(verdict.wait_best),
                 worst: seconds(verdict.wait_worst),
