@@ -40,7 +40,7 @@ fn predictions(wrong: &mut String) -> BTreeMap<String, Verdict> {
     let probed = probed.into_iter();
     let told = told.into_iter().map(|(label, _, possible)| (label, possible));
     for (label, possible) in probed.chain(told) {
-        let (want, got) = (Verdict { possible }, &predicted[&name(label)]);
+        let (want, got) = (Verdict { possible, log: None }, &predicted[&name(label)]);
         if got.differs(&want) {
             writeln!(wrong, "{label}\n  want {want:?}\n  got  {got:?}").unwrap();
         }

@@ -52,14 +52,19 @@ pub(crate) fn by_probing(domains: &[String]) -> BTreeMap<String, Verdict> {
     })
 }
 
-/// The verdicts on facts in shorthand.
+/// The verdicts on facts in shorthand, whose addresses and replies are not those of the world: what
+/// is logged about them is different.
 pub(crate) fn from_facts(facts: &[Value]) -> BTreeMap<String, Verdict> {
-    with_configuration(|folder, command| {
+    let mut verdicts = with_configuration(|folder, command| {
         let file = folder.join("facts.json");
         let lines: Vec<String> = facts.iter().map(Value::to_string).collect();
         fs::write(&file, lines.join("\n")).unwrap();
         command.args(["judge", "--json"]).arg(file);
-    })
+    });
+    for verdict in verdicts.values_mut() {
+        verdict.log = None;
+    }
+    verdicts
 }
 
 fn with_configuration(arrange: impl FnOnce(&Path, &mut Command)) -> BTreeMap<String, Verdict> {

@@ -19,6 +19,9 @@ const ROUNDING: f64 = 0.1;
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Verdict {
     pub(crate) possible: Vec<Forecast>,
+    /// The part of the line that mxwatch says it would log.
+    #[serde(default)]
+    pub(crate) log: Option<String>,
 }
 
 /// One thing that a sender may do.
@@ -64,7 +67,19 @@ impl Verdict {
             .collect();
         match contradictions {
             Ok(all) => Err(format!("{}\n{}", attempt.line, all.concat())),
-            Err(()) => Ok(()),
+            Err(()) => self.check_log(attempt),
+        }
+    }
+
+    /// Where nothing is left to chance the words are those of the log as well. Of a message that was
+    /// sent, they are about what it lost time on, which has a line of its own.
+    fn check_log(&self, attempt: &Attempt) -> Result<(), String> {
+        let stays = attempt.status != "sent" && self.possible.len() == 1;
+        match self.log.as_ref().filter(|_| stays) {
+            Some(log) if !attempt.line.contains(log.as_str()) => {
+                Err(format!("{}\n  it was said to log {log}\n", attempt.line))
+            }
+            _ => Ok(()),
         }
     }
 }
