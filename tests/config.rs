@@ -400,6 +400,10 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
             "[sender.ours]\nlike = 'exim'\nretry_last = '0s'",
             "mxwatch.toml:4:14: sender.ours.retry_last: must be at least 1s (The pause after those, for ever)",
         ),
+        (
+            "[sender.ours]\nlike = 'exim'\naddr_dns_factor = 4000000000",
+            "mxwatch.toml:4:19: sender.ours.addr_dns_factor: must be from 1 to 100 (How often an address lookup without answer is repeated, the first time counted)",
+        ),
         // Destination files.
         (
             "destination_files = ['more.toml']",

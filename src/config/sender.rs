@@ -179,6 +179,9 @@ fn check(parameter: Parameter, sender: &Sender) -> Result<(), String> {
                 return Err("names a family twice".to_owned());
             }
         }
+        Parameter::AddrDnsFactor if !(1..=MOST_REPEATED).contains(&behaviour.addr_dns_factor) => {
+            return Err(format!("must be from 1 to {MOST_REPEATED}"));
+        }
         Parameter::Retry if behaviour.retry.len() > MOST_PAUSES => {
             return Err(format!("holds more than {MOST_PAUSES} pauses"));
         }
@@ -267,5 +270,8 @@ pub(super) fn find(name: &str, own: &[Arc<Sender>]) -> Option<Arc<Sender>> {
 }
 
 const MOST_PAUSES: usize = 1000;
+
+/// No resolver library asks more often.
+const MOST_REPEATED: u32 = 100;
 
 const LEAST_PAUSE: Span = Span(std::time::Duration::from_secs(1));

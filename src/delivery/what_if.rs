@@ -458,7 +458,9 @@ impl Server {
             return None;
         }
         to.stage(Stage::Connect, took, None, None);
-        let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(FOR_EVER);
+        let seconds = |seconds: f64| {
+            Duration::try_from_secs_f64(seconds).map_or(FOR_EVER, |d| d.min(FOR_EVER))
+        };
         let delay = seconds(self.banner_delay_s);
         match self.banner.unwrap_or(Banner::Code(220)) {
             Banner::Code(code) => match refusal(code) {
