@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use jiff::Timestamp;
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
@@ -61,7 +62,12 @@ pub fn run(args: &JudgeArgs) -> io::Result<Ended> {
 }
 
 fn report(facts: &Facts, judged: &[Judged], paint: Paint) -> String {
-    let at = facts.observed_at.strftime("%Y-%m-%d %H:%M:%S UTC");
+    // Nobody observed what was written by hand.
+    let at = if facts.observed_at == Timestamp::UNIX_EPOCH {
+        "what if".to_owned()
+    } else {
+        facts.observed_at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+    };
     let head = format!("{}  {}", paint.strong(&facts.destination), paint.faint(at));
     format!("{head}\n{}", verdicts::write(judged, &[].into(), paint))
 }
