@@ -16,4 +16,5 @@ mod probe;
 mod reload;
 mod resilience;
 mod senders;
+mod stories;
 mod verdict;
