@@ -7,13 +7,13 @@
 //! would falsify their times.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::sync::{Notify, watch};
-use tracing::error;
+use tracing::{debug, error};
 
 use super::{
     changes,
@@ -22,6 +22,7 @@ use super::{
     state::{Snapshot, Store},
 };
 use crate::{
+    delivery::Verdict,
     metrics::own::Own,
     name::{Destination, Exchanger},
 };
@@ -121,14 +122,20 @@ struct Bench {
     due: HashSet<Destination>,
     /// The exchangers each destination was last judged with.
     routes: HashMap<Destination, Vec<Exchanger>>,
-    /// The same the other way round.
-    dependents: HashMap<Exchanger, BTreeSet<Destination>>,
+    /// The same the other way round, in order: mostly one or two, at times thousands.
+    dependents: HashMap<Exchanger, Vec<Destination>>,
     /// Those with a verdict that waits for the end of a round.
     waiting: HashSet<Destination>,
+    /// Verdicts given lately. Senders that do the same and domains at the same exchangers share
+    /// one: thousands of them are held in memory.
+    recent: VecDeque<Arc<Verdict>>,
 }
 
 /// Destinations judged at a time, between two looks at what else there is.
 const AT_A_TIME: usize = 256;
+
+/// Verdicts looked through for one that is the same.
+const RECENT: usize = 32;
 
 impl Bench {
     fn new(store: Store, own: Arc<Own>) -> Self {
@@ -140,6 +147,7 @@ impl Bench {
             routes: HashMap::new(),
             dependents: HashMap::new(),
             waiting: HashSet::new(),
+            recent: VecDeque::with_capacity(RECENT),
         }
     }
 
@@ -165,12 +173,13 @@ impl Bench {
     /// Judges some of what is due.
     fn work(&mut self) {
         let next: Vec<Destination> = self.due.iter().take(AT_A_TIME).cloned().collect();
+        debug!(destinations = next.len(), "judging");
         for destination in next {
             self.due.remove(&destination);
             let one = self.store.only(&destination);
             self.follow(&destination, &one);
             let judged = catch_unwind(AssertUnwindSafe(|| (self.judge)(&one, &destination)));
-            let judgement = judged.unwrap_or_else(|_panic| {
+            let mut judgement = judged.unwrap_or_else(|_panic| {
                 self.own.probe_panics.inc();
                 error!(domain = %destination, "judging panicked; there is no verdict until the facts change");
                 Judgement::default()
@@ -180,8 +189,22 @@ impl Bench {
             } else {
                 self.waiting.remove(&destination);
             }
+            for standing in &mut judgement.standings {
+                self.share(&mut standing.verdict);
+            }
             self.hand_down(&destination, &one, &judgement.standings);
         }
+    }
+
+    fn share(&mut self, verdict: &mut Arc<Verdict>) {
+        if let Some(known) = self.recent.iter().find(|known| *known == verdict) {
+            verdict.clone_from(known);
+            return;
+        }
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Arc::clone(verdict));
     }
 
     /// Remembers what the destination depends on now.
@@ -194,15 +217,19 @@ impl Bench {
             return;
         }
         for exchanger in self.routes.remove(destination).unwrap_or_default() {
-            if let Some(dependents) = self.dependents.get_mut(&exchanger) {
-                dependents.remove(destination);
-                if dependents.is_empty() {
-                    self.dependents.remove(&exchanger);
-                }
+            let Some(dependents) = self.dependents.get_mut(&exchanger) else { continue };
+            if let Ok(place) = dependents.binary_search(destination) {
+                dependents.remove(place);
+            }
+            if dependents.is_empty() {
+                self.dependents.remove(&exchanger);
             }
         }
         for (_, exchanger) in route {
-            self.dependents.entry(exchanger.clone()).or_default().insert(destination.clone());
+            let dependents = self.dependents.entry(exchanger.clone()).or_default();
+            if let Err(place) = dependents.binary_search(destination) {
+                dependents.insert(place, destination.clone());
+            }
         }
         if !route.is_empty() {
             let route = route.iter().map(|(_, exchanger)| exchanger.clone()).collect();
@@ -278,6 +305,7 @@ mod tests {
         unjudged.everything();
         assert_eq!(work(&mut bench, &unjudged), 301);
         assert_eq!(outcomes(&store), [Outcome::Deliver; 301]);
+        assert_eq!(bench.recent.len(), 1, "all share one verdict");
 
         let failing = &facts(AAAA_FAILS).exchangers[0];
         let mx = &failing.exchanger;
