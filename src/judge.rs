@@ -110,6 +110,7 @@ pub fn read_facts(text: &str) -> Result<Vec<Facts>, String> {
 
 /// What tells the three forms apart.
 #[derive(Deserialize)]
+#[serde(expecting = "an object with facts")]
 struct Shape {
     facts: Option<IgnoredAny>,
     destination: Option<IgnoredAny>,
@@ -155,7 +156,8 @@ fn one(text: &str) -> Result<Facts, Problem> {
         return Err(Problem::Said(reason.to_owned()));
     }
     let shorthand: WhatIf = serde_json::from_str(text).map_err(Problem::Json)?;
-    shorthand.facts().map_err(Problem::Said)
+    let facts = shorthand.facts().map_err(Problem::Said)?;
+    shorthand.slip().map_or(Ok(facts), |slip| Err(Problem::Said(slip)))
 }
 
 /// `LINE:COLUMN: REASON` for an error in the part of the text that begins there.
@@ -203,6 +205,20 @@ mod tests {
             ("\n {\"version\": 1, \"facts\": null}".to_owned(), "2:2: holds no facts"),
             ("{\"domain\": \"example.com\"}".to_owned(), "1:25: missing field `mx`"),
             ("[1]".to_owned(), "1:"),
+            (SHORT.replace("[[10, \"mx1.example.com\"]]", "null"), "1:36: mx: expected a list of"),
+            (SHORT.replace("[\"192.0.2.1\"]", "\"servfial\""), "1:105: a or aaaa: expected a list"),
+            (
+                SHORT.replace("}}}", "}}, \"ips\": {\"192.0.2.1\": {\"banner\": \"nope\"}}}"),
+                "1:150: banner: expected a reply code, or \"none\", \"closed\" or \"reset\"",
+            ),
+            (
+                "{\"domain\": \"example.com\", \"mx\": \"nodata\"}".to_owned(),
+                "1:1: hosts does not say what example.com is",
+            ),
+            (
+                SHORT.replace("}}}", "}}, \"ips\": {\"192.0.2.9\": {\"banner\": 554}}}"),
+                "1:1: ips speaks of 192.0.2.9, which is the address of no host",
+            ),
         ] {
             let problem = read_facts(&text).unwrap_err();
             assert!(problem.starts_with(start), "{text}: {problem}");

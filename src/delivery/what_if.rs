@@ -11,7 +11,12 @@
 //!
 //! It becomes the same [`Facts`] that a probe writes, so there is one way to judge.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use hickory_resolver::proto::rr::Name;
 use jiff::Timestamp;
@@ -52,7 +57,11 @@ pub struct WhatIf {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "mx: expected a list of [preference, \"host\"], or one of the texts null, nodata, \
+                 nxdomain, servfail, refused, notimp, formerr, timeout, bogus, malformed, network_error"
+)]
 enum Mx {
     Records(Vec<(u16, String)>),
     Status(MxStatus),
@@ -102,7 +111,11 @@ struct HostEntry {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a or aaaa: expected a list of addresses, or one of the texts nodata, \
+                 nxdomain, servfail, refused, notimp, formerr, timeout, bogus, malformed, network_error"
+)]
 enum Addresses {
     Some(Vec<IpAddr>),
     None(Status),
@@ -141,7 +154,10 @@ enum Tcp {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "banner: expected a reply code, or \"none\", \"closed\" or \"reset\""
+)]
 enum Banner {
     Code(u16),
     Word(NoBanner),
@@ -156,7 +172,11 @@ enum NoBanner {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "ehlo, helo, mail or rcpt: expected a reply code, or \"lost\", \"timeout\" or \
+                 \"not_tested\""
+)]
 enum Said {
     Code(u16),
     Word(NoReply),
@@ -174,7 +194,10 @@ enum NoReply {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "starttls: expected \"absent\", or any of code, hs (ok, fail, timeout), pkix_ok and dane_ok"
+)]
 enum Starttls {
     Word(NoStarttls),
     Tried(Tried),
@@ -215,6 +238,35 @@ const FOR_EVER: Duration = Duration::from_secs(30 * 24 * 3600);
 const PORT: u16 = 25;
 
 impl WhatIf {
+    /// What somebody who wrote it by hand has most likely got wrong, although it can be judged.
+    pub fn slip(&self) -> Option<String> {
+        let own = self.domain.implicit_exchanger();
+        let no_mx = match &self.mx {
+            Mx::Records(records) => records.is_empty(),
+            Mx::Status(status) => matches!(status, MxStatus::Failed(Status::Nodata)),
+        };
+        let is_own =
+            |host: &String| *host.trim_end_matches('.').to_ascii_lowercase() == *own.as_str();
+        if no_mx && !self.hosts.keys().any(is_own) {
+            return Some(format!(
+                "hosts does not say what {own} is, which without MX takes the mail"
+            ));
+        }
+        let mut addresses = BTreeSet::new();
+        for entry in self.hosts.values() {
+            for answer in [&entry.a, &entry.aaaa] {
+                if let Addresses::Some(some) = answer {
+                    addresses.extend(some);
+                }
+            }
+        }
+        if let Mx::Records(records) = &self.mx {
+            addresses.extend(records.iter().filter_map(|(_, host)| host.parse::<IpAddr>().ok()));
+        }
+        let stray = self.ips.keys().find(|address| !addresses.contains(*address))?;
+        Some(format!("ips speaks of {stray}, which is the address of no host"))
+    }
+
     /// The facts it stands for. The error says what is missing or no name.
     pub fn facts(&self) -> Result<Facts, String> {
         let name = |text: &str| {
