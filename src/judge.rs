@@ -62,13 +62,12 @@ pub fn run(args: &JudgeArgs) -> io::Result<Ended> {
 }
 
 fn report(facts: &Facts, judged: &[Judged], paint: Paint) -> String {
-    // Nobody observed what was written by hand.
-    let at = if facts.observed_at == Timestamp::UNIX_EPOCH {
-        "what if".to_owned()
-    } else {
-        facts.observed_at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-    };
-    let head = format!("{}  {}", paint.strong(&facts.destination), paint.faint(at));
+    let mut head = paint.strong(&facts.destination);
+    // Nobody observed what was written in shorthand.
+    if facts.observed_at != Timestamp::UNIX_EPOCH {
+        let at = facts.observed_at.strftime("%Y-%m-%d %H:%M:%S UTC");
+        head = format!("{head}  {}", paint.faint(at));
+    }
     format!("{head}\n{}", verdicts::write(judged, &[].into(), paint))
 }
 
