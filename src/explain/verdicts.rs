@@ -107,8 +107,8 @@ fn write_body<'a>(
 
 /// A delivery about which there is nothing more to say.
 fn quiet(verdict: &Verdict) -> bool {
-    verdict.outcome == Outcome::Deliver
-        && verdict.possible.len() < 2
+    verdict.possible.iter().all(|possible| possible.outcome == Outcome::Deliver)
+        && verdict.outcome == Outcome::Deliver
         && verdict.wait_worst < std::time::Duration::from_secs(1)
 }
 
