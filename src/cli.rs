@@ -120,7 +120,7 @@ pub struct CheckArgs {
     /// Show the dialogues too, as telnet would.
     #[arg(long, conflicts_with = "json")]
     pub transcript: bool,
-    /// Configuration to take names, resolvers and limits from; by default
+    /// Configuration to take names, resolvers, senders and limits from; by default
     /// /etc/mxwatch/mxwatch.toml if there is one.
     #[arg(long = "config.file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
