@@ -108,11 +108,7 @@ fn general(seen: &Seen<'_>) -> (Who, String) {
             "Give the sending host a route in that family, or tell the sender not to use it."
                 .to_owned(),
         ),
-        Why::BannerTimeout => they(format!(
-            "The mail server at {peer} accepts connections and says nothing: it is overloaded, or it \
-             waits for something itself, such as the reverse lookup of your address or a filter. \
-             Until it greets, {peer} should be switched off, so that senders go on at once."
-        )),
+        Why::BannerTimeout => they(silent(seen)),
         Why::BannerClosed | Why::BannerReset => they(format!(
             "The mail server at {peer} hangs up before it greets: it is broken, or does not want \
              your address; ask its postmaster which."
@@ -158,6 +154,21 @@ fn general(seen: &Seen<'_>) -> (Who, String) {
             "See to the probing host: its source addresses and its limit of open files.".to_owned(),
         ),
     }
+}
+
+/// Senders that are left waiting go on where there is another exchanger.
+fn silent(seen: &Seen<'_>) -> String {
+    let peer = seen.peer();
+    let meanwhile = match seen.listed() {
+        0 | 1 => String::new(),
+        _ => format!(
+            " Until it greets, {peer} should be switched off, so that senders go on at once."
+        ),
+    };
+    format!(
+        "The mail server at {peer} accepts connections and does not greet: it is overloaded, or it \
+         waits for something itself, such as the reverse lookup of your address or a filter.{meanwhile}"
+    )
 }
 
 /// A lookup that fails: the resolver's business where it alone fails, else the name servers'.
