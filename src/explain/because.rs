@@ -133,6 +133,9 @@ fn host_lookups(seen: &Seen<'_>) -> String {
     };
     let other_works = seen.lookup(other).is_some_and(|lookup| lookup.addresses().next().is_some());
     let failed = format!("the {rtype} lookup of {name} fails ({answer})");
+    if let [only] = seen.sender.behaviour.families.as_slice() {
+        return format!("{failed}, and {} is all that this sender uses", spoken_family(*only));
+    }
     if other_works && seen.blocking_lookup().is_none() {
         return failed;
     }

@@ -271,7 +271,9 @@ fn tls_missing(seen: &Seen<'_>) -> (Who, String) {
 /// What can be set at the sender, where its documentation says so.
 fn workaround(kind: &str, seen: &Seen<'_>) -> Option<String> {
     let domain = &seen.facts.destination;
-    let aaaa = seen.failing_lookup().is_some_and(|lookup| lookup.rtype == RecordType::Aaaa);
+    // Where a failing lookup only costs time, what helps is set already.
+    let aaaa = seen.sender.behaviour.aaaa_temp_fatal
+        && seen.failing_lookup().is_some_and(|lookup| lookup.rtype == RecordType::Aaaa);
     Some(match (kind, seen.why) {
         ("exchange-2010", Why::HostDnsTemp) if aaaa => format!(
             "At Exchange: Set-SendConnector NAME -UseExternalDNSServersEnabled $true together with \

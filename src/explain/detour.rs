@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::seen::Seen;
 use crate::{
     delivery::Why,
-    facts::{ExchangerFacts, LookupStatus, Reason, Session, Stage},
+    facts::{ExchangerFacts, Lookup, LookupStatus, Reason, Session, Stage},
 };
 
 /// Time below this is the way there and back.
@@ -42,9 +42,12 @@ fn hanging<'a>(taken: &Seen<'a>, host: &'a ExchangerFacts) -> Option<Seen<'a>> {
     if let Some((why, session)) = hanging {
         return Some(taken.of_session(why, host, session));
     }
+    // Some spend time on any lookup that fails, others on one without answer only.
+    let on_any = taken.sender.behaviour.dns_temp_wait.0 >= NOTICED;
     let silent = families.iter().any(|family| {
         let lookup = taken.lookup_of(host, family.record_type());
-        lookup.is_some_and(|lookup| lookup.status() == LookupStatus::Timeout)
+        let status = lookup.map(Lookup::status);
+        status.is_some_and(|s| s == LookupStatus::Timeout || (on_any && !s.answered()))
     });
     silent.then(|| taken.of_lookups(host))
 }

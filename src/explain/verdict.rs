@@ -309,6 +309,37 @@ mod tests {
     }
 
     #[test]
+    fn a_failing_aaaa_lookup_is_told_as_it_is_to_those_it_costs() {
+        let world = r#"{"domain": "example.com", "mx": [[10, "mx1.example.com"]],
+            "hosts": {"mx1.example.com": {"a": ["192.0.2.1"], "aaaa": "servfail"}}}"#;
+        // That A works is no help to a sender without IPv4.
+        let only = explained(world, "ipv6-only").text;
+        assert!(only.contains("), and IPv6 is all that this sender uses."), "{only}");
+        // It delivers, and loses a minute: the lookup is why.
+        let lenient = explained(world, "exchange-lenient");
+        let text = "after losing 1 min: the AAAA lookup of mx1.example.com fails (SERVFAIL from";
+        assert!(lenient.text.contains(text), "{}", lenient.text);
+        assert_eq!(lenient.cure.who, Who::Destination);
+        // What it would be told to set is what makes it lenient.
+        assert!(!lenient.cure.what.contains("Lenient"), "{}", lenient.cure.what);
+    }
+
+    #[test]
+    fn only_beside_others_is_a_silent_exchanger_better_switched_off() {
+        let one = r#"{"domain": "example.com", "mx": [[10, "mx1.example.com"]],
+            "hosts": {"mx1.example.com": {"a": ["192.0.2.1"]}},
+            "ips": {"192.0.2.1": {"banner": "none"}}}"#;
+        assert!(!explained(one, "postfix").cure.what.contains("switched off"));
+        let two = one.replace("]]", r#"], [20, "mx2.example.com"]]"#).replace(
+            r#"}},
+            "ips""#,
+            r#"}, "mx2.example.com": {"a": ["192.0.2.2"]}},
+            "ips""#,
+        );
+        assert!(explained(&two, "postfix").cure.what.contains("switched off"));
+    }
+
+    #[test]
     fn a_silent_banner_costs_postfix_time_and_stops_the_internet_mail_service() {
         let world = format!(
             r#"{{"domain": "example.com", {TWO}, "hosts": {{
