@@ -248,8 +248,8 @@ fn for_good(seen: &Seen<'_>) -> (Who, String) {
 }
 
 fn blocked() -> (Who, String) {
-    let what = "They refuse you, not everybody: write to their postmaster from elsewhere, and see \
-                to the name, reverse DNS and block list entries of the sending address.";
+    let what = "As a rule they refuse you, not everybody: write to their postmaster from elsewhere, \
+                and see to the name, reverse DNS and block list entries of the sending address.";
     (Who::You, what.to_owned())
 }
 
