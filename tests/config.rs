@@ -404,6 +404,10 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
             "[sender.ours]\nlike = 'exim'\naddr_dns_factor = 4000000000",
             "mxwatch.toml:4:19: sender.ours.addr_dns_factor: must be from 1 to 100 (How often an address lookup without answer is repeated, the first time counted)",
         ),
+        (
+            "[sender.ours]\nlike = 'exim'\nbanner_timeout = '0s'",
+            "mxwatch.toml:4:18: sender.ours.banner_timeout: must be at least 1s (Patience for the banner)",
+        ),
         // Destination files.
         (
             "destination_files = ['more.toml']",

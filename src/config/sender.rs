@@ -185,10 +185,21 @@ fn check(parameter: Parameter, sender: &Sender) -> Result<(), String> {
         Parameter::Retry if behaviour.retry.len() > MOST_PAUSES => {
             return Err(format!("holds more than {MOST_PAUSES} pauses"));
         }
-        Parameter::RetryLast if behaviour.retry_last < LEAST_PAUSE => {
-            return Err(format!("must be at least {LEAST_PAUSE}"));
-        }
         _ => {}
+    }
+    // Only where a parameter's meaning says so does zero stand for no limit.
+    let least = match parameter {
+        Parameter::BannerTimeout => behaviour.banner_timeout,
+        Parameter::CommandTimeout => behaviour.command_timeout,
+        Parameter::Expire => behaviour.expire,
+        Parameter::OsConnectTimeout => behaviour.os_connect_timeout,
+        Parameter::Retry => behaviour.retry.iter().min().copied().unwrap_or(LEAST),
+        Parameter::RetryLast => behaviour.retry_last,
+        Parameter::TlsTimeout => behaviour.tls_timeout,
+        _ => LEAST,
+    };
+    if least < LEAST {
+        return Err(format!("must be at least {LEAST}"));
     }
     Ok(())
 }
@@ -274,4 +285,5 @@ const MOST_PAUSES: usize = 1000;
 /// No resolver library asks more often.
 const MOST_REPEATED: u32 = 100;
 
-const LEAST_PAUSE: Span = Span(std::time::Duration::from_secs(1));
+/// The least patience and the least pause.
+const LEAST: Span = Span(std::time::Duration::from_secs(1));
