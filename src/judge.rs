@@ -114,6 +114,7 @@ struct Shape {
     facts: Option<IgnoredAny>,
     destination: Option<IgnoredAny>,
     version: Option<IgnoredAny>,
+    domains: Option<IgnoredAny>,
 }
 
 /// A document, as far as it is judged.
@@ -149,6 +150,11 @@ fn one(text: &str) -> Result<Facts, Problem> {
     }
     if shape.destination.is_some() {
         return serde_json::from_str(text).map_err(Problem::Json);
+    }
+    if shape.domains.is_some() {
+        let reason = "is the list of all destinations, which holds no facts; those of one are at \
+                      /api/v1/domains/NAME";
+        return Err(Problem::Said(reason.to_owned()));
     }
     if shape.version.is_some() {
         let reason = "holds no facts: the destination had not been probed yet";
@@ -202,6 +208,10 @@ mod tests {
             (format!("{SHORT}\n  {{\"a\""), "2:"),
             (format!("{SHORT}\n{SHORT}\n{wrong}"), "3:"),
             ("\n {\"version\": 1, \"facts\": null}".to_owned(), "2:2: holds no facts"),
+            (
+                "{\"version\": 1, \"domains\": []}".to_owned(),
+                "1:1: is the list of all destinations",
+            ),
             ("{\"domain\": \"example.com\"}".to_owned(), "1:25: missing field `mx`"),
             ("[1]".to_owned(), "1:"),
             (SHORT.replace("[[10, \"mx1.example.com\"]]", "null"), "1:36: mx: expected a list of"),
