@@ -41,8 +41,15 @@ pub fn run(args: &JudgeArgs) -> io::Result<Ended> {
     };
     let mut all = Vec::new();
     for path in &args.files {
-        match read_text(path).and_then(|text| read_facts(&text)) {
-            Ok(facts) => all.extend(facts),
+        match read_text(path).and_then(|text| read(&text)) {
+            Ok(found) => {
+                for (facts, doubt) in found {
+                    if let Some(doubt) = doubt {
+                        writeln!(io::stderr(), "{}:{doubt}", path.display())?;
+                    }
+                    all.push(facts);
+                }
+            }
             Err(problem) => {
                 writeln!(io::stderr(), "{}:{problem}", path.display())?;
                 return Ok(Ended::Data);
@@ -91,14 +98,19 @@ fn read_text(path: &Path) -> Result<String, String> {
 /// The facts in a text: JSON values one after the other, each a document with `facts`, facts alone,
 /// or facts in shorthand. The error begins with `LINE:COLUMN:`.
 pub fn read_facts(text: &str) -> Result<Vec<Facts>, String> {
+    read(text).map(|read| read.into_iter().map(|(facts, _)| facts).collect())
+}
+
+/// The same, each with what is probably not meant.
+fn read(text: &str) -> Result<Vec<(Facts, Option<String>)>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
     let (mut all, mut begin) = (Vec::new(), 0);
     while let Some(value) = values.next() {
         value.map_err(|error| error_at(text, 0, &error))?;
         let end = values.byte_offset();
-        let facts = one(&text[begin..end]);
-        all.push(facts.map_err(|problem| problem.at(text, begin))?);
+        let (facts, doubt) = one(&text[begin..end]).map_err(|problem| problem.at(text, begin))?;
+        all.push((facts, doubt.map(|doubt| Problem::Said(doubt).at(text, begin))));
         begin = end;
     }
     if all.is_empty() {
@@ -142,14 +154,14 @@ impl Problem {
     }
 }
 
-fn one(text: &str) -> Result<Facts, Problem> {
+fn one(text: &str) -> Result<(Facts, Option<String>), Problem> {
     let shape: Shape = serde_json::from_str(text).map_err(Problem::Json)?;
     if shape.facts.is_some() {
         let document: Envelope = serde_json::from_str(text).map_err(Problem::Json)?;
-        return Ok(document.facts);
+        return Ok((document.facts, None));
     }
     if shape.destination.is_some() {
-        return serde_json::from_str(text).map_err(Problem::Json);
+        return Ok((serde_json::from_str(text).map_err(Problem::Json)?, None));
     }
     if shape.domains.is_some() {
         let reason = "is the list of all destinations, which holds no facts; those of one are at \
@@ -162,7 +174,11 @@ fn one(text: &str) -> Result<Facts, Problem> {
     }
     let shorthand: WhatIf = serde_json::from_str(text).map_err(Problem::Json)?;
     let facts = shorthand.facts().map_err(Problem::Said)?;
-    shorthand.slip().map_or(Ok(facts), |slip| Err(Problem::Said(slip)))
+    if let Some(slip) = shorthand.slip() {
+        return Err(Problem::Said(slip));
+    }
+    let stray = shorthand.stray();
+    Ok((facts, stray.map(|ip| format!("warning: ips speaks of {ip}, which no host has"))))
 }
 
 /// `LINE:COLUMN: REASON` for an error in the part of the text that begins there.
@@ -200,6 +216,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_probably_not_meant_is_said_and_judged() {
+        let stray = |behaviour: &str| {
+            let ips = format!("}}}}, \"ips\": {{\"192.0.2.9\": {{{behaviour}}}}}}}");
+            let read = read(&SHORT.replace("}}}", &ips)).unwrap();
+            read.into_iter().next().unwrap().1
+        };
+        let doubt = stray("\"banner\": 554");
+        let want = "1:1: warning: ips speaks of 192.0.2.9, which no host has";
+        assert_eq!(doubt.as_deref(), Some(want));
+        assert_eq!(stray("\"tcp\": \"ok\""), None, "left over, and harmless");
+    }
+
+    #[test]
     fn a_mistake_has_its_place() {
         let facts = serde_json::to_string(&read_facts(SHORT).unwrap()[0]).unwrap();
         let wrong = facts.replacen("\"observed_at\":\"", "\"observed_at\":\"x", 1);
@@ -223,10 +252,6 @@ mod tests {
             (
                 "{\"domain\": \"example.com\", \"mx\": \"nodata\"}".to_owned(),
                 "1:1: hosts does not say what example.com is",
-            ),
-            (
-                SHORT.replace("}}}", "}}, \"ips\": {\"192.0.2.9\": {\"banner\": 554}}}"),
-                "1:1: ips speaks of 192.0.2.9, which is the address of no host",
             ),
         ] {
             let problem = read_facts(&text).unwrap_err();

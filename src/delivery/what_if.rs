@@ -125,7 +125,7 @@ const fn nodata() -> Addresses {
     Addresses::None(Status::Nodata)
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 struct Server {
     tcp: Tcp,
@@ -141,7 +141,7 @@ struct Server {
     rcpt: Option<Said>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "snake_case")]
 enum Tcp {
     #[default]
@@ -153,7 +153,7 @@ enum Tcp {
     Unreachable,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(
     untagged,
     expecting = "banner: expected a reply code, or \"none\", \"closed\" or \"reset\""
@@ -163,7 +163,7 @@ enum Banner {
     Word(NoBanner),
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "snake_case")]
 enum NoBanner {
     Closed,
@@ -171,7 +171,7 @@ enum NoBanner {
     Reset,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(
     untagged,
     expecting = "ehlo, helo, mail or rcpt: expected a reply code, or \"lost\", \"timeout\" or \
@@ -193,7 +193,7 @@ enum NoReply {
     Timeout,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(
     untagged,
     expecting = "starttls: expected \"absent\", or any of code, hs (ok, fail, timeout), pkix_ok and dane_ok"
@@ -203,13 +203,13 @@ enum Starttls {
     Tried(Tried),
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "snake_case")]
 enum NoStarttls {
     Absent,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 struct Tried {
     code: u16,
@@ -224,7 +224,7 @@ impl Default for Tried {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "snake_case")]
 enum Handshake {
     Fail,
@@ -252,6 +252,12 @@ impl WhatIf {
                 "hosts does not say what {own} is, which without MX takes the mail"
             ));
         }
+        None
+    }
+
+    /// An address that does something and belongs to no host: a slip of the pen, or left over from
+    /// another question.
+    pub fn stray(&self) -> Option<IpAddr> {
         let mut addresses = BTreeSet::new();
         for entry in self.hosts.values() {
             for answer in [&entry.a, &entry.aaaa] {
@@ -263,8 +269,10 @@ impl WhatIf {
         if let Mx::Records(records) = &self.mx {
             addresses.extend(records.iter().filter_map(|(_, host)| host.parse::<IpAddr>().ok()));
         }
-        let stray = self.ips.keys().find(|address| !addresses.contains(*address))?;
-        Some(format!("ips speaks of {stray}, which is the address of no host"))
+        let healthy = Server::default();
+        let stray =
+            self.ips.iter().find(|(ip, server)| !addresses.contains(*ip) && **server != healthy);
+        stray.map(|(address, _)| *address)
     }
 
     /// The facts it stands for. The error says what is missing or no name.
