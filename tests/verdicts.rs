@@ -588,3 +588,11 @@ fn confidence_in_the_worked_cases_is_that_of_the_reference() {
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+#[test]
+fn of_two_that_end_an_attempt_by_their_lookups_either_may_come_first() {
+    let facts = r#"{"domain": "example.com", "mx": [[10, "mx1"], [10, "mx2"]],
+        "hosts": {"mx1": {"a": "refused"}, "mx2": {"a": "servfail"}}}"#;
+    let want = ["defer host_dns_temp mx1 0", "defer host_dns_temp mx2 0"];
+    check(&[("either is asked first", facts.into(), "naive-aaaa", &want)]);
+}

@@ -288,9 +288,12 @@ impl Walker<'_> {
             return;
         }
         let effects: Vec<Effect> = way.stops.iter().map(|&stop| self.effect(stop)).collect();
+        // Where one address may rule out the rest of its host, it matters whose the others are.
+        let hosts_count = effects.iter().any(leaves);
         for place in 0..way.stops.len() {
             let like = |other: usize| {
-                same_way(way.stops[other], &effects[other], way.stops[place], &effects[place])
+                let (one, two) = (way.stops[other], way.stops[place]);
+                same_way(one, &effects[other], two, &effects[place], hosts_count)
             };
             if (0..place).any(like) {
                 continue;
@@ -520,13 +523,23 @@ impl Walker<'_> {
         let costs =
             |group: &Group| -> Vec<Duration> { group.bags.iter().map(|b| b.cost).collect() };
         let entry = |group: &Group| (group.entry.cost, group.entry.failed.is_some());
+        let names = |group: &Group| group.entry.failed.is_some_and(|failing| self.ends_at(failing));
         entry(one) == entry(other)
+            && !(names(one) || names(other))
             && costs(one) == costs(other)
             && ours.len() == theirs.len()
             && ours
                 .iter()
                 .zip(&theirs)
                 .all(|(&a, &b)| a.family == b.family && self.alike_elsewhere(a, b))
+    }
+
+    /// Whether an attempt ends with a host that fails this way, which is then named.
+    fn ends_at(&self, failing: Failing) -> bool {
+        match failing {
+            Failing::Unknown(_) => true,
+            Failing::Temporarily(_) => self.sender.host_temp_scope == HostTempScope::DeferDomain,
+        }
     }
 
     /// The same for two addresses of different hosts, where leaving the host is no difference.
@@ -537,14 +550,18 @@ impl Walker<'_> {
 }
 
 /// Whether it makes no difference which of two addresses comes first.
-fn same_way(one: Stop, ours: &Effect, other: Stop, theirs: &Effect) -> bool {
-    let leaves = |effect: &Effect| match &effect.end {
-        Ending::Failed(failed) => [failed.nonfinal.0, failed.last.0].contains(&Step::NextHost),
-        Ending::Delivered | Ending::Unknown(_) => false,
-    };
+fn same_way(one: Stop, ours: &Effect, other: Stop, theirs: &Effect, hosts_count: bool) -> bool {
     one.family == other.family
         && ours == theirs
-        && (one.host == other.host || !(decides(ours) || leaves(ours)))
+        && (one.host == other.host || !(decides(ours) || hosts_count))
+}
+
+/// Whether this address may rule out the rest of its host.
+fn leaves(effect: &Effect) -> bool {
+    match &effect.end {
+        Ending::Failed(failed) => [failed.nonfinal.0, failed.last.0].contains(&Step::NextHost),
+        Ending::Delivered | Ending::Unknown(_) => false,
+    }
 }
 
 /// Whether an attempt may end with this address, which is then named.
