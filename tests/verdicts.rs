@@ -596,3 +596,12 @@ fn of_two_that_end_an_attempt_by_their_lookups_either_may_come_first() {
     let want = ["defer host_dns_temp mx1 0", "defer host_dns_temp mx2 0"];
     check(&[("either is asked first", facts.into(), "naive-aaaa", &want)]);
 }
+
+#[test]
+fn behind_the_limit_of_addresses_nothing_is_looked_up() {
+    let facts = r#"{"domain": "example.com", "mx": [[10, "mx1"], [20, "mx2"]],
+        "hosts": {"mx1": {"a": ["192.0.2.1", "192.0.2.2"]}, "mx2": {"aaaa": "timeout"}},
+        "ips": {"192.0.2.1": {"tcp": "timeout"}, "192.0.2.2": {"tcp": "timeout"}}}"#;
+    let want = ["defer connect_timeout - 254"];
+    check(&[("two addresses and no more", facts.into(), "naive-aaaa", &want)]);
+}

@@ -154,14 +154,12 @@ impl Walker<'_> {
     fn advance(&mut self, mut way: Way) {
         loop {
             way.drop_excluded();
+            // Behind the limit nothing is looked up any more either.
+            if self.limit_reached(&way) && !self.skip_to_worse(&mut way) {
+                self.give_up(&way);
+                return;
+            }
             if !way.stops.is_empty() {
-                if self.limit_reached(&way) && !self.skip_to_worse(&mut way) {
-                    self.give_up(&way);
-                    return;
-                }
-                if way.stops.is_empty() {
-                    continue;
-                }
                 self.choose_address(&way);
                 return;
             }
@@ -417,8 +415,8 @@ impl Walker<'_> {
             return false;
         }
         let stages = &self.itinerary.stages;
-        let now = stages[way.stage].preference;
-        let worse = stages.iter().position(|stage| stage.preference > now);
+        let now = stages.get(way.stage).map(|stage| stage.preference);
+        let worse = stages.iter().position(|stage| now.is_some_and(|now| stage.preference > now));
         let Some(worse) = worse else { return false };
         *way = Way {
             stage: worse,
