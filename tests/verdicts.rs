@@ -605,3 +605,13 @@ fn behind_the_limit_of_addresses_nothing_is_looked_up() {
     let want = ["defer connect_timeout - 254"];
     check(&[("two addresses and no more", facts.into(), "naive-aaaa", &want)]);
 }
+
+#[test]
+fn a_552_is_about_mailboxes_only_where_it_answers_rcpt() {
+    let mail = [r#""mail": 552"#];
+    let rcpt = [r#""rcpt": 552"#];
+    check(&[
+        ("the message is too big", hops(&mail), "rfc5321", &["bounce mail_5xx mx1/v4 0"]),
+        ("too many recipients", hops(&rcpt), "rfc5321", &["defer rcpt_4xx - 0"]),
+    ]);
+}

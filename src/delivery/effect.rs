@@ -304,7 +304,7 @@ impl Attempt<'_> {
         match self.reply(answer)? {
             200..=399 => Ok(()),
             400..=499 => temporary,
-            552 => permanent(sender.rcpt_552, Parameter::Rcpt552),
+            552 if hard == Why::Rcpt5xx => permanent(sender.rcpt_552, Parameter::Rcpt552),
             _ => permanent(sender.rcpt_5xx, Parameter::Rcpt5xx),
         }
     }
