@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use mxwatch::delivery::{
-    Outcome, Possible, Sender, Verdict, Via, Why, builtin, judge,
+    Outcome, Possible, Sender, Verdict, Via, Why, builtin, judge, parameter,
     what_if::{self, WhatIf},
 };
 use serde::Deserialize;
@@ -614,4 +614,17 @@ fn a_552_is_about_mailboxes_only_where_it_answers_rcpt() {
         ("the message is too big", hops(&mail), "rfc5321", &["bounce mail_5xx mx1/v4 0"]),
         ("too many recipients", hops(&rcpt), "rfc5321", &["defer rcpt_4xx - 0"]),
     ]);
+}
+
+#[test]
+fn a_host_that_does_not_exist_for_aaaa_is_no_reason_to_wait() {
+    let facts = r#"{"domain": "example.com", "mx": [[10, "mx1"]],
+        "hosts": {"mx1": {"a": "servfail", "aaaa": "nxdomain"}}}"#;
+    let facts = serde_json::from_str::<WhatIf>(facts).unwrap().facts().unwrap();
+    let mut sender = builtin::get("naive-aaaa").unwrap().clone();
+    for first in ["ipv6_first", "ipv4_first"] {
+        sender.set(parameter("family_order").unwrap(), first.into()).unwrap();
+        let verdict = judge(&facts, &sender, what_if::RESOLVER);
+        assert_eq!(words(&verdict), ["bounce no_usable_mx - 0"], "{first}");
+    }
 }

@@ -303,7 +303,9 @@ impl Planner<'_> {
                 if family == Family::Ipv6 {
                     looking.entry.evidence.consult(Parameter::AaaaNxPoisons);
                     if sender.aaaa_nx_poisons {
+                        // To it there is no such host, whatever came of A.
                         looking.bags.clear();
+                        looking.temp = false;
                         return Break(());
                     }
                 }
