@@ -232,6 +232,10 @@ mod tests {
     fn a_mistake_has_its_place() {
         let facts = serde_json::to_string(&read_facts(SHORT).unwrap()[0]).unwrap();
         let wrong = facts.replacen("\"observed_at\":\"", "\"observed_at\":\"x", 1);
+        let behaves = |how: &str| {
+            let ips = format!(", \"ips\": {{\"192.0.2.1\": {how}}}}}");
+            format!("{}{ips}", SHORT.strip_suffix('}').unwrap())
+        };
         for (text, start) in [
             (String::new(), "1:1: holds no JSON document"),
             (format!("{SHORT}\n  {{\"a\""), "2:"),
@@ -242,6 +246,10 @@ mod tests {
                 "1:1: is the list of all destinations",
             ),
             ("{\"domain\": \"example.com\"}".to_owned(), "1:25: missing field `mx`"),
+            (
+                behaves("{\"banner_delay_s\": -1}"),
+                "1:1: ips: 192.0.2.1: banner_delay_s must be from 0 to 2592000",
+            ),
             ("[1]".to_owned(), "1:"),
             (SHORT.replace("[[10, \"mx1.example.com\"]]", "null"), "1:36: mx: expected a list of"),
             (SHORT.replace("[\"192.0.2.1\"]", "\"servfial\""), "1:105: a or aaaa: expected a list"),

@@ -285,6 +285,9 @@ impl WhatIf {
         for (text, entry) in &self.hosts {
             names.insert(name(text)?, entry);
         }
+        for (address, server) in &self.ips {
+            server.check().map_err(|reason| format!("ips: {address}: {reason}"))?;
+        }
         let mut targets = Vec::new();
         let mut nulls = 0;
         if let Mx::Records(records) = &self.mx {
@@ -488,6 +491,20 @@ const fn refusal(code: u16) -> Option<Reason> {
 }
 
 impl Server {
+    /// Whether the times are some.
+    fn check(&self) -> Result<(), String> {
+        let times = [
+            ("banner_delay_s", Some(self.banner_delay_s)),
+            ("banner_waited_s", self.banner_waited_s),
+        ];
+        let most = FOR_EVER.as_secs_f64();
+        match times.iter().find(|(_, time)| time.is_some_and(|time| !(0.0..=most).contains(&time)))
+        {
+            Some((key, _)) => Err(format!("{key} must be from 0 to {most}")),
+            None => Ok(()),
+        }
+    }
+
     fn session(&self, address: IpAddr) -> Session {
         let mut writing = Writing { stages: Vec::new(), failure: None, tls: None };
         self.write(&mut writing);
