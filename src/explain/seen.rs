@@ -229,11 +229,19 @@ impl<'a> Seen<'a> {
         of_domain.chain(self.facts.exchangers.iter().flat_map(|host| &host.lookups))
     }
 
-    /// Whether every address of every exchanger that was called fails like this one.
+    /// Whether every address of every exchanger that was called fails like this one. Silence and
+    /// the network's word that there is no way are alike: what blocks a port does one or the other.
     pub(super) fn everywhere(&self) -> bool {
+        let alike: &[Why] = match &self.why {
+            Why::ConnectTimeout | Why::ConnectUnreachable => {
+                &[Why::ConnectTimeout, Why::ConnectUnreachable]
+            }
+            why => std::slice::from_ref(why),
+        };
         let sessions = self.facts.exchangers.iter().flat_map(|host| &host.sessions);
         let mut called = sessions.filter(|session| session.tried()).peekable();
-        called.peek().is_some() && called.all(|session| shows(self.why, session))
+        called.peek().is_some()
+            && called.all(|session| alike.iter().any(|why| shows(*why, session)))
     }
 }
 

@@ -340,6 +340,26 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_can_be_reached_the_way_out_is_suspected_first() {
+        let world = |ipv6: &str| {
+            format!(
+                r#"{{"domain": "example.com", "mx": [[10, "mx1.example.com"]],
+                    "hosts": {{"mx1.example.com": {{"a": ["192.0.2.1"], "aaaa": ["2001:db8::1"]}}}},
+                    "ips": {{"192.0.2.1": {{"tcp": "timeout"}}, "2001:db8::1": {ipv6}}}}}"#
+            )
+        };
+        for (ipv6, who) in [
+            (r#"{"tcp": "timeout"}"#, Who::You),
+            (r#"{"tcp": "unreachable"}"#, Who::You),
+            (r#"{"tcp": "refused"}"#, Who::Destination),
+            (r#"{"banner": 421}"#, Who::Destination),
+        ] {
+            let exim = explained(&world(ipv6), "exim");
+            assert_eq!(exim.cure.who, who, "{ipv6}: {}", exim.text);
+        }
+    }
+
+    #[test]
     fn a_silent_banner_costs_postfix_time_and_stops_the_internet_mail_service() {
         let world = format!(
             r#"{{"domain": "example.com", {TWO}, "hosts": {{
