@@ -7,6 +7,7 @@ use mxwatch::delivery::{
     Outcome, Possible, Sender, Verdict, Via, Why, builtin, judge, parameter,
     what_if::{self, WhatIf},
 };
+use mxwatch::facts::Route;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -604,6 +605,19 @@ fn behind_the_limit_of_addresses_nothing_is_looked_up() {
         "ips": {"192.0.2.1": {"tcp": "timeout"}, "192.0.2.2": {"tcp": "timeout"}}}"#;
     let want = ["defer connect_timeout - 254"];
     check(&[("two addresses and no more", facts.into(), "naive-aaaa", &want)]);
+}
+
+#[test]
+fn facts_may_list_the_exchangers_in_any_order() {
+    let facts: WhatIf = serde_json::from_str(&hops(&[r#""tcp": "refused""#, ""])).unwrap();
+    let mut facts = facts.facts().unwrap();
+    let Route::Mx { targets, .. } = &mut facts.mx[0].route else { panic!("has exchangers") };
+    targets.reverse();
+    targets[0].preference = 5;
+    targets.reverse();
+    let verdict = judge(&facts, builtin::get("postfix").unwrap(), what_if::RESOLVER);
+    assert_eq!(words(&verdict), ["deliver ok mx2/v4 0"]);
+    assert_eq!(verdict.possible.len(), 1, "mx2 is the better one now");
 }
 
 #[test]

@@ -150,7 +150,10 @@ impl Situation {
                         let hosts = targets.map(|target| {
                             (target.preference, made.host(&view, exchanger(target.exchanger)))
                         });
-                        Mx::Hosts(hosts.collect())
+                        let mut hosts: Vec<_> = hosts.collect();
+                        // A file of facts may list them in any order.
+                        hosts.sort_by_key(|(preference, _)| *preference);
+                        Mx::Hosts(hosts)
                     }
                 };
                 made.listing = match answer.route {
