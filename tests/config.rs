@@ -401,12 +401,20 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
             "mxwatch.toml:4:14: sender.ours.retry_last: must be at least 1s (The pause after those, for ever)",
         ),
         (
-            "[sender.ours]\nlike = 'exim'\naddr_dns_factor = 4000000000",
-            "mxwatch.toml:4:19: sender.ours.addr_dns_factor: must be from 1 to 100 (How often an address lookup without answer is repeated, the first time counted)",
-        ),
-        (
             "[sender.ours]\nlike = 'exim'\nbanner_timeout = '0s'",
             "mxwatch.toml:4:18: sender.ours.banner_timeout: must be at least 1s (Patience for the banner)",
+        ),
+        (
+            "[sender.ours]\nlike = 'exim'\nbanner_timeout = '1500ms'",
+            "mxwatch.toml:4:18: sender.ours.banner_timeout: must be whole seconds (Patience for the banner)",
+        ),
+        (
+            "[sender.ours]\nlike = 'exim'\nos_connect_timeout = '0s'",
+            "mxwatch.toml:4:22: sender.ours.os_connect_timeout: must be at least 1s (Time after which the operating system gives up a connection)",
+        ),
+        (
+            "[sender.ours]\nlike = 'exim'\naddr_dns_factor = 0",
+            "mxwatch.toml:4:19: sender.ours.addr_dns_factor: must be from 1 to 100 (How often an address lookup without answer is repeated, the first time counted)",
         ),
         // Destination files.
         (

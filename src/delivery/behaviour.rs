@@ -267,6 +267,10 @@ impl<'de> Deserialize<'de> for Span {
         if span > LONGEST {
             return Err(D::Error::custom("must be at most 1year"));
         }
+        // What is observed is compared from round to round in whole seconds.
+        if span.subsec_nanos() > 0 {
+            return Err(D::Error::custom("must be whole seconds"));
+        }
         Ok(Self(span))
     }
 }
