@@ -76,6 +76,7 @@ fn conclude(situation: &Situation, sender: &Sender, ends: Ends, hosts: &[(u16, u
         usable_exchangers: if delivers { usable(situation, behaviour, hosts) } else { 0 },
         confidence,
         censored: evidence.censored,
+        cut_short,
         delivered_after: None,
         possible: all
             .into_iter()

@@ -32,6 +32,8 @@ pub struct Verdict {
     /// The probe's patience was shorter than the sender's: what it saw as silence the sender might
     /// see end.
     pub censored: bool,
+    /// There are more ways than were followed: one of the others may be worse.
+    pub cut_short: bool,
     /// The age at which a retry would deliver although nothing else changes, because some senders
     /// give up TLS then.
     pub delivered_after: Option<Duration>,

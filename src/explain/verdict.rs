@@ -76,7 +76,12 @@ fn text(seen: &Seen<'_>, detour: Option<&Seen<'_>>, verdict: &Verdict) -> String
                 .to_owned(),
         );
     }
-    if verdict.confidence == Confidence::Low {
+    if verdict.cut_short {
+        sentences.push(
+            "It could go more ways than were followed, and one of the others may be worse."
+                .to_owned(),
+        );
+    } else if verdict.confidence == Confidence::Low {
         sentences.push("How this sender acts here is assumed, not documented.".to_owned());
     }
     sentences.join(" ")
@@ -340,6 +345,27 @@ mod tests {
     }
 
     #[test]
+    fn more_ways_than_can_be_followed_are_not_called_undocumented() {
+        let addresses: Vec<String> = (1..=40).map(|n| format!("\"192.0.2.{n}\"")).collect();
+        // Each costs another time.
+        let busy = |(n, address): (usize, &String)| {
+            format!("{address}: {{\"banner\": 421, \"banner_delay_s\": {}}}", n * n + 1)
+        };
+        let ips: Vec<String> = addresses.iter().enumerate().map(busy).collect();
+        let facts = facts(&format!(
+            r#"{{"domain": "example.com", "mx": [[10, "mx1.example.com"]],
+                "hosts": {{"mx1.example.com": {{"a": [{}]}}}}, "ips": {{{}}}}}"#,
+            addresses.join(", "),
+            ips.join(", ")
+        ));
+        let sender = builtin::get("postfix").unwrap();
+        let verdict = judge(&facts, sender, "what-if");
+        assert!(verdict.cut_short && verdict.confidence == Confidence::Low);
+        let text = explain(&facts, sender, "what-if", &verdict).text;
+        assert!(text.ends_with("one of the others may be worse."), "{text}");
+    }
+
+    #[test]
     fn where_nothing_can_be_reached_the_way_out_is_suspected_first() {
         let world = |ipv6: &str| {
             format!(
@@ -477,6 +503,7 @@ mod tests {
             usable_exchangers: 1,
             confidence: Confidence::Low,
             censored: true,
+            cut_short: false,
             delivered_after: Some(Duration::from_secs(300)),
             possible,
         }

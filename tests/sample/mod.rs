@@ -232,6 +232,7 @@ pub(crate) fn verdict(outcome: Outcome, why: Why, via: Option<&Exchanger>, wait:
         usable_exchangers: usize::from(outcome == Outcome::Deliver),
         confidence: Confidence::High,
         censored: false,
+        cut_short: false,
         delivered_after: None,
         possible: vec![Possible { outcome, why, via, wait }],
     }
