@@ -3,6 +3,8 @@
 //! It finds, and says nothing. The facts may come from anybody's file, so nothing here takes for
 //! granted that what a verdict names is among them.
 
+use std::collections::HashSet;
+
 use crate::{
     delivery::{Sender, Via, Why},
     facts::{
@@ -118,10 +120,13 @@ impl<'a> Seen<'a> {
         self.facts.mx.iter().find(|answer| &*answer.lookup.resolver == self.resolver)
     }
 
-    /// How many exchangers this view lists.
+    /// How many exchangers this view lists, each once at whatever preferences.
     pub(super) fn listed(&self) -> usize {
         match self.mx() {
-            Some(answer) => answer.route.targets().len(),
+            Some(answer) => {
+                let targets = answer.route.targets();
+                targets.iter().map(|target| &target.exchanger).collect::<HashSet<_>>().len()
+            }
             None => self.facts.exchangers.len(),
         }
     }

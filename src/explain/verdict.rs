@@ -366,6 +366,15 @@ mod tests {
     }
 
     #[test]
+    fn an_exchanger_at_two_preferences_is_one() {
+        let twice = r#"{"domain": "example.com",
+            "mx": [[10, "mx1.example.com"], [20, "mx1.example.com"]],
+            "hosts": {"mx1.example.com": {"a": ["192.0.2.1"]}}}"#;
+        let text = explained(twice, "postfix").text;
+        assert!(text.ends_with("There is no other exchanger to fall back on."), "{text}");
+    }
+
+    #[test]
     fn where_nothing_can_be_reached_the_way_out_is_suspected_first() {
         let world = |ipv6: &str| {
             format!(
