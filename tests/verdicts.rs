@@ -297,6 +297,26 @@ fn chance_and_patience_are_those_of_real_senders() {
 }
 
 #[test]
+fn the_families_of_equal_exchangers_are_mixed_where_addresses_are_shuffled() {
+    let equal = |bad: &str| {
+        format!(
+            r#"{{"domain": "example.com", "mx": [[10, "mx1"], [10, "mx2"]],
+                "hosts": {{"mx1": {{"a": ["192.0.2.1"], "aaaa": ["2001:db8::1"]}},
+                           "mx2": {{"a": ["192.0.2.2"], "aaaa": ["2001:db8::2"]}}}},
+                "ips": {{"192.0.2.1": {bad}, "2001:db8::1": {bad}}}}}"#
+        )
+    };
+    // Both dead addresses may come first, whatever their families.
+    let verdict = judged(&equal(r#"{"tcp": "timeout"}"#), "postfix");
+    assert_eq!((verdict.wait_best.as_secs(), verdict.wait_worst.as_secs()), (0, 60));
+    assert_eq!(judged(&equal(r#"{"tcp": "timeout"}"#), "exim").wait_worst.as_secs(), 127);
+    // Both sessions that there may be can end with 451.
+    let verdict = judged(&equal(r#"{"rcpt": 451}"#), "postfix");
+    assert_eq!((verdict.outcome, verdict.why), (Outcome::Defer, Why::Rcpt4xx));
+    assert!(verdict.possible.iter().any(|possible| possible.outcome == Outcome::Deliver));
+}
+
+#[test]
 fn unusual_routes_are_taken_as_each_sender_takes_them() {
     let domain = |mx: &str, rest: &str| format!(r#"{{"domain": "example.com", "mx": {mx}{rest}}}"#);
     let host = r#", "hosts": {"mx1": {"a": ["192.0.2.1"]}, "mx2": {"a": ["192.0.2.2"]}}"#;

@@ -97,6 +97,33 @@ pub(super) fn plan(
     }
 }
 
+impl Itinerary {
+    /// The same with the families of each preference mixed, where that makes a difference to going
+    /// through one family after the other: where several hosts of one preference have both.
+    pub(super) fn mixed(&self) -> Option<Self> {
+        let mut mixed = Self { stages: Vec::new(), ..self.clone() };
+        let mut differs = false;
+        for same in self.stages.chunk_by(|one, other| one.preference == other.preference) {
+            let bags = || same.iter().flat_map(|stage| &stage.groups).flat_map(|group| &group.bags);
+            let servers: Vec<Stop> = bags().flat_map(|bag| &bag.servers).copied().collect();
+            let both = Family::ALL.iter().all(|f| servers.iter().any(|stop| stop.family == *f));
+            let several = servers.iter().any(|stop| stop.host != servers[0].host);
+            if !(both && several) {
+                mixed.stages.extend_from_slice(same);
+                continue;
+            }
+            differs = true;
+            let preference = same[0].preference;
+            let bags = vec![Bag { cost: Duration::ZERO, any_order: true, servers }];
+            let groups = vec![Group { entry: Entry::default(), bags }];
+            mixed.stages.push(Stage { preference, groups });
+            let unknown = same.iter().filter(|s| s.groups.iter().any(|g| g.entry.failed.is_some()));
+            mixed.stages.extend(unknown.cloned());
+        }
+        differs.then_some(mixed)
+    }
+}
+
 /// The addresses of a host that this sender uses.
 pub(super) fn usable(
     situation: &Situation,

@@ -260,7 +260,15 @@ impl<'a> Attempt<'a> {
         for &first in firsts {
             let mut itinerary = itinerary::plan(self.situation, &self.hosts, self.sender, first);
             itinerary.cost += self.spent;
-            ends.merge(walk(self.situation, &itinerary, self.sender, self.age, self.own_left_out));
+            let walk = |way| walk(self.situation, way, self.sender, self.age, self.own_left_out);
+            ends.merge(walk(&itinerary));
+            // Who shuffles before the families count mixes those of equal exchangers.
+            if self.sender.family_order == FamilyOrder::Any
+                && self.sender.shuffle_addrs
+                && let Some(mixed) = itinerary.mixed()
+            {
+                ends.widen(walk(&mixed));
+            }
         }
         ends
     }

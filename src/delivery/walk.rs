@@ -592,4 +592,22 @@ impl Ends {
         self.evidence.absorb(other.evidence);
         self.cut_short |= other.cut_short;
     }
+
+    /// Takes over of another walk what goes beyond: ends of another kind, and waits that are shorter
+    /// or longer than any of their kind. Those in between tell nothing new.
+    pub(super) fn widen(&mut self, other: Self) {
+        let kind = |f: &Finish| (f.outcome, f.why, f.via);
+        for finish in &other.all {
+            let waits = || other.all.iter().filter(|f| kind(f) == kind(finish)).map(|f| f.wait);
+            let known = || self.all.iter().filter(|f| kind(f) == kind(finish)).map(|f| f.wait);
+            let longer = known().max().is_none_or(|most| finish.wait > most);
+            let shorter = known().min().is_none_or(|least| finish.wait < least);
+            let longest = longer && waits().max() == Some(finish.wait);
+            if longest || (shorter && waits().min() == Some(finish.wait)) {
+                self.add(finish.clone());
+            }
+        }
+        self.evidence.absorb(other.evidence);
+        self.cut_short |= other.cut_short;
+    }
 }

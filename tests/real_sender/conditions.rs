@@ -123,6 +123,10 @@ pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
         ("deaf-twice", vec![defer("connect_timeout").after(2 * CONNECT)]),
         ("deaf-first", vec![deliver("healthy.mx", 4).after(CONNECT)]),
         ("deaf-equal", vec![deliver("healthy.mx", 4), deliver("healthy.mx", 4).after(CONNECT)]),
+        // Families and exchangers are shuffled together: both deaf addresses may come first.
+        ("dual-deaf-equal", [0, CONNECT, 2 * CONNECT].into_iter().flat_map(|lost| {
+            [4, 6].map(|version| deliver("dual.mx", version).after(lost))
+        }).collect()),
         ("v6-refused", vec![deliver("v6-refused.mx", 4)]),
         ("v6-deaf", vec![deliver("v6-deaf.mx", 4), deliver("v6-deaf.mx", 4).after(CONNECT)]),
         // Five of the seven are tried.
