@@ -390,7 +390,7 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
         ),
         (
             "[sender.ours]\nlike = 'exim'\ndane = 'no'",
-            "mxwatch.toml:4:8: sender.ours.dane: invalid type: string \"no\", expected a boolean (DANE (RFC 7672) is asked for)",
+            "mxwatch.toml:4:8: sender.ours.dane: expected true or false, found \"no\" (DANE (RFC 7672) is asked for)",
         ),
         (
             "[sender.ours]\nlike = 'exim'\nfamilies = []",

@@ -219,9 +219,36 @@ parameters! {
     expire: Span => Expire,
 }
 
-fn read<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T, String> {
-    serde_json::from_value(value).map_err(|error| error.to_string())
+fn read<T: Written>(value: serde_json::Value) -> Result<T, String> {
+    let shown = value.to_string();
+    serde_json::from_value(value).map_err(|error| match T::EXPECTED {
+        Some(expected) => format!("expected {expected}, found {shown}"),
+        None => error.to_string(),
+    })
 }
+
+/// How a value is written, in the words of a message; `None` where serde finds the right ones.
+trait Written: serde::de::DeserializeOwned {
+    const EXPECTED: Option<&'static str> = None;
+}
+
+impl Written for bool {
+    const EXPECTED: Option<&'static str> = Some("true or false");
+}
+
+impl Written for u32 {
+    const EXPECTED: Option<&'static str> = Some("a whole number");
+}
+
+impl Written for Vec<Family> {
+    const EXPECTED: Option<&'static str> = Some("a list such as [\"ipv6\", \"ipv4\"]");
+}
+
+impl Written for Vec<Span> {
+    const EXPECTED: Option<&'static str> = Some("a list of durations such as [\"5m\", \"10m\"]");
+}
+
+impl Written for Span {}
 
 impl Behaviour {
     /// Time a connection attempt without answer takes.
@@ -287,6 +314,8 @@ macro_rules! choice {
         pub enum $name {
             $($(#[$variant_doc])* $variant,)+
         }
+
+        impl Written for $name {}
     };
 }
 
@@ -347,6 +376,9 @@ choice! {
         Serial,
     }
 }
+
+impl Written for FamilyOrder {}
+impl Written for Ipv4BesideIpv6 {}
 
 /// `ipv4_beside_ipv6`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]

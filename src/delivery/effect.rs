@@ -293,19 +293,22 @@ impl Attempt<'_> {
             self.evidence.assumed = true;
             return Ok(());
         }
-        let temporary = Err(same(soft, sender.rcpt_4xx, Parameter::Rcpt4xx));
-        let permanent = |end: End, parameter| {
-            let step = match end {
-                End::Bounce => Step::Bounce,
-                End::Defer => return Err(same(soft, sender.rcpt_4xx, parameter)),
-            };
-            Err(same(hard, step, parameter))
-        };
+        let by_recipient = hard == Why::Rcpt5xx;
         match self.reply(answer)? {
             200..=399 => Ok(()),
-            400..=499 => temporary,
-            552 if hard == Why::Rcpt5xx => permanent(sender.rcpt_552, Parameter::Rcpt552),
-            _ => permanent(sender.rcpt_5xx, Parameter::Rcpt5xx),
+            400..=499 => Err(same(soft, sender.rcpt_4xx, Parameter::Rcpt4xx)),
+            552 if by_recipient && sender.rcpt_552 == End::Defer => {
+                // As 452 (RFC 5321 §4.5.3.1.10).
+                Err(same(soft, sender.rcpt_4xx, Parameter::Rcpt552))
+            }
+            552 if by_recipient => Err(same(hard, Step::Bounce, Parameter::Rcpt552)),
+            _ => {
+                let step = match sender.rcpt_5xx {
+                    End::Bounce => Step::Bounce,
+                    End::Defer => Step::Defer,
+                };
+                Err(same(hard, step, Parameter::Rcpt5xx))
+            }
         }
     }
 

@@ -8,13 +8,14 @@ use super::{
         Behaviour, End, FamilyOrder, HostTempScope, MxSelf, NoMx, NullMxMixed, Parameter, SelfMatch,
     },
     effect::{Ending, effect, noticed},
+    ends::{At, Ends, Finish},
     evidence::Evidence,
     itinerary::{self, Failing, waits_for_better},
     lifetime,
     sender::{Confidence, Sender},
     situation::{Listing, Mx, Own, Situation},
     verdict::{Outcome, Possible, Verdict, Via, Why},
-    walk::{At, Ends, Finish, walk},
+    walk::walk,
 };
 use crate::facts::{Family, LookupStatus};
 
@@ -267,7 +268,7 @@ impl<'a> Attempt<'a> {
                 && self.sender.shuffle_addrs
                 && let Some(mixed) = itinerary.mixed()
             {
-                ends.widen(walk(&mixed));
+                ends.widen(&walk(&mixed));
             }
         }
         ends

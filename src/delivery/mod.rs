@@ -7,7 +7,7 @@
 //! - [`Behaviour`] a sender's parameters, [`Sender`] with name and sources, [`builtin`] the rows
 //! - `situation` what a sender finds through one resolver, `conduct` how each address behaves
 //! - `itinerary` in which order it goes through the addresses, `effect` what one of them comes to,
-//!   `walk` every way through them, `evidence` what that rests on
+//!   `walk` every way through them, `ends` what those come to, `evidence` what that rests on
 //! - `judge` from the MX lookup to the [`Verdict`]
 //! - [`lifetime`] when a message is tried again and returned, [`depth`] what would stop mail
 //! - [`what_if`] facts in shorthand
@@ -17,6 +17,7 @@ pub mod builtin;
 mod conduct;
 pub mod depth;
 mod effect;
+mod ends;
 mod evidence;
 mod itinerary;
 mod judge;
@@ -35,7 +36,7 @@ pub use self::{
     },
     builtin::parameter,
     sender::{Confidence, Sender},
-    verdict::{Outcome, Possible, Verdict, Via, Why},
+    verdict::{LATE, Outcome, Possible, Verdict, Via, Why},
 };
 
 use std::sync::Arc;

@@ -42,6 +42,17 @@ pub struct Verdict {
     pub possible: Vec<Possible>,
 }
 
+impl Verdict {
+    /// Delivered, after a wait that somebody notices: senders mostly wait minutes for a server that
+    /// hangs, and seconds for one that is slow.
+    pub fn late(&self) -> bool {
+        self.outcome == Outcome::Deliver && self.wait_worst >= LATE
+    }
+}
+
+/// From here on a delivery is called late.
+pub const LATE: Duration = Duration::from_secs(30);
+
 /// One of the things that could happen.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Possible {

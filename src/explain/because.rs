@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     delivery::Why,
-    facts::{Family, LookupStatus, RecordType},
+    facts::{Failure, Family, LookupStatus, Reason, RecordType},
     name::Destination,
 };
 
@@ -44,6 +44,11 @@ pub(super) fn because(seen: &Seen<'_>) -> String {
         ),
         Why::BannerClosed => format!("{peer} accepts the connection and closes it without a word"),
         Why::BannerReset => format!("{peer} accepts the connection and resets it without a word"),
+        Why::BannerMalformed
+            if seen.stage().is_some_and(|stage| stage.reason == Some(Reason::TooLong)) =>
+        {
+            format!("{peer} says more than a greeting may have")
+        }
         Why::BannerMalformed => {
             let heard = seen.stage().and_then(|stage| stage.received.as_deref());
             let heard = heard.map(|text| format!(" ({})", one_line(text.trim(), 80)));
@@ -54,7 +59,15 @@ pub(super) fn because(seen: &Seen<'_>) -> String {
         Why::Ehlo4xx => format!("{peer} refuses EHLO for now: {}", reply()),
         Why::Helo4xx => format!("{peer} refuses EHLO and HELO for now: {}", reply()),
         Why::Helo5xx => format!("{peer} refuses EHLO and HELO: {}", reply()),
-        Why::SessionLost => format!("the connection to {peer} is lost after the greeting"),
+        Why::SessionLost => match seen.session.and_then(|session| session.failure) {
+            Some(Failure { reason: Reason::TooLong, .. }) => {
+                format!("{peer} greets and then says more than a reply may have")
+            }
+            Some(Failure { reason: Reason::Malformed | Reason::ReplyUnexpected, .. }) => {
+                format!("{peer} greets and then answers with something that is no SMTP reply")
+            }
+            _ => format!("the connection to {peer} is lost after the greeting"),
+        },
         Why::SessionTimeout => format!(
             "{peer} greets and then leaves a command without reply for {}",
             roundly(behaviour.command_timeout.0)

@@ -47,11 +47,15 @@ pub(super) fn commands(seen: &Seen<'_>) -> Vec<String> {
         | Why::Helo4xx
         | Why::Helo5xx
         | Why::SessionLost
-        | Why::SessionTimeout
-        | Why::Mail4xx
-        | Why::Mail5xx
-        | Why::Rcpt4xx
-        | Why::Rcpt5xx => dialogue(),
+        | Why::SessionTimeout => dialogue(),
+        Why::Mail4xx | Why::Mail5xx | Why::Rcpt4xx | Why::Rcpt5xx => seen
+            .session
+            .map(|session| {
+                let to = shell_word(&format!("postmaster@{}", seen.facts.destination));
+                let last = format!("RCPT --from '<>' --to {to}");
+                vec![swaks(session.peer, &session.helo_name, &last)]
+            })
+            .unwrap_or_default(),
         Why::TlsNotOffered
         | Why::TlsRejected
         | Why::TlsHandshake
@@ -97,18 +101,19 @@ pub(super) fn dig(lookup: &Lookup) -> String {
 
 /// A call at one address.
 pub(super) fn call(peer: SocketAddr, helo_name: &str) -> Vec<String> {
-    let (ip, port) = (peer.ip(), peer.port());
+    vec![format!("telnet {} {}", peer.ip(), peer.port()), swaks(peer, helo_name, "EHLO")]
+}
+
+/// A dialogue with one address up to a command.
+fn swaks(peer: SocketAddr, helo_name: &str, last: &str) -> String {
+    let (ip, port, ehlo) = (peer.ip(), peer.port(), shell_word(helo_name));
     let family = match Family::of(ip) {
         Family::Ipv4 => "-4",
         Family::Ipv6 => "-6",
     };
-    vec![
-        format!("telnet {ip} {port}"),
-        format!(
-            "swaks {family} --server {ip} --port {port} --ehlo {} --quit-after EHLO --timeout 300",
-            shell_word(helo_name)
-        ),
-    ]
+    format!(
+        "swaks {family} --server {ip} --port {port} --ehlo {ehlo} --quit-after {last} --timeout 300"
+    )
 }
 
 /// Names come from strangers' zones; a command line to copy must not run what they wrote.

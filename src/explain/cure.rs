@@ -113,13 +113,14 @@ fn general(seen: &Seen<'_>) -> (Who, String) {
             "The mail server at {peer} hangs up before it greets: it is broken, or does not want \
              your address; ask its postmaster which."
         )),
-        Why::BannerMalformed => {
-            they(format!("An SMTP server must answer at {peer} on port {port}; something else does."))
-        }
+        Why::BannerMalformed => they(format!(
+            "A server that speaks SMTP (RFC 5321 §4.2) must answer at {peer} on port {port}; this one \
+             does not."
+        )),
         Why::Banner4xx | Why::Ehlo4xx | Why::Helo4xx | Why::Mail4xx => for_now(seen),
         Why::Banner5xx | Why::Helo5xx | Why::Mail5xx => for_good(seen),
         Why::SessionLost | Why::SessionTimeout => they(format!(
-            "The mail server at {peer} breaks off after its greeting. If it works for others, look \
+            "The mail server at {peer} greets and then does not answer as it must. If it works for others, look \
              for a firewall on the way that meddles with SMTP or drops large packets."
         )),
         Why::TlsNotOffered | Why::TlsRejected => tls_missing(seen),

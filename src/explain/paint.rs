@@ -20,6 +20,11 @@ impl Paint {
         self.wrap("1;31", text)
     }
 
+    /// What is well, but not as it should be.
+    pub fn warn(self, text: impl Display) -> String {
+        self.wrap("1;33", text)
+    }
+
     /// What the eye should find first.
     pub fn strong(self, text: impl Display) -> String {
         self.wrap("1", text)

@@ -306,7 +306,15 @@ fn shows(why: Why, session: &Session) -> bool {
         Why::NoLocalFamily => reason == Reason::NoLocalFamily,
         Why::LocalError => reason == Reason::LocalError,
         Why::BannerClosed => reason == Reason::Closed,
-        Why::SessionLost => matches!(reason, Reason::Closed | Reason::Reset),
+        Why::SessionLost => matches!(
+            reason,
+            Reason::Closed
+                | Reason::Malformed
+                | Reason::ReplyUnexpected
+                | Reason::Reset
+                | Reason::TooLong
+                | Reason::Unreachable
+        ),
         Why::BannerMalformed => {
             matches!(reason, Reason::Malformed | Reason::ReplyUnexpected | Reason::TooLong)
         }

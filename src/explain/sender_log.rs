@@ -124,7 +124,8 @@ fn postfix_reason(seen: &Seen<'_>, outcome: Outcome) -> Option<(Option<(u16, u16
         Why::BannerTimeout => hung(GREETING),
         Why::BannerClosed | Why::BannerReset => lost(GREETING),
         Why::Banner4xx | Why::Banner5xx | Why::Ehlo4xx | Why::Helo4xx | Why::Helo5xx => refused(),
-        Why::SessionLost => lost(doing()?),
+        // What it says to words that are no reply was not seen.
+        Why::SessionLost if ends(seen) => lost(doing()?),
         Why::SessionTimeout => hung(doing()?),
         Why::TlsNotOffered => {
             let text = format!("TLS is required, but was not offered by host {}", peer?);
@@ -143,6 +144,7 @@ fn postfix_reason(seen: &Seen<'_>, outcome: Outcome) -> Option<(Option<(u16, u16
         Why::MxLookup(_)
         | Why::ConnectUnreachable
         | Why::BannerMalformed
+        | Why::SessionLost
         | Why::TlsRejected
         | Why::StsMx
         | Why::Ok
@@ -220,6 +222,12 @@ fn exim(seen: &Seen<'_>, outcome: Outcome) -> Option<String> {
         | Why::NotProbed
         | Why::LocalError => None,
     }
+}
+
+/// The connection ends, rather than something being said that is no reply.
+fn ends(seen: &Seen<'_>) -> bool {
+    let reason = seen.stage().and_then(|stage| stage.reason);
+    matches!(reason, Some(Reason::Closed | Reason::Reset))
 }
 
 fn closes(seen: &Seen<'_>) -> bool {
@@ -345,6 +353,7 @@ fn exchange(seen: &Seen<'_>, outcome: Outcome) -> Option<String> {
             Some("554 5.4.4 SMTPSEND.DNS.NonExistentDomain; nonexistent domain".to_owned())
         }
         (Why::ConnectTimeout, Outcome::Defer) => target("421 4.4.1 Connection timed out."),
+        (Why::SessionLost, Outcome::Defer) if !ends(seen) => None,
         (Why::BannerClosed | Why::BannerReset | Why::SessionLost, Outcome::Defer) => {
             target("421 4.4.2 Connection dropped due to SocketError.")
         }

@@ -23,6 +23,7 @@ pub fn write(judged: &[Judged], shown: &BTreeSet<String>, paint: Paint) -> Strin
     for one in judged {
         let resolver = if several { format!("{}: ", one.resolver) } else { String::new() };
         let mark = match one.verdict.outcome {
+            Outcome::Deliver if one.verdict.late() => paint.warn("!"),
             Outcome::Deliver => paint.good("✔"),
             Outcome::Unknown => paint.faint("?"),
             Outcome::Defer | Outcome::Freeze | Outcome::Bounce => paint.bad("✗"),

@@ -12,7 +12,7 @@ use crate::{
         standing::Standing,
         state::{ExchangerReport, Snapshot},
     },
-    delivery::{Outcome, Why},
+    delivery::{LATE, Outcome, Why},
     facts::{ExchangerFacts, Failure, Family, Lookup, LookupStatus, Route},
     name::Destination,
 };
@@ -61,10 +61,6 @@ pub(super) enum Mail {
     NotJudged,
     Delivered,
 }
-
-/// From here on a delivery is called late: senders mostly wait minutes for a server that hangs,
-/// and seconds for one that is slow.
-const LATE: Duration = Duration::from_secs(30);
 
 impl Mail {
     pub(super) fn of(outcome: Outcome, wait: Duration) -> Self {
