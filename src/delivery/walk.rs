@@ -15,6 +15,7 @@ use crate::facts::Family;
 
 /// Ways that are followed at most: names and addresses of a stranger must not keep us busy.
 const MAX_STEPS: usize = 4_000;
+
 /// Goes every way of an itinerary with a message of this age.
 pub(super) fn walk(
     situation: &Situation,

@@ -428,7 +428,8 @@ impl From<Status> for LookupStatus {
 }
 
 fn lookup(rtype: RecordType, name: &str, status: LookupStatus) -> Lookup {
-    let server = ([192, 0, 2, 53], 53).into();
+    // Nobody was asked.
+    let server = ([0, 0, 0, 0], 53).into();
     let exchanges = vec![Exchange::empty(server, Transport::Udp, status)];
     Lookup { resolver: RESOLVER.into(), rtype, name: name.into(), exchanges }
 }

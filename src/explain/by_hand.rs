@@ -90,6 +90,8 @@ const MOST_HOSTS: usize = 3;
 /// The same question to the same server.
 pub(super) fn dig(lookup: &Lookup) -> String {
     let server = lookup.deciding().map(|exchange| exchange.server);
+    // Facts written by hand name no server.
+    let server = server.filter(|server| !server.ip().is_unspecified());
     let at = server.map_or_else(String::new, |server| match server.port() {
         53 => format!("@{} ", server.ip()),
         port => format!("@{} -p {port} ", server.ip()),

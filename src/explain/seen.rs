@@ -326,9 +326,11 @@ fn shows(why: Why, session: &Session) -> bool {
 /// Which server failed how, as in `SERVFAIL from 192.0.2.53`.
 pub(super) fn answer_of(lookup: &Lookup) -> String {
     let Some(exchange) = lookup.deciding() else { return "it was not asked".to_owned() };
-    let server = match exchange.server.port() {
-        53 => exchange.server.ip().to_string(),
-        _ => exchange.server.to_string(),
+    let server = match exchange.server {
+        // In facts written by hand.
+        nobody if nobody.ip().is_unspecified() => "the name server".to_owned(),
+        usual if usual.port() == 53 => usual.ip().to_string(),
+        other => other.to_string(),
     };
     match exchange.status {
         LookupStatus::Timeout => format!("no answer from {server}"),

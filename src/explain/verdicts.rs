@@ -18,10 +18,15 @@ pub fn write(judged: &[Judged], shown: &BTreeSet<String>, paint: Paint) -> Strin
     put(&mut out, "  What senders would do with a message now:");
     let mut shown = shown.clone();
     let width = judged.iter().map(|one| one.sender.name.len()).max().unwrap_or_default();
+    let longest = judged.iter().map(|one| one.resolver.len() + 1).max().unwrap_or_default();
     let several = judged.iter().any(|one| one.resolver != judged[0].resolver);
     let mut told: Vec<&Judged> = Vec::new();
     for one in judged {
-        let resolver = if several { format!("{}: ", one.resolver) } else { String::new() };
+        let resolver = if several {
+            format!("{:<longest$} ", format!("{}:", one.resolver))
+        } else {
+            String::new()
+        };
         let mark = match one.verdict.outcome {
             Outcome::Deliver if one.verdict.late() => paint.warn("!"),
             Outcome::Deliver => paint.good("✔"),

@@ -126,7 +126,7 @@ fn what_if_is_asked_in_shorthand_and_mistakes_have_their_place() {
     );
     let ran = run(&["judge", "--sender=sendmail", "--sender=postfix", &file]);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
-    assert!(ran.stdout.contains("no answer from 192.0.2.53"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("no answer from the name server"), "{}", ran.stdout);
 
     let broken = write("broken.json", "{\"version\": 1,\n \"facts\": {]}\n");
     let ran = run(&["judge", &file, &broken]);
