@@ -19,6 +19,7 @@ pub mod transcript;
 pub mod trouble;
 pub mod verdict;
 pub mod verdicts;
+pub mod weak_points;
 
 use std::time::Duration;
 

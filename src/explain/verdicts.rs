@@ -9,6 +9,7 @@ use super::{
     plain::roundly,
     report::{put, wrapped},
     verdict::{Who, exchanger},
+    weak_points,
 };
 use crate::delivery::{Outcome, Verdict, Via, Why};
 
@@ -37,6 +38,11 @@ pub fn write(judged: &[Judged], shown: &BTreeSet<String>, paint: Paint) -> Strin
         let comes_to = head(&one.verdict);
         put(&mut out, &format!("  {mark} {resolver}{name}  {comes_to}"));
         write_body(&mut out, one, &mut told, &mut shown, paint);
+        if let Some(words) = weak_points::words(&one.weaknesses) {
+            for line in wrapped(&words, PROSE) {
+                put(&mut out, &format!("      {}", paint.faint(line)));
+            }
+        }
     }
     out
 }

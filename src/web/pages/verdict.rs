@@ -17,10 +17,13 @@ use super::{
 use crate::{
     agent::standing::Standing,
     delivery::{
-        Outcome, Possible, Verdict, Via,
+        Outcome, Possible, Verdict, Via, depth,
         lifetime::{self, Ahead},
     },
-    explain::verdict::{Cure, Explanation, Who, explain},
+    explain::{
+        verdict::{Cure, Explanation, Who, explain},
+        weak_points,
+    },
     facts::{Facts, Family},
     web::summary::Mail,
 };
@@ -78,9 +81,20 @@ fn block(
     push(out, format_args!("<p>{}</p>\n", time(standing, now)));
     push(out, format_args!("<p class=\"note\">{}</p>\n", Text(gist(verdict, mx_port))));
     explained(out, standing, facts, told);
+    let weaknesses = match verdict.outcome {
+        Outcome::Deliver => depth::weaknesses(facts, sender, resolver),
+        _ => Vec::new(),
+    };
+    if let Some(words) = weak_points::words(&weaknesses) {
+        push(out, format_args!("<p class=\"note\">{}</p>\n", Text(words)));
+    }
     let others: Vec<String> =
         verdict.possible.iter().skip(1).map(|p| format!("<li>{}", other(p, mx_port))).collect();
-    list(out, "Chance decides; it may also be", &others);
+    // Where it is delivered at once in every way, the ways are of no interest.
+    let matters = |p: &Possible| p.outcome != Outcome::Deliver || !p.wait.is_zero();
+    if verdict.possible.iter().any(matters) {
+        list(out, "Chance decides; it may also be", &others);
+    }
     let changes = history.changes().iter().rev().map(|change| {
         let (at, from, to) = (html::clock(change.at, now), change.from, change.to);
         let [from, to] = [from, to].map(|o| html::mail_badge(Mail::of(o, Duration::ZERO)));
