@@ -92,8 +92,22 @@ impl Program {
         let output = dir.join("output");
         let file = fs::File::create(&output).unwrap();
         command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
-        let child = command.process_group(0).spawn();
-        let child = child.unwrap_or_else(|error| panic!("{name}: {error}"));
+        command.process_group(0);
+        let until = Instant::now() + PATIENCE;
+        let child = loop {
+            match command.spawn() {
+                Ok(child) => break child,
+                // A program that was copied just now is still open for writing in whatever another
+                // thread is starting at this moment.
+                Err(error)
+                    if error.kind() == io::ErrorKind::ExecutableFileBusy
+                        && Instant::now() < until =>
+                {
+                    thread::sleep(PAUSE);
+                }
+                Err(error) => panic!("{name}: {error}"),
+            }
+        };
         Self { child, name, output }
     }
 
