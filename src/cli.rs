@@ -50,7 +50,9 @@ pub enum Command {
 }
 
 const STATUSES: &str = "Exit status by the worst outcome: 0 deliver, 1 defer or freeze, 2 bounce, \
-                        3 unknown; bounce is worse than defer, that than unknown.";
+                        3 unknown; bounce is worse than defer, that than unknown. 64 and 65 \
+                        stand for a wrong command line and an unreadable file, 78 for a wrong \
+                        configuration.";
 
 /// Flags of the agent.
 #[derive(Args, Clone, Debug)]

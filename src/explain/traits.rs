@@ -72,7 +72,7 @@ fn greeting(behaviour: &Behaviour) -> String {
 fn attempts(behaviour: &Behaviour) -> Option<String> {
     match behaviour.max_addrs {
         0 => None,
-        most => Some(format!("tries {most} addresses at a time")),
+        most => Some(format!("tries {most} addresses in one attempt")),
     }
 }
 
