@@ -81,19 +81,26 @@ impl ExchangerName {
         self.spelt_address().is_some()
     }
 
-    /// The address it spells.
+    /// The address it spells, in brackets or not.
     pub fn spelt_address(&self) -> Option<IpAddr> {
-        // Most names end in a letter of the alphabet's second half or have no digit at all; the
-        // rest is worth a closer look.
+        let text = self.spelt()?;
+        let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(&text);
+        bare.strip_prefix("ipv6:").unwrap_or(bare).parse().ok()
+    }
+
+    /// The address it spells without brackets, which is the one that some senders connect to.
+    pub fn bare_address(&self) -> Option<IpAddr> {
+        self.spelt()?.parse().ok()
+    }
+
+    /// Its labels as text, where they may spell an address.
+    fn spelt(&self) -> Option<String> {
         if !self.0.bytes().any(|byte| byte.is_ascii_digit()) {
             return None;
         }
         let name = self.to_dns();
         let labels: Vec<&[u8]> = name.iter().collect();
-        let bytes = labels.join(&b'.');
-        let text = String::from_utf8_lossy(&bytes);
-        let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(&text);
-        bare.strip_prefix("ipv6:").unwrap_or(bare).parse().ok()
+        Some(String::from_utf8_lossy(&labels.join(&b'.')).into_owned())
     }
 }
 

@@ -321,6 +321,7 @@ fn unusual_routes_are_taken_as_each_sender_takes_them() {
     let domain = |mx: &str, rest: &str| format!(r#"{{"domain": "example.com", "mx": {mx}{rest}}}"#);
     let host = r#", "hosts": {"mx1": {"a": ["192.0.2.1"]}, "mx2": {"a": ["192.0.2.2"]}}"#;
     let literal = domain(r#"[[10, "192.0.2.9"]]"#, "");
+    let bracketed = domain(r#"[[10, "[192.0.2.9]"]]"#, "");
     let mixed = domain(r#"[[0, "."], [10, "mx1"]]"#, host);
     let own_first =
         domain(r#"[[10, "mx1"], [20, "mx2"]]"#, &format!(r#"{host}, "self_host": "mx1""#));
@@ -340,6 +341,7 @@ fn unusual_routes_are_taken_as_each_sender_takes_them() {
         (&formerr, "exim", "defer host_dns_temp - 0"),
         (&literal, "postfix", "deliver ok 192.0.2.9/v4 0"),
         (&literal, "exim", "bounce no_usable_mx - 0"),
+        (&bracketed, "postfix", "bounce no_usable_mx - 0"),
         (&mixed, "postfix", "bounce mx_null - 0"),
         (&mixed, "sendmail", "deliver ok mx1/v4 0"),
         (&own_first, "postfix", "bounce mx_loop mx1 0"),

@@ -132,7 +132,7 @@ parameters! {
     null_mx_mixed: NullMxMixed => NullMxMixed,
     /// No exchanger has an address: `bounce` or `defer`.
     no_addr_perm: End => NoAddrPerm,
-    /// An MX target that spells an address: connect to it (`address`) or take it for a host without
+    /// An MX target that spells an address, without brackets: connect to it (`address`) or take it for a host without
     /// address (`bounce`).
     mx_literal: MxLiteral => MxLiteral,
     /// The sender is the best exchanger itself: `bounce`, `defer` or `freeze`.

@@ -224,7 +224,7 @@ impl View<'_> {
                 host.fixed = true;
             }
             Host::Name(name) => {
-                if let Some(address) = name.spelt_address() {
+                if let Some(address) = name.bare_address() {
                     let port = host.exchanger.port;
                     host.literal = Some(self.server(&mut host.servers, address, port, known));
                 }

@@ -365,9 +365,18 @@ impl WhatIf {
         entry: Option<&HostEntry>,
     ) -> ExchangerFacts {
         let unobserved = ExchangerFacts::unobserved(exchanger, Timestamp::UNIX_EPOCH);
-        let mut addresses: Vec<IpAddr> = name.spelt_address().into_iter().collect();
+        let mut addresses: Vec<IpAddr> = name.bare_address().into_iter().collect();
         let mut lookups = Vec::new();
-        if let Some(entry) = entry {
+        // What spells an address is no name that could be looked up.
+        let missing = || Addresses::None(Status::Nxdomain);
+        let nameless = HostEntry {
+            a: missing(),
+            aaaa: missing(),
+            tlsa: None,
+            addr_secure: false,
+            is_cname: false,
+        };
+        if let Some(entry) = entry.or_else(|| name.spells_address().then_some(&nameless)) {
             for (rtype, answer) in [(RecordType::A, &entry.a), (RecordType::Aaaa, &entry.aaaa)] {
                 let (status, records) = match answer {
                     Addresses::Some(records) => (LookupStatus::Noerror, records.as_slice()),

@@ -32,7 +32,7 @@ pub fn distinct(host: &Host, lookups: &[Lookup], known: &[IpAddr]) -> Vec<IpAddr
     let mut found: BTreeSet<IpAddr> = lookups.iter().flat_map(Lookup::addresses).collect();
     // Some senders connect to an MX target that spells an address, so it is worth a look.
     if let Host::Name(name) = host {
-        found.extend(name.spelt_address());
+        found.extend(name.bare_address());
     }
     for family in Family::ALL {
         if !answers(lookups, family) {

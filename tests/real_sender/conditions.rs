@@ -78,6 +78,8 @@ pub(crate) fn seen_by_a_probe() -> Vec<(&'static str, Vec<Forecast>)> {
         ("alias-target", vec![deliver("alias.mx", 4)]),
         ("implicit", vec![deliver("implicit", 4)]),
         ("literal", vec![deliver("127.84.0.1", 4)]),
+        // In brackets it is no name, and no address either.
+        ("bracket-first", vec![deliver("healthy.mx", 4)]),
 
         ("mx-servfail", vec![defer("mx_servfail")]),
         ("mx-refused", vec![defer("mx_refused")]),
