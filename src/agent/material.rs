@@ -35,21 +35,9 @@ fn same_lookup(before: &Lookup, after: &Lookup) -> bool {
         == (&after.resolver, after.rtype, after.status())
         && before.name == after.name
         && before.exchanges.is_empty() == after.exchanges.is_empty()
-        && took(before) == took(after)
-        && authentic(before) == authentic(after)
+        && seconds(before.took_to_answer()) == seconds(after.took_to_answer())
+        && before.authentic_data() == after.authentic_data()
         && (before.addresses().eq(after.addresses()) || sorted(before) == sorted(after))
-}
-
-fn took(lookup: &Lookup) -> u64 {
-    // How long there was no answer says nothing of how long a sender would wait for one.
-    let counts = lookup.status().answered();
-    let took = lookup.exchanges.iter().map(|exchange| exchange.duration).sum();
-    if counts { seconds(took) } else { 0 }
-}
-
-/// Proved by DNSSEC, as the resolver says.
-fn authentic(lookup: &Lookup) -> bool {
-    lookup.deciding().is_some_and(|exchange| exchange.authentic_data)
 }
 
 /// Resolvers rotate the addresses of an answer (RFC 1794).

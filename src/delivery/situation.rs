@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use super::conduct::Conduct;
 use crate::{
-    facts::{ExchangerFacts, Facts, Family, Lookup, LookupStatus, MtaSts, Route, StsMode, Tlsa},
+    facts::{ExchangerFacts, Facts, Family, LookupStatus, MtaSts, Route, StsMode, Tlsa},
     name::{Destination, Exchanger, ExchangerName, Host},
 };
 
@@ -131,9 +131,7 @@ impl Situation {
                 let Some(answer) = answer.filter(|mx| !mx.lookup.exchanges.is_empty()) else {
                     return made;
                 };
-                let status = answer.lookup.status();
-                made.mx_took =
-                    if status.answered() { took(&answer.lookup) } else { Duration::ZERO };
+                made.mx_took = answer.lookup.took_to_answer();
                 let port = facts.exchangers.first().map_or(25, |facts| facts.exchanger.port);
                 let exchanger = |name: ExchangerName| Exchanger { host: Host::Name(name), port };
                 made.mx = match &answer.route {
@@ -142,6 +140,7 @@ impl Situation {
                         Mx::NoDomain(made.absent(exchanger(domain.implicit_exchanger()), &view))
                     }
                     Route::Unknown => {
+                        let status = answer.lookup.status();
                         let host = made.absent(exchanger(domain.implicit_exchanger()), &view);
                         Mx::Failed(status, host)
                     }
@@ -237,8 +236,7 @@ impl View<'_> {
             let Some(lookup) = own.next().filter(|lookup| !lookup.exchanges.is_empty()) else {
                 continue;
             };
-            let status = lookup.status();
-            let kind = match status {
+            let kind = match lookup.status() {
                 LookupStatus::Noerror => {
                     let port = host.exchanger.port;
                     let servers = lookup
@@ -250,9 +248,8 @@ impl View<'_> {
                 LookupStatus::Nxdomain => AnswerKind::Nxdomain,
                 failed => AnswerKind::Failed(failed),
             };
-            host.secure |= lookup.deciding().is_some_and(|exchange| exchange.authentic_data);
-            let took = if status.answered() { took(lookup) } else { Duration::ZERO };
-            host.answers[family as usize] = AddressAnswer { kind, took };
+            host.secure |= lookup.authentic_data();
+            host.answers[family as usize] = AddressAnswer { kind, took: lookup.took_to_answer() };
         }
         if let Some(own) = &self.facts.own_host {
             let named = |name: &ExchangerName| host.exchanger.host == Host::Name(name.clone());
@@ -303,9 +300,4 @@ fn sessions(facts: &Facts) -> HashMap<(IpAddr, u16), Conduct> {
 
 fn enforced(policy: &MtaSts, exchanger: &Exchanger) -> Option<bool> {
     (policy.mode == StsMode::Enforce).then(|| policy.lists(&exchanger.host.to_string()))
-}
-
-/// All the time a lookup took.
-fn took(lookup: &Lookup) -> Duration {
-    lookup.exchanges.iter().map(|exchange| exchange.duration).sum()
 }

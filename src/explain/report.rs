@@ -172,8 +172,7 @@ fn lookup_tail(lookup: &Lookup, name_server: bool) -> String {
         tail.push(format!("via CNAME {}", exchange.cname_chain.join(", ")));
     }
     if lookup.exchanges.len() > 1 {
-        let all = lookup.exchanges.iter().map(|e| e.duration).sum();
-        tail.push(format!("{} exchanges in {}", lookup.exchanges.len(), spoken(all)));
+        tail.push(format!("{} exchanges in {}", lookup.exchanges.len(), spoken(lookup.took())));
     }
     let shown = exchange.records.iter().filter(|r| matches!(r, Record::Address(_))).count();
     if exchange.answers > exchange.records.len() && shown > 0 {

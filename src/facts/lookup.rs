@@ -44,6 +44,22 @@ impl Lookup {
         self.deciding().map_or(LookupStatus::Timeout, |e| e.status)
     }
 
+    /// All the time it took, every exchange counted.
+    pub fn took(&self) -> Duration {
+        self.exchanges.iter().map(|exchange| exchange.duration).sum()
+    }
+
+    /// The same as far as it would cost somebody else: zero without an answer, for how long there
+    /// was none says nothing of how long another would wait for it.
+    pub fn took_to_answer(&self) -> Duration {
+        if self.status().answered() { self.took() } else { Duration::ZERO }
+    }
+
+    /// Proved by DNSSEC, as the resolver says.
+    pub fn authentic_data(&self) -> bool {
+        self.deciding().is_some_and(|exchange| exchange.authentic_data)
+    }
+
     /// The addresses of the deciding exchange, in the order of the answer.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.deciding().into_iter().flat_map(|e| e.records.iter()).filter_map(|record| match record

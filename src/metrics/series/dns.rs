@@ -1,7 +1,5 @@
 //! Families about DNS lookups.
 
-use std::time::Duration;
-
 use crate::{
     config::Detail,
     facts::Exchange,
@@ -24,8 +22,7 @@ pub(in crate::metrics) fn write_last(view: &View<'_>, detail: Detail, out: &mut 
     }
     let mut family = Family::new(out, &names::DNS_LOOKUP_DURATION);
     for (labels, lookup) in &view.lookups {
-        let all: Duration = lookup.exchanges.iter().map(|e| e.duration).sum();
-        family.sample(labels, &[], all.as_secs_f64());
+        family.sample(labels, &[], lookup.took().as_secs_f64());
     }
     if detail == Detail::Lean {
         return;

@@ -119,7 +119,7 @@ fn lookups<'a>(out: &mut String, title: &str, rows: impl Iterator<Item = (&'a Lo
     for (lookup, findings) in rows {
         let status = lookup.status();
         let class = if status.answered() { "good" } else { "bad" };
-        let took = html::duration(lookup.exchanges.iter().map(|e| e.duration).sum());
+        let took = html::duration(lookup.took());
         let ttl = lookup.deciding().and_then(|e| e.ttl).map(|ttl| format!("{ttl} s"));
         let records = lookup.deciding().map_or(&[][..], |e| &e.records);
         let records: Vec<_> = records.iter().map(record).collect();
