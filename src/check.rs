@@ -148,7 +148,7 @@ fn print(facts: &Facts, judged: &[Judged], json: bool, style: Style) -> io::Resu
 
 /// The JSON of one destination, on one line.
 pub(crate) fn document(facts: &Facts, judged: &[Judged]) -> io::Result<String> {
-    let entries = judged.iter().map(Entry::from).collect();
+    let entries = judged.iter().cloned().map(Entry::from).collect();
     Ok(serde_json::to_string(&Document::new(&facts.destination, Some(facts), entries))?)
 }
 

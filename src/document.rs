@@ -1,18 +1,16 @@
 //! The JSON document of one destination: the same from `check --json`, `judge --json` and the API.
 //! `docs/json.md` describes it field by field.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    delivery::{
-        Confidence, Outcome, Possible, Sender, Verdict, Via,
-        depth::{self, Weakness},
-        lifetime,
-    },
+    delivery::{Confidence, Outcome, Possible, Via, depth::Weakness, lifetime},
     explain::{
         judged::Judged,
-        verdict::{self, Cure, Explanation},
+        verdict::{Cure, Explanation},
     },
     facts::{FACTS_VERSION, Facts},
     name::Destination,
@@ -104,49 +102,33 @@ pub struct Bounds {
 pub struct Failure {
     /// Its host.
     pub mx: String,
-    /// A label of [`depth::Failing`].
+    /// A label of [`crate::delivery::depth::Failing`].
     pub failure: &'static str,
 }
 
-impl Entry {
-    /// A verdict that was judged from these arguments, explained here.
-    pub fn new(facts: &Facts, sender: &Sender, resolver: &str, verdict: &Verdict) -> Self {
-        let explanation = verdict::explain(facts, sender, resolver, verdict);
-        let weaknesses = match verdict.outcome {
-            Outcome::Deliver => depth::weaknesses(facts, sender, resolver),
-            _ => Vec::new(),
-        };
-        Self::with(sender, resolver, verdict, explanation, &weaknesses)
-    }
-
-    fn with(
-        sender: &Sender,
-        resolver: &str,
-        verdict: &Verdict,
-        explanation: Explanation,
-        weaknesses: &[Weakness],
-    ) -> Self {
+impl From<Judged> for Entry {
+    fn from(judged: Judged) -> Self {
+        let Judged { sender, resolver, verdict, explanation, weaknesses } = judged;
         let Explanation { text, log, cure, by_hand } = explanation;
-        let ahead = lifetime::ahead(&sender.behaviour, verdict.outcome, std::time::Duration::ZERO);
-        let seconds = |duration: std::time::Duration| duration.as_secs_f64();
+        let ahead = lifetime::ahead(&sender.behaviour, verdict.outcome, Duration::ZERO);
         let failure = |weakness: &Weakness| Failure {
             mx: weakness.exchanger.host.to_string(),
             failure: weakness.failing.label(),
         };
         Self {
             sender: sender.name.to_string(),
-            resolver: resolver.to_owned(),
+            resolver: resolver.to_string(),
             outcome: verdict.outcome,
             reason: verdict.why.label(),
             via: verdict.via.clone(),
             at: verdict.at.clone(),
             wait_seconds: Bounds {
-                best: seconds(verdict.wait_best),
-                worst: seconds(verdict.wait_worst),
+                best: verdict.wait_best.as_secs_f64(),
+                worst: verdict.wait_worst.as_secs_f64(),
             },
-            next_retry_seconds: ahead.and_then(|ahead| ahead.next_retry).map(seconds),
-            expires_seconds: ahead.map(|ahead| seconds(ahead.expires)),
-            delivered_after_seconds: verdict.delivered_after.map(seconds),
+            next_retry_seconds: ahead.and_then(|a| a.next_retry).map(|d| d.as_secs_f64()),
+            expires_seconds: ahead.map(|ahead| ahead.expires.as_secs_f64()),
+            delivered_after_seconds: verdict.delivered_after.map(|age| age.as_secs_f64()),
             usable_exchangers: verdict.usable_exchangers,
             stopped_by: weaknesses.iter().map(failure).collect(),
             confidence: verdict.confidence,
@@ -159,12 +141,5 @@ impl Entry {
             since: None,
             last_change: None,
         }
-    }
-}
-
-impl From<&Judged> for Entry {
-    fn from(judged: &Judged) -> Self {
-        let Judged { sender, resolver, verdict, explanation, weaknesses } = judged;
-        Self::with(sender, resolver, verdict, explanation.clone(), weaknesses)
     }
 }

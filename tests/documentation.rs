@@ -108,7 +108,7 @@ fn every_field_and_label_of_the_document_is_described() {
     assert!(serde_json::from_str::<WhatIf>(&shorthand).is_ok());
     let facts = judge::read_facts(&shorthand).unwrap().remove(0);
     let senders: Vec<_> = builtin::all().iter().cloned().map(Into::into).collect();
-    let entries = judged::all(&facts, &senders).iter().map(Entry::from).collect();
+    let entries = judged::all(&facts, &senders).into_iter().map(Entry::from).collect();
     let document = Document::new(&facts.destination, Some(&facts), entries);
     let mut document = serde_json::to_value(&document).unwrap();
     let mut verdict = document["verdicts"][0].take();

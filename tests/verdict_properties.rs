@@ -144,7 +144,8 @@ proptest! {
             prop_assert_eq!(verdict.usable_exchangers > 0, delivers, "{}: {:?}", &sender.name, &verdict);
             prop_assert_eq!(&verdict, &judge(&facts, sender, what_if::RESOLVER), "same again");
             if verdict.outcome != Outcome::Deliver {
-                prop_assert!(depth::weaknesses(&facts, sender, what_if::RESOLVER).is_empty());
+                let found = depth::weaknesses(&facts, sender, what_if::RESOLVER, &verdict);
+                prop_assert!(found.is_empty());
             }
         }
     }

@@ -7,7 +7,7 @@ use super::{
     judge,
     sender::Sender,
     situation::{AddressAnswer, AnswerKind, Situation},
-    verdict::Outcome,
+    verdict::{Outcome, Verdict},
 };
 use crate::{
     facts::{Facts, Family, LookupStatus},
@@ -48,21 +48,24 @@ impl Failing {
     }
 }
 
-/// Every single failure that would stop mail, by exchanger in the order of the route; none when mail
-/// has stopped already.
-pub fn weaknesses(facts: &Facts, sender: &Sender, resolver: &str) -> Vec<Weakness> {
-    let now = Situation::new(facts, resolver);
-    let delivers =
-        |situation: &Situation| judge::verdict(situation, sender).outcome == Outcome::Deliver;
+/// Every single failure that would stop mail, by exchanger in the order of the route; none when by
+/// the `verdict` on these facts it has stopped already.
+pub fn weaknesses(
+    facts: &Facts,
+    sender: &Sender,
+    resolver: &str,
+    verdict: &Verdict,
+) -> Vec<Weakness> {
     let mut found = Vec::new();
-    if !delivers(&now) {
+    if verdict.outcome != Outcome::Deliver {
         return found;
     }
+    let now = Situation::new(facts, resolver);
     for host in 0..now.hosts.len() {
         for failing in Failing::ALL {
             let mut then = now.clone();
             failing.strike(&mut then, host);
-            if !delivers(&then) {
+            if judge::verdict(&then, sender).outcome != Outcome::Deliver {
                 found.push(Weakness { exchanger: now.hosts[host].exchanger.clone(), failing });
             }
         }
@@ -103,7 +106,9 @@ mod tests {
     fn found(facts: &str, sender: &str) -> Vec<String> {
         let facts: what_if::WhatIf = serde_json::from_str(facts).unwrap();
         let sender = builtin::get(sender).unwrap();
-        let found = weaknesses(&facts.facts().unwrap(), sender, what_if::RESOLVER);
+        let facts = facts.facts().unwrap();
+        let verdict = crate::delivery::judge(&facts, sender, what_if::RESOLVER);
+        let found = weaknesses(&facts, sender, what_if::RESOLVER, &verdict);
         found.iter().map(|w| format!("{} {}", w.exchanger.host, w.failing.label())).collect()
     }
 

@@ -19,11 +19,29 @@ pub struct Judged {
     /// Through which resolver; empty where nothing is looked up.
     pub resolver: Arc<str>,
     /// What it comes to.
-    pub verdict: Verdict,
+    pub verdict: Arc<Verdict>,
     /// The same in words.
     pub explanation: Explanation,
     /// Single failures that would stop mail which is delivered now.
     pub weaknesses: Vec<Weakness>,
+}
+
+impl Judged {
+    /// Says everything about a verdict on these facts.
+    pub fn new(
+        facts: &Facts,
+        sender: &Arc<Sender>,
+        resolver: &Arc<str>,
+        verdict: &Arc<Verdict>,
+    ) -> Self {
+        Self {
+            sender: Arc::clone(sender),
+            resolver: Arc::clone(resolver),
+            verdict: Arc::clone(verdict),
+            explanation: explain(facts, sender, resolver, verdict),
+            weaknesses: depth::weaknesses(facts, sender, resolver, verdict),
+        }
+    }
 }
 
 /// Judges facts for each sender, through each resolver.
@@ -32,13 +50,7 @@ pub fn all(facts: &Facts, senders: &[Arc<Sender>]) -> Vec<Judged> {
     for resolver in delivery::views(facts) {
         let verdicts = delivery::judge_each(facts, senders.iter().map(|s| &**s), &resolver);
         for (sender, verdict) in senders.iter().zip(verdicts) {
-            let explanation = explain(facts, sender, &resolver, &verdict);
-            let weaknesses = match verdict.outcome {
-                Outcome::Deliver => depth::weaknesses(facts, sender, &resolver),
-                _ => Vec::new(),
-            };
-            let (sender, resolver) = (Arc::clone(sender), Arc::clone(&resolver));
-            judged.push(Judged { sender, resolver, verdict, explanation, weaknesses });
+            judged.push(Judged::new(facts, sender, &resolver, &Arc::new(verdict)));
         }
     }
     judged

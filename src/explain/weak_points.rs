@@ -27,7 +27,7 @@ pub fn words(weaknesses: &[Weakness]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::delivery::{
-        builtin, depth,
+        builtin, depth, judge,
         what_if::{RESOLVER, WhatIf},
     };
 
@@ -58,7 +58,8 @@ mod tests {
             ),
         ] {
             let sender = builtin::get(sender).unwrap();
-            let found = depth::weaknesses(facts, sender, RESOLVER);
+            let verdict = judge(facts, sender, RESOLVER);
+            let found = depth::weaknesses(facts, sender, RESOLVER, &verdict);
             assert_eq!(words(&found).as_deref(), want, "{}", sender.name);
         }
     }

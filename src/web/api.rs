@@ -9,6 +9,7 @@ use super::{
 use crate::{
     agent::{standing::Standing, state::Snapshot},
     document::{Document, Entry},
+    explain::judged::Judged,
     facts::{FACTS_VERSION, Facts},
     name::Destination,
 };
@@ -33,6 +34,6 @@ fn entry(facts: &Facts, standing: &Standing) -> Entry {
     Entry {
         since: Some(history.since()),
         last_change: history.changes().last().map(|change| change.at),
-        ..Entry::new(facts, sender, resolver, verdict)
+        ..Judged::new(facts, sender, resolver, verdict).into()
     }
 }

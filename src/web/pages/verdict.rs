@@ -17,11 +17,12 @@ use super::{
 use crate::{
     agent::standing::Standing,
     delivery::{
-        Outcome, Possible, Verdict, Via, depth,
+        Outcome, Possible, Verdict, Via,
         lifetime::{self, Ahead},
     },
     explain::{
-        verdict::{Cure, Explanation, Who, explain},
+        judged::Judged,
+        verdict::{Cure, Explanation, Who},
         weak_points,
     },
     facts::{Facts, Family},
@@ -80,11 +81,8 @@ fn block(
     push(out, format_args!("<section class=\"verdict\">\n<h2>{name} {badge}{by}</h2>\n"));
     push(out, format_args!("<p>{}</p>\n", time(standing, now)));
     push(out, format_args!("<p class=\"note\">{}</p>\n", Text(gist(verdict, mx_port))));
-    explained(out, standing, facts, told);
-    let weaknesses = match verdict.outcome {
-        Outcome::Deliver => depth::weaknesses(facts, sender, resolver),
-        _ => Vec::new(),
-    };
+    let Judged { explanation, weaknesses, .. } = Judged::new(facts, sender, resolver, verdict);
+    explained(out, &sender.name, explanation, told);
     if let Some(words) = weak_points::words(&weaknesses) {
         push(out, format_args!("<p class=\"note\">{}</p>\n", Text(words)));
     }
@@ -126,9 +124,8 @@ fn gist(verdict: &Verdict, mx_port: u16) -> String {
 }
 
 /// The same words that `check` has for it. A cure that stands above already is not told again.
-fn explained(out: &mut String, standing: &Standing, facts: &Facts, told: &mut Told) {
-    let Standing { sender, resolver, verdict, .. } = standing;
-    let Explanation { text, log, cure, by_hand } = explain(facts, sender, resolver, verdict);
+fn explained(out: &mut String, sender: &Arc<str>, explanation: Explanation, told: &mut Told) {
+    let Explanation { text, log, cure, by_hand } = explanation;
     push(out, format_args!("<p>{}</p>\n", Text(text)));
     if cure.who == Who::Nobody {
         return;
@@ -142,7 +139,7 @@ fn explained(out: &mut String, standing: &Standing, facts: &Facts, told: &mut To
     } else {
         let (who, what) = (cure.who.words(), Text(&cure.what));
         push(out, format_args!("<p><strong>For {who}:</strong> {what}</p>\n"));
-        told.cures.push((cure, Arc::clone(&sender.name)));
+        told.cures.push((cure, Arc::clone(sender)));
     }
     let commands: Vec<String> = by_hand
         .into_iter()
