@@ -178,12 +178,11 @@ fn starttls(session: &Session) -> Starttls {
         Answer::Silent(waited) => Starttls::Silent(waited),
         Answer::Lost => Starttls::Failed,
         Answer::Unobserved => {
-            let offered = session.extensions().any(|line| {
-                line.split_ascii_whitespace()
-                    .next()
-                    .is_some_and(|k| k.eq_ignore_ascii_case("STARTTLS"))
-            });
-            if offered { Starttls::Untried } else { Starttls::NotOffered }
+            if session.offers("STARTTLS") {
+                Starttls::Untried
+            } else {
+                Starttls::NotOffered
+            }
         }
     }
 }

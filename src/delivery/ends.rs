@@ -25,6 +25,13 @@ pub(super) struct Finish {
     pub(super) wait: Duration,
 }
 
+impl Finish {
+    /// What one host, or address of it, ends by itself.
+    pub(super) fn by(outcome: Outcome, why: Why, at: Option<At>, wait: Duration) -> Self {
+        Self { outcome, why, via: at, at, wait }
+    }
+}
+
 /// Every end there is, and what it rests on.
 #[derive(Debug, Default)]
 pub(super) struct Ends {

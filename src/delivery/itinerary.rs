@@ -124,20 +124,6 @@ impl Itinerary {
     }
 }
 
-/// The addresses of a host that this sender uses.
-pub(super) fn usable(
-    situation: &Situation,
-    host: usize,
-    sender: &Behaviour,
-) -> Result<Vec<Stop>, Failing> {
-    let families = sender.families.clone();
-    let found = Planner { situation, sender, families }.resolve(host);
-    match found.entry.failed {
-        Some(failing) => Err(failing),
-        None => Ok(found.bags.into_iter().flat_map(|bag| bag.servers).collect()),
-    }
-}
-
 /// Whether a resolver library waits on after this: an answer that is none is like no answer.
 pub(super) fn waits_for_better(status: LookupStatus) -> bool {
     matches!(status, LookupStatus::Malformed | LookupStatus::Timeout)

@@ -1,7 +1,7 @@
 //! From a situation and a sender to a verdict: the MX lookup first, then an attempt for every
 //! family order, and the worst of what may come of it.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     behaviour::{
@@ -10,7 +10,7 @@ use super::{
     effect::{Ending, effect, noticed},
     ends::{At, Ends, Finish},
     evidence::Evidence,
-    itinerary::{self, Failing, waits_for_better},
+    itinerary::{self, Failing, Group, Stop, waits_for_better},
     lifetime,
     sender::{Confidence, Sender},
     situation::{Listing, Mx, Own, Situation},
@@ -93,37 +93,27 @@ fn conclude(situation: &Situation, sender: &Sender, ends: Ends, hosts: &[(u16, u
 
 /// An attempt that came to no end at all cannot be; to say so is better than to panic.
 fn nothing() -> Finish {
-    let (outcome, why) = (Outcome::Unknown, Why::NotLookedUp);
-    Finish { outcome, why, via: None, at: None, wait: Duration::ZERO }
+    Finish::by(Outcome::Unknown, Why::NotLookedUp, None, Duration::ZERO)
 }
 
 /// How many exchangers would take the message if the others refused the connection.
 fn usable(situation: &Situation, sender: &Behaviour, hosts: &[(u16, usize)]) -> usize {
-    let mut dropped_from = None;
-    let mut found: Vec<(u16, usize)> = Vec::new();
-    for &(preference, host) in hosts {
-        let stops = match itinerary::usable(situation, host, sender) {
-            Ok(stops) => stops,
-            Err(Failing::Temporarily(_)) => {
-                if sender.host_temp_scope == HostTempScope::DropGePref {
-                    dropped_from = dropped_from.or(Some(preference));
-                }
-                continue;
-            }
-            Err(Failing::Unknown(_)) => continue,
-        };
-        let view = &situation.hosts[host];
-        let takes = stops.iter().any(|stop| {
-            let conduct = &view.servers[stop.server].conduct;
-            let tried = effect(conduct, view, situation, sender, Duration::ZERO);
-            tried.end == Ending::Delivered
-        });
-        if takes && !found.iter().any(|(_, known)| *known == host) {
-            found.push((preference, host));
-        }
-    }
-    found.retain(|(preference, _)| dropped_from.is_none_or(|from| *preference < from));
-    found.len()
+    let Some(&first) = sender.families.first() else { return 0 };
+    let itinerary = itinerary::plan(situation, hosts, sender, first);
+    let takes = |stop: &Stop| {
+        let view = &situation.hosts[stop.host];
+        let conduct = &view.servers[stop.server].conduct;
+        effect(conduct, view, situation, sender, Duration::ZERO).end == Ending::Delivered
+    };
+    // Who looks everything up first has left out what a failing host rules out; who does not comes
+    // to it.
+    let drops = sender.host_temp_scope == HostTempScope::DropGePref;
+    let fails = |group: &Group| matches!(group.entry.failed, Some(Failing::Temporarily(_)));
+    let stages = itinerary.stages.iter();
+    let reached = stages.take_while(|stage| !(drops && stage.groups.iter().any(fails)));
+    let bags = reached.flat_map(|stage| &stage.groups).flat_map(|group| &group.bags);
+    let useful = bags.flat_map(|bag| &bag.servers).filter(|stop| takes(stop));
+    useful.map(|stop| stop.host).collect::<BTreeSet<_>>().len()
 }
 
 /// One attempt with a message of a given age.
@@ -243,7 +233,7 @@ impl<'a> Attempt<'a> {
     }
 
     fn end_with(&mut self, outcome: Outcome, why: Why, at: Option<At>) {
-        self.end = Some(Finish { outcome, why, via: at, at, wait: self.spent });
+        self.end = Some(Finish::by(outcome, why, at, self.spent));
     }
 
     /// Everything that may come of it.

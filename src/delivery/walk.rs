@@ -30,7 +30,7 @@ pub(super) fn walk(
     if let Some(host) = itinerary.held_by {
         let at = Some((host, None));
         let why = Failing::Temporarily(host).why();
-        ends.add(Finish { outcome: Outcome::Defer, why, via: at, at, wait: start.t });
+        ends.add(Finish::by(Outcome::Defer, why, at, start.t));
         return ends;
     }
     let mut walker = Walker {
@@ -88,14 +88,18 @@ impl Way {
 
     /// Takes out what has been ruled out: hosts that were left, families whose share is used up.
     fn drop_excluded(&mut self) {
-        let Self { stops, left, keep, .. } = self;
-        if left.is_empty() && keep.is_none() {
+        if self.left.is_empty() && self.keep.is_none() {
             return;
         }
-        stops.retain(|stop| {
-            let share = keep.is_none_or(|keep| keep[stop.family as usize] > 0);
-            share && !left.contains(&stop.host)
-        });
+        let mut stops = std::mem::take(&mut self.stops);
+        stops.retain(|stop| self.allows(*stop));
+        self.stops = stops;
+    }
+
+    /// Whether an address has not been ruled out.
+    fn allows(&self, stop: Stop) -> bool {
+        let share = self.keep.is_none_or(|keep| keep[stop.family as usize] > 0);
+        share && !self.left.contains(&stop.host)
     }
 }
 
@@ -212,8 +216,7 @@ impl Walker<'_> {
             }
             Some(failing @ Failing::Unknown(host)) => {
                 let at = Some((host, None));
-                let (outcome, why) = (Outcome::Unknown, failing.why());
-                self.ends.add(Finish { outcome, why, via: at, at, wait: way.t });
+                self.ends.add(Finish::by(Outcome::Unknown, failing.why(), at, way.t));
                 false
             }
             Some(failing @ Failing::Temporarily(host)) => {
@@ -231,8 +234,7 @@ impl Walker<'_> {
                         false
                     }
                     HostTempScope::DeferDomain => {
-                        let (outcome, at) = (Outcome::Defer, Some(at));
-                        self.ends.add(Finish { outcome, why, via: at, at, wait: way.t });
+                        self.ends.add(Finish::by(Outcome::Defer, why, Some(at), way.t));
                         false
                     }
                 }
@@ -288,7 +290,7 @@ impl Walker<'_> {
             self.ends.evidence.consult(Parameter::FamilyOrder);
         }
         let at = Some((stop.host, Some(stop.family)));
-        let finish = |outcome, why, wait| Finish { outcome, why, via: at, at, wait };
+        let finish = |outcome, why, wait| Finish::by(outcome, why, at, wait);
         match end {
             Ending::Delivered => self.ends.add(finish(Outcome::Deliver, Why::Ok, way.t + cost)),
             Ending::Unknown(why) => self.ends.add(finish(Outcome::Unknown, why, way.t + cost)),
@@ -408,12 +410,8 @@ impl Walker<'_> {
         if sender.limit_is_final && sender.max_addrs > 0 && way.tried >= sender.max_addrs {
             return true;
         }
-        let counts = |stop: &Stop| {
-            let share = way.keep.is_none_or(|keep| keep[stop.family as usize] > 0);
-            let left =
-                way.left.contains(&stop.host) || (step == Step::NextHost && stop.host == host);
-            share && !left
-        };
+        let counts =
+            |stop: &Stop| way.allows(*stop) && !(step == Step::NextHost && stop.host == host);
         if way.stops.iter().any(counts) {
             return false;
         }

@@ -69,6 +69,17 @@ impl Session {
         lines.iter().skip(1).map(String::as_str)
     }
 
+    /// Whether the EHLO reply offers an extension. Some servers write "AUTH=LOGIN" for clients of the
+    /// last century.
+    pub fn offers(&self, extension: &str) -> bool {
+        let keyword = |line: &str| {
+            line.split(|c: char| c.is_ascii_whitespace() || c == '=')
+                .next()
+                .is_some_and(|word| word.eq_ignore_ascii_case(extension))
+        };
+        self.extensions().any(keyword)
+    }
+
     /// The SIZE limit announced (RFC 1870 §3), `Some(0)` for "no fixed limit".
     pub fn size_limit(&self) -> Option<u64> {
         self.extensions().find_map(|line| {

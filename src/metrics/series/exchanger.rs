@@ -167,7 +167,7 @@ fn write_extensions(parts: &[Part<'_>], out: &mut String) {
     for part in parts {
         let asked: Vec<_> = part.sessions.iter().filter(|session| told(session)).collect();
         for extension in EXTENSIONS {
-            if !asked.is_empty() && asked.iter().all(|session| offers(session, extension)) {
+            if !asked.is_empty() && asked.iter().all(|session| session.offers(extension)) {
                 family.sample(part.labels, &[("extension", extension)], 1);
             }
         }
@@ -187,14 +187,4 @@ fn write_extensions(parts: &[Part<'_>], out: &mut String) {
 fn told(session: &Session) -> bool {
     let ehlo = session.stage(Stage::Ehlo).and_then(|fact| fact.reply.as_ref());
     ehlo.is_some_and(crate::facts::Reply::positive) || session.stage(Stage::Helo).is_some()
-}
-
-fn offers(session: &Session, extension: &str) -> bool {
-    // Some servers write "AUTH=LOGIN" for clients of the last century.
-    let keyword = |line: &str| {
-        line.split(|c: char| c.is_ascii_whitespace() || c == '=')
-            .next()
-            .is_some_and(|word| word.eq_ignore_ascii_case(extension))
-    };
-    session.extensions().any(keyword)
 }
