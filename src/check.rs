@@ -82,7 +82,7 @@ fn start(
     config: &Arc<Config>,
     stop: watch::Receiver<bool>,
 ) -> VecDeque<(Destination, Look)> {
-    let settings = Settings::new(Arc::clone(config), ConnectivityLog::off());
+    let settings = Settings::new(Arc::clone(config), ConnectivityLog::off(), None);
     let politeness = Arc::new(Politeness::new(config.politeness.clone()));
     let prober = Arc::new(agent::prober(&settings, politeness, &Own::new(), stop));
     let mut seen = BTreeSet::new();
@@ -173,12 +173,22 @@ fn configuration(args: &CheckArgs) -> Result<Arc<Config>, String> {
     if let Some(port) = args.port {
         config.probe.port = port;
     }
-    if let Some(most) = args.timeout {
-        config.dns.timeout = config.dns.timeout.min(most);
-    }
     if !args.dns_servers.is_empty() {
-        let servers = args.dns_servers.clone();
-        config.resolvers = vec![Resolver { name: Arc::from("given"), servers }];
+        let given = |server: &SocketAddr| {
+            let name =
+                if server.port() == 53 { server.ip().to_string() } else { server.to_string() };
+            Resolver::of_servers(&name, vec![*server], config.dns.clone())
+        };
+        config.resolvers = args.dns_servers.iter().map(given).collect();
+        // Those that destinations have chosen are none of these.
+        for settings in config.destinations.values_mut() {
+            settings.resolvers = Arc::default();
+        }
+    }
+    if let Some(most) = args.timeout {
+        for resolver in &mut config.resolvers {
+            resolver.patience.timeout = resolver.patience.timeout.min(most);
+        }
     }
     Ok(Arc::new(config))
 }

@@ -208,12 +208,7 @@ mod tests {
     }
 
     fn lookup(name: &str) -> Lookup {
-        Lookup {
-            resolver: Arc::from("test"),
-            rtype: RecordType::Mx,
-            name: Arc::from(name),
-            exchanges: Vec::new(),
-        }
+        Lookup::new(Arc::from("test"), RecordType::Mx, Arc::from(name), Vec::new())
     }
 
     /// The line that holds `part`, which was noted before.

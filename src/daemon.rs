@@ -17,7 +17,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{Semaphore, mpsc, oneshot, watch},
     task::{JoinError, JoinSet},
-    time::sleep,
+    time::{Interval, MissedTickBehavior, interval, sleep},
 };
 use tracing::{error, info, warn};
 
@@ -29,10 +29,11 @@ use crate::{
         runtime_delay,
         state::Store,
     },
-    config::{self, Config, Loaded, Problems, Watch},
+    config::{self, Config, Loaded, Problems, Resolver, ResolverKind, Watch},
     connectivity_log::ConnectivityLog,
     metrics::own::Own,
     on_demand,
+    probe::dns::Resolvers,
     web::{self, App, Limits, ReloadRequest},
 };
 
@@ -85,7 +86,7 @@ pub async fn run(start: Start) -> io::Result<()> {
     let mut stops = Stops::new()?;
     let own = Arc::new(Own::new());
     let log = open_log(&start.config, &own)?;
-    let settings = Settings::new(Arc::clone(&start.config), log);
+    let settings = Settings::new(Arc::clone(&start.config), log, None);
     own.config_loaded(true, Timestamp::now());
     let (stopping, stop) = watch::channel(false);
     let (ready, is_ready) = watch::channel(false);
@@ -132,14 +133,21 @@ pub async fn run(start: Start) -> io::Result<()> {
     parts.spawn(agent::run(setup, settings.clone(), Arc::clone(&prober), to_reload));
     parts.spawn(tell_ready(is_ready, stop));
 
-    let mut reloader = Reloader { file: start.file, current, own, log: settings.log, reloads };
+    let Settings { resolvers, log, .. } = settings;
+    let mut reloader = Reloader { file: start.file, current, own, log, resolvers, reloads };
+    let mut system = SystemWatch::new();
     let outcome = loop {
+        let in_force = (reloader.current.load_full(), reloader.resolvers.clone());
         let (why, answer) = tokio::select! {
             () = stops.next() => break Ok(()),
             error = panicked(&mut parts) => break Err(io::Error::other(error)),
             Some(()) = hangups.recv() => ("SIGHUP", None),
             Some(answer) = requests.recv() => ("POST /-/reload", Some(answer)),
             () = reloader.files_changed() => ("destination files", None),
+            () = system.look(in_force) => {
+                reloader.follow_system().await;
+                continue;
+            }
         };
         // Files on a network that hangs must not keep the program from ending.
         let outcome = tokio::select! {
@@ -223,6 +231,8 @@ struct Reloader {
     current: Arc<ArcSwap<Config>>,
     own: Arc<Own>,
     log: ConnectivityLog,
+    /// Those in force.
+    resolvers: Resolvers,
     reloads: mpsc::Sender<Reload>,
 }
 
@@ -264,16 +274,75 @@ impl Reloader {
         if config.connectivity_log != self.current.load().connectivity_log {
             self.log = open_log(&config, &self.own).map_err(|error| error.to_string())?;
         }
-        let settings = Settings::new(Arc::clone(&config), self.log.clone());
+        let watch = config::watch(loaded.watched);
+        self.apply(Arc::clone(&config)).await?;
+        self.current.store(config);
+        if let Some(file) = &mut self.file {
+            file.watch = watch;
+        }
+        Ok(())
+    }
+
+    /// Puts a configuration in force, with the servers that resolv.conf(5) names now.
+    async fn apply(&mut self, config: Arc<Config>) -> Result<(), String> {
+        let settings = Settings::new(config, self.log.clone(), Some(&self.resolvers));
+        let resolvers = settings.resolvers.clone();
         let (done, applied) = oneshot::channel();
         let handed = self.reloads.send(Reload { settings, done }).await;
         handed.map_err(|_| "the agent is stopping".to_owned())?;
         applied.await.map_err(|_| "the agent is stopping".to_owned())?;
-        self.current.store(config);
-        file.watch = config::watch(loaded.watched);
+        self.resolvers = resolvers;
         Ok(())
     }
+
+    /// Goes by the system's servers as they are now; the configuration stays as it is.
+    async fn follow_system(&mut self) {
+        let config = self.current.load_full();
+        if self.apply(config).await.is_ok() {
+            info!("resolv.conf names other servers; they are asked from now on");
+        }
+    }
 }
+
+/// Notices when resolv.conf(5) names other servers. It is read anew every time, for the file may be
+/// a link whose target is replaced; what is seen only once may have been half written.
+struct SystemWatch {
+    ticks: Interval,
+    /// What the last look found, where that was not what is in force.
+    changed: Option<Resolvers>,
+}
+
+impl SystemWatch {
+    fn new() -> Self {
+        let mut ticks = interval(SYSTEM_LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { ticks, changed: None }
+    }
+
+    /// Resolves when two looks have found the same change; never where no resolver is the system's.
+    /// Cancel safe.
+    async fn look(&mut self, (config, resolvers): (Arc<Config>, Resolvers)) {
+        let system = |resolver: &Resolver| matches!(resolver.kind, ResolverKind::System { .. });
+        if !config.resolvers.iter().any(system) {
+            std::future::pending::<()>().await;
+        }
+        loop {
+            self.ticks.tick().await;
+            let now = Resolvers::new(&config.resolvers, None);
+            if now.alike(&resolvers) {
+                self.changed = None;
+            } else if self.changed.as_ref().is_some_and(|changed| changed.alike(&now)) {
+                self.changed = None;
+                return;
+            } else {
+                self.changed = Some(now);
+            }
+        }
+    }
+}
+
+/// How often resolv.conf(5) is looked at; it is small, and nobody waits for it to the second.
+const SYSTEM_LOOK: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     cli::DemoArgs,
-    config::{Config, Resolver},
+    config::{Config, Dns, Resolver},
     daemon::{self, Start},
     name::Destination,
     world::{
@@ -30,7 +30,7 @@ pub async fn run(args: DemoArgs) -> io::Result<()> {
     let world = start_world(ipv6).await.map_err(io::Error::other)?;
     let config = configuration(&world, args.interval);
     let listeners = daemon::bind(&args.listen)?;
-    greet(&config, &listeners, ipv6)?;
+    greet(&config, world.dns_addr(), &listeners, ipv6)?;
     daemon::run(Start { config, file: None, listeners, lifecycle: false }).await?;
     world.stop().await;
     Ok(())
@@ -49,11 +49,10 @@ fn configuration(world: &World, interval: Duration) -> Arc<Config> {
     config.probe.session.banner_timeout = Duration::from_secs(8);
     config.probe.session.command_timeout = Duration::from_secs(5);
     config.probe.session.session_timeout = Duration::from_secs(15);
-    config.dns.timeout = Duration::from_secs(2);
-    config.dns.attempts = 1;
-    config.dns.late_window = Duration::from_secs(1);
+    let (timeout, late_window) = (Duration::from_secs(2), Duration::from_secs(1));
+    let patience = Dns { timeout, attempts: 1, late_window };
     config.politeness.max_backoff = interval * 2;
-    config.resolvers = vec![Resolver { name: Arc::from("demo"), servers: vec![world.dns_addr()] }];
+    config.resolvers = vec![Resolver::of_servers("demo", vec![world.dns_addr()], patience)];
     let settings = config.default_settings();
     config.destinations = scenes::scenes()
         .iter()
@@ -63,7 +62,12 @@ fn configuration(world: &World, interval: Duration) -> Arc<Config> {
     Arc::new(config)
 }
 
-fn greet(config: &Config, listeners: &[TcpListener], ipv6: bool) -> io::Result<()> {
+fn greet(
+    config: &Config,
+    resolver: SocketAddr,
+    listeners: &[TcpListener],
+    ipv6: bool,
+) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "mxwatch demo: one mail domain per failure, all inside this process.\n\nOpen")?;
     for listener in listeners {
@@ -71,7 +75,7 @@ fn greet(config: &Config, listeners: &[TcpListener], ipv6: bool) -> io::Result<(
         writeln!(out, "  http://{address}/          what is wrong, at a glance")?;
         writeln!(out, "  http://{address}/metrics   what Prometheus scrapes")?;
     }
-    let (resolver, port) = (config.resolvers[0].servers[0], config.probe.port);
+    let port = config.probe.port;
     writeln!(
         out,
         "\nLook at one of them by hand, in another terminal\n  {program} check --dns-server {resolver} \

@@ -53,7 +53,7 @@ async fn look(request: OnDemand, prober: Arc<Prober>, config: Arc<Config>) {
     let Some(observation) = seen else { return };
     let terms = Terms {
         senders: Arc::clone(&config.senders),
-        resolvers: prober.resolvers.views.iter().map(|view| Arc::clone(&view.name)).collect(),
+        resolvers: prober.resolvers.names().cloned().collect(),
     };
     let standings = judgement::judge_once(&observation.facts(&request.destination), &terms).into();
     let Observation { round, exchangers } = observation;

@@ -21,7 +21,7 @@ use crate::{
 pub struct Observation {
     /// The route.
     pub round: DestinationRound,
-    /// Its exchangers, in the order of the route.
+    /// Its exchangers, in the order of the route, then those that only other resolvers name.
     pub exchangers: Vec<Arc<ExchangerFacts>>,
 }
 
@@ -45,10 +45,10 @@ pub async fn observe(
     destination: &Destination,
     settings: &DestinationSettings,
 ) -> Option<Observation> {
-    let round = prober.route(destination).await?;
-    let wanted = Wanted { interval: settings.interval, session: settings.session.clone() };
+    let round = prober.route(destination, &settings.resolvers).await?;
+    let wanted = Wanted::by(settings);
     let mut tasks = tokio::task::JoinSet::new();
-    for (place, (_, exchanger)) in round.route.iter().enumerate() {
+    for (place, exchanger) in round.exchangers().enumerate() {
         let (prober, exchanger, wanted) = (Arc::clone(prober), exchanger.clone(), wanted.clone());
         tasks.spawn(async move { (place, observe_exchanger(&prober, &exchanger, &wanted).await) });
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use mxwatch::{
-    config::{self, Config, Detail, Dns, Loaded, Metrics, Politeness, Probe, Web},
+    config::{self, Config, Detail, Dns, Loaded, Metrics, Politeness, Probe, Resolver, Web},
     delivery::{Confidence, Parameter, builtin},
     facts::Family,
     name::Destination,
@@ -28,7 +28,8 @@ fn two_lines_are_a_complete_configuration() {
     let names: Vec<_> = destinations.keys().map(ToString::to_string).collect();
     assert_eq!(names, ["example.com", "xn--bcher-kva.example"]);
     assert!(destinations.values().all(|d| d.interval == probe.interval));
-    assert_eq!((probe, dns, resolvers.len()), (Probe::default(), Dns::default(), 0));
+    assert_eq!((probe, &dns), (Probe::default(), &Dns::default()));
+    assert_eq!(resolvers, [Resolver::system(dns)]);
     assert_eq!((politeness, web), (Politeness::default(), Web::default()));
     assert_eq!(metrics, Metrics::default());
 }
@@ -101,7 +102,7 @@ fn every_key_is_taken() {
     ]
     .map(|text| text.parse().unwrap())
     .to_vec();
-    assert_eq!((&*config.resolvers[0].name, &config.resolvers[0].servers), ("lan", &servers));
+    assert_eq!(config.resolvers[0], Resolver::of_servers("lan", servers, config.dns.clone()));
     assert_eq!(config.politeness.max_backoff, Duration::from_secs(3600));
     assert_eq!((config.politeness.max_sessions, config.web.max_connections), (10, 5));
     assert_eq!((config.web.probe_any_target, config.metrics.detail), (true, Detail::Lean));

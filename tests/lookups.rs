@@ -1,7 +1,7 @@
 //! Lookups over real sockets against the embedded world: one exchange is one query to one server,
 //! and every way to fail keeps its name.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use mxwatch::{
     config::{Dns, Resolver},
@@ -36,20 +36,18 @@ async fn world(address: &str) -> DnsServer {
 }
 
 fn resolvers(servers: &[SocketAddr], attempts: u32) -> Resolvers {
-    Resolvers {
-        views: vec![Resolver { name: Arc::from("test"), servers: servers.to_vec() }],
-        settings: Dns {
-            timeout: Duration::from_secs(2),
-            attempts,
-            late_window: Duration::from_millis(100),
-        },
-    }
+    let (timeout, late_window) = (Duration::from_secs(2), Duration::from_millis(100));
+    patient(servers, Dns { timeout, attempts, late_window })
+}
+
+fn patient(servers: &[SocketAddr], patience: Dns) -> Resolvers {
+    Resolvers::new(&[Resolver::of_servers("test", servers.to_vec(), patience)], None)
 }
 
 async fn ask(resolvers: &Resolvers, name: &str, rtype: RecordType) -> Lookup {
     let name = Domain::parse(&format!("{name}.lookups.test")).unwrap().to_dns();
     let until = Instant::now() + Duration::from_secs(30);
-    resolvers.lookup(&name, rtype, until).await.remove(0)
+    resolvers.lookup(&name, rtype, Some(until)).await.remove(0)
 }
 
 #[tokio::test]
@@ -93,15 +91,17 @@ async fn a_truncated_answer_is_fetched_over_tcp_in_the_same_exchange() {
 #[tokio::test]
 async fn a_late_answer_is_told_from_none() {
     let server = world("127.0.0.1:0").await;
-    let mut resolvers = resolvers(&[server.addr()], 1);
-    resolvers.settings.timeout = Duration::from_millis(300);
-    resolvers.settings.late_window = Duration::from_secs(10);
-    let late = ask(&resolvers, "late", RecordType::A).await;
+    let hasty = |late_window| {
+        patient(
+            &[server.addr()],
+            Dns { timeout: Duration::from_millis(300), attempts: 1, late_window },
+        )
+    };
+    let late = ask(&hasty(Duration::from_secs(10)), "late", RecordType::A).await;
     assert_eq!(late.status(), LookupStatus::Timeout);
     let after = late.exchanges[0].late.expect("an answer came");
     assert!(after >= Duration::from_secs(2), "{after:?}");
-    resolvers.settings.late_window = Duration::from_millis(300);
-    let silent = ask(&resolvers, "silent", RecordType::A).await;
+    let silent = ask(&hasty(Duration::from_millis(300)), "silent", RecordType::A).await;
     assert_eq!((silent.status(), silent.exchanges[0].late), (LookupStatus::Timeout, None));
 }
 
@@ -158,12 +158,11 @@ async fn servers_on_ipv6_are_asked_too() {
 async fn all_resolvers_are_asked_at_the_same_moment_and_answer_in_their_order() {
     let (one, two) = (world("127.0.0.1:0").await, world("127.0.0.1:0").await);
     two.set_zones(Zones::parse("$ORIGIN lookups.test.\nslow A !refused").unwrap());
-    let mut resolvers = resolvers(&[one.addr()], 1);
-    let servers = vec![two.addr()];
-    resolvers.views.push(Resolver { name: Arc::from("other"), servers });
+    let named =
+        |name, server: &DnsServer| Resolver::of_servers(name, vec![server.addr()], Dns::default());
+    let resolvers = Resolvers::new(&[named("test", &one), named("other", &two)], None);
     let name = Domain::parse("slow.lookups.test").unwrap().to_dns();
-    let until = Instant::now() + Duration::from_secs(30);
-    let answers = resolvers.lookup(&name, RecordType::A, until).await;
+    let answers = resolvers.lookup(&name, RecordType::A, None).await;
     let seen: Vec<_> = answers.iter().map(|l| (&*l.resolver, l.status())).collect();
     assert_eq!(seen, [("test", LookupStatus::Noerror), ("other", LookupStatus::Refused)]);
 }

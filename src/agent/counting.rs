@@ -48,11 +48,14 @@ fn count_reply(replies: &mut BTreeMap<(&'static str, ReplyCode), u64>, stage: St
     *replies.entry(if room { key } else { (OTHER, ReplyCode::Other) }).or_default() += 1;
 }
 
-/// Counts every exchange of a lookup.
+/// Counts every exchange of a lookup, but for one that was counted when it was made.
 pub fn count_lookup(counts: &mut BTreeMap<LookupKey, LookupCounts>, lookup: &Lookup) {
+    if lookup.asked_at.is_some() {
+        return;
+    }
     let key = LookupKey { rtype: lookup.rtype, resolver: Arc::clone(&lookup.resolver) };
     let counts = counts.entry(key).or_default();
-    for exchange in &lookup.exchanges {
+    for exchange in lookup.exchanges.iter().filter(|exchange| !exchange.checking_disabled) {
         *counts.by_status.entry(exchange.status).or_default() += 1;
         counts.late += u64::from(exchange.late.is_some());
         if exchange.status.responded() {

@@ -21,6 +21,8 @@ pub struct Wanted {
     pub interval: Duration,
     /// Limits of its sessions.
     pub session: SessionSettings,
+    /// The names of the resolvers asked for its addresses; empty means all of them.
+    pub resolvers: Arc<[Arc<str>]>,
 }
 
 /// The routes of all destinations and what follows from them.
@@ -139,8 +141,13 @@ impl Demand {
 }
 
 impl Wanted {
-    fn by(settings: &DestinationSettings) -> Self {
-        Self { interval: settings.interval, session: settings.session.clone() }
+    /// As one destination wants it.
+    pub fn by(settings: &DestinationSettings) -> Self {
+        Self {
+            interval: settings.interval,
+            session: settings.session.clone(),
+            resolvers: Arc::clone(&settings.resolvers),
+        }
     }
 }
 
@@ -168,7 +175,16 @@ fn merge(a: &Wanted, b: &Wanted) -> Wanted {
     let mut families = x.families.clone();
     families.extend(y.families.iter().filter(|family| !x.families.contains(family)));
     families.sort_unstable();
+    let resolvers = if a.resolvers == b.resolvers {
+        Arc::clone(&a.resolvers)
+    } else if a.resolvers.is_empty() || b.resolvers.is_empty() {
+        Arc::default()
+    } else {
+        let both: BTreeSet<_> = a.resolvers.iter().chain(&*b.resolvers).cloned().collect();
+        both.into_iter().collect()
+    };
     Wanted {
+        resolvers,
         interval: a.interval.min(b.interval),
         session: SessionSettings {
             families,
@@ -203,6 +219,7 @@ mod tests {
                 command_timeout: timeout,
                 session_timeout: timeout,
             },
+            resolvers: Arc::default(),
             labels: BTreeMap::new(),
         })
     }

@@ -108,7 +108,7 @@ fn complete(
 ) -> bool {
     let routed =
         !is_domain(destination) || round.mx.iter().any(|mx| &*mx.lookup.resolver == resolver);
-    routed && round.route.iter().all(|(_, exchanger)| observed(one, exchanger, resolver))
+    routed && round.exchangers().all(|exchanger| observed(one, exchanger, resolver))
 }
 
 fn observed(one: &Snapshot, exchanger: &Exchanger, resolver: &str) -> bool {
@@ -178,6 +178,8 @@ pub(super) mod tests {
             duration: Duration::ZERO,
             mx: facts.mx.clone(),
             route: facts.exchangers.iter().map(hop).collect(),
+            also: Vec::new(),
+            chosen: Vec::new(),
         };
         let settings = Arc::new(Config::with_helo_name("a.example".into()).default_settings());
         let (last, standings) = (Some(round), Arc::default());

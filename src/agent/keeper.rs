@@ -109,9 +109,8 @@ impl Agent {
         if *politeness.limits() != config.politeness {
             politeness = Arc::new(politeness.with_limits(config.politeness.clone()));
         }
-        let names = |resolvers: &Resolvers| -> BTreeSet<Arc<str>> {
-            resolvers.views.iter().map(|view| Arc::clone(&view.name)).collect()
-        };
+        let names =
+            |resolvers: &Resolvers| -> BTreeSet<Arc<str>> { resolvers.names().cloned().collect() };
         let resolvers = names(&settings.resolvers);
         if names(&self.prober.load().resolvers) != resolvers {
             self.setup.store.update(|state| state.retain_resolvers(&resolvers));
@@ -120,12 +119,7 @@ impl Agent {
         if self.setup.store.update(|state| state.judge_by(terms)) {
             self.setup.unjudged.everything();
         }
-        // Lookups under way go on counting against the same limit.
-        let lookups = Arc::clone(&self.prober.load().lookups);
-        let new = Prober {
-            lookups,
-            ..prober(settings, politeness, &self.setup.own, self.setup.stop.clone())
-        };
+        let new = prober(settings, politeness, &self.setup.own, self.setup.stop.clone());
         self.prober.store(Arc::new(new));
         self.setup.store.update(|state| state.mx_port = config.probe.port);
 
@@ -226,11 +220,14 @@ impl Agent {
         let in_flight = InFlight::enter(&rounds.in_flight);
         let prober = self.prober.load_full();
         match due.key.clone() {
-            Key::Destination(destination) => self.rounds.start(due.key, async move {
-                let _in_flight = in_flight;
-                let round = prober.route(&destination).await;
-                Found::Destination(destination, round)
-            }),
+            Key::Destination(destination) => {
+                let Some(settings) = self.settings.get(&destination).cloned() else { return };
+                self.rounds.start(due.key, async move {
+                    let _in_flight = in_flight;
+                    let round = prober.route(&destination, &settings.resolvers).await;
+                    Found::Destination(destination, round)
+                });
+            }
             Key::Exchanger(exchanger) => {
                 let Some(wanted) = self.demand.wanted(&exchanger).cloned() else { return };
                 let memory = self.memories.get(&exchanger).cloned().unwrap_or_default();

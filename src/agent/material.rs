@@ -12,7 +12,7 @@ use crate::facts::{ExchangerFacts, Lookup, Session, StageFact};
 
 /// Whether a destination's route says the same.
 pub fn same_route(before: &DestinationRound, after: &DestinationRound) -> bool {
-    before.route == after.route
+    (&before.route, &before.also) == (&after.route, &after.also)
         && all(&before.mx, &after.mx, |a, b| {
             a.route == b.route && same_lookup(&a.lookup, &b.lookup)
         })
@@ -90,7 +90,7 @@ mod tests {
         let records = addresses.iter().map(|a| Record::Address(a.parse().unwrap())).collect();
         let exchange = Exchange { records, ..Exchange::empty(server, Transport::Udp, status) };
         let (resolver, name) = (Arc::from("local"), Arc::from("mx.example.com"));
-        Lookup { resolver, rtype, name, exchanges: vec![exchange] }
+        Lookup::new(resolver, rtype, name, vec![exchange])
     }
 
     fn session(millis: u64, failure: Option<Failure>, lines: &[&str]) -> Session {
@@ -187,6 +187,8 @@ mod tests {
             duration: Duration::from_secs(seconds.unsigned_abs()),
             mx: vec![MxLookup { lookup: lookup(RecordType::Mx, status, &[]), route }],
             route: vec![(10, mx())],
+            also: Vec::new(),
+            chosen: Vec::new(),
         };
         let known = || round(Route::Null, LookupStatus::Noerror, 1);
         assert!(same_route(&known(), &round(Route::Null, LookupStatus::Noerror, 2)));

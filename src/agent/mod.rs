@@ -25,17 +25,14 @@ pub mod schedule;
 pub mod standing;
 pub mod state;
 
-use std::{net::IpAddr, path::Path, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 pub use self::keeper::{GRACE, run};
 use self::{judging::Unjudged, politeness::Politeness, round::Prober, state::Store};
 use crate::{
-    config::Config,
-    connectivity_log::ConnectivityLog,
-    metrics::own::Own,
-    probe::dns::{Resolvers, system_resolver},
+    config::Config, connectivity_log::ConnectivityLog, metrics::own::Own, probe::dns::Resolvers,
 };
 
 /// What the agent needs from outside.
@@ -58,7 +55,7 @@ pub struct Setup {
 pub struct Settings {
     /// The checked configuration.
     pub config: Arc<Config>,
-    /// The resolvers it names, or those of the system.
+    /// The resolvers it names, as they were when this was made.
     pub resolvers: Resolvers,
     /// Where lookups and sessions are noted.
     pub log: ConnectivityLog,
@@ -74,14 +71,10 @@ pub struct Reload {
 }
 
 impl Settings {
-    /// Those of a configuration. Where it names no resolver, that of the system is asked.
-    pub fn new(config: Arc<Config>, log: ConnectivityLog) -> Self {
-        let views = if config.resolvers.is_empty() {
-            vec![system_resolver(Path::new("/etc/resolv.conf"))]
-        } else {
-            config.resolvers.clone()
-        };
-        let resolvers = Resolvers { views, settings: config.dns.clone() };
+    /// Those of a configuration, with what resolv.conf(5) says now. Resolvers that are the same as
+    /// `before` go on.
+    pub fn new(config: Arc<Config>, log: ConnectivityLog, before: Option<&Resolvers>) -> Self {
+        let resolvers = Resolvers::new(&config.resolvers, before);
         Self { config, resolvers, log }
     }
 }
@@ -101,13 +94,9 @@ pub fn prober(
         source_ipv6: config.probe.source_ipv6.map(IpAddr::V6),
         mx_port: config.probe.port,
         politeness,
-        lookups: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)),
         log: settings.log.clone(),
         sessions_in_flight: own.sessions_in_flight.clone(),
         stop,
         deadline: None,
     }
 }
-
-/// Lookups under way at the same time, each with a socket.
-const LOOKUPS_AT_ONCE: usize = 2000;

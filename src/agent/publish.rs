@@ -43,8 +43,8 @@ impl Publisher {
         Self { store, unjudged, no_way_out: Arc::default() }
     }
 
-    /// Takes a destination's round and returns the route in force: while the lookup fails, mail
-    /// queues for the exchangers known before, so those stay watched. `None` when the destination
+    /// Takes a destination's round and returns the exchangers to be watched: while the lookup fails,
+    /// mail queues for those known before, so those stay watched. `None` when the destination
     /// is no longer known.
     pub(super) fn destination(
         &self,
@@ -62,6 +62,8 @@ impl Publisher {
                 round.route.clone_from(&before.route);
                 // A reload may have set another port since.
                 round.route.iter_mut().for_each(|(_, mx)| mx.port = state.mx_port);
+                let DestinationRound { route, also, .. } = &mut round;
+                also.retain(|exchanger| route.iter().all(|(_, known)| known != exchanger));
             }
             let settings = Arc::clone(&report.settings);
             let standings = Arc::clone(&report.standings);
@@ -74,7 +76,7 @@ impl Publisher {
         }
         let before = then.last.as_ref().map_or(&[][..], |last| &last.mx);
         changes::log_route(destination, before, &round.mx);
-        Some(round.route.iter().map(|(_, exchanger)| exchanger.clone()).collect())
+        Some(round.exchangers().cloned().collect())
     }
 
     /// Takes what an exchanger's round has to tell so far.
@@ -233,12 +235,14 @@ mod tests {
             let exchanger = |exchanger| Exchanger { host: Host::Name(exchanger), port };
             let targets = targets.map(|t| (t.preference, exchanger(t.exchanger))).collect();
             let (resolver, name) = (Arc::from("test"), Arc::from("example.com"));
-            let lookup = Lookup { resolver, rtype: RecordType::Mx, name, exchanges: Vec::new() };
+            let lookup = Lookup::new(resolver, RecordType::Mx, name, Vec::new());
             DestinationRound {
                 observed_at: Timestamp::UNIX_EPOCH,
                 duration: Duration::ZERO,
                 mx: vec![MxLookup { lookup, route }],
                 route: targets,
+                also: Vec::new(),
+                chosen: Vec::new(),
             }
         };
         let exchanger = crate::name::ExchangerName::parse("mx.example.com").unwrap();

@@ -13,7 +13,7 @@ use std::{
 use jiff::Timestamp;
 use prometheus::IntGauge;
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::watch,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -22,7 +22,7 @@ use super::{backoff::Backoff, demand::Wanted, politeness::Politeness, state::Des
 use crate::{
     config::SessionSettings,
     connectivity_log::ConnectivityLog,
-    facts::{Family, Lookup, MAX_EXCHANGERS, Session},
+    facts::{Family, Lookup, MAX_EXCHANGERS, MxLookup, Session},
     name::{Destination, Exchanger, Host},
     probe::{addresses, dns::Resolvers, route, smtp::session},
 };
@@ -42,8 +42,6 @@ pub struct Prober {
     pub mx_port: u16,
     /// The gate to all servers.
     pub politeness: Arc<Politeness>,
-    /// Lookups that may be under way at the same time.
-    pub lookups: Arc<Semaphore>,
     /// Where everything is noted.
     pub log: ConnectivityLog,
     /// Counts open sessions.
@@ -114,26 +112,53 @@ enum Call {
 
 impl Prober {
     /// Looks up where a destination's mail goes. `None` when the program ends.
-    pub async fn route(&self, destination: &Destination) -> Option<DestinationRound> {
-        let (mx, duration, route) = match destination {
-            Destination::SmartHost(exchanger) => {
-                (Vec::new(), Duration::ZERO, vec![(0, exchanger.clone())])
-            }
+    /// Only the resolvers of these names are asked, or all if there is none.
+    pub async fn route(
+        &self,
+        destination: &Destination,
+        chosen: &[Arc<str>],
+    ) -> Option<DestinationRound> {
+        let resolvers = self.resolvers.chosen(chosen);
+        let (mut mx, mut route, mut also) = (Vec::new(), Vec::new(), Vec::new());
+        match destination {
+            Destination::SmartHost(exchanger) => route.push((0, exchanger.clone())),
             Destination::Domain(domain) => {
-                let look_up = |until| route::look_up(domain, &self.resolvers, until);
-                let (mx, duration) = self.lookup(look_up).await?;
-                for answer in &mx {
-                    self.log.lookup(&answer.lookup);
-                }
-                let targets = mx.first().map(|primary| primary.route.targets()).unwrap_or_default();
-                let exchangers = targets.into_iter().take(MAX_EXCHANGERS).map(|target| {
-                    let host = Host::Name(target.exchanger);
-                    (target.preference, Exchanger { host, port: self.mx_port })
-                });
-                (mx, duration, exchangers.collect())
+                let look_up = route::look_up(domain, &resolvers, self.deadline);
+                mx = self.unless_stopped(look_up).await?;
+                self.note(mx.iter().map(|answer| &answer.lookup));
+                (route, also) = self.hops(&mx);
             }
-        };
-        Some(DestinationRound { observed_at: Timestamp::now(), duration, mx, route })
+        }
+        let duration = mx.iter().map(|answer| answer.lookup.took()).max().unwrap_or_default();
+        let chosen =
+            if chosen.is_empty() { Vec::new() } else { resolvers.names().cloned().collect() };
+        let observed_at = Timestamp::now();
+        Some(DestinationRound { observed_at, duration, mx, route, also, chosen })
+    }
+
+    /// The exchangers that the primary names, best first, and those that only others name.
+    fn hops(&self, mx: &[MxLookup]) -> (Vec<(u16, Exchanger)>, Vec<Exchanger>) {
+        let exchanger = |name| Exchanger { host: Host::Name(name), port: self.mx_port };
+        let mut hops = mx.iter().map(|answer| {
+            let targets = answer.route.targets().into_iter().take(MAX_EXCHANGERS);
+            targets.map(|target| (target.preference, exchanger(target.exchanger)))
+        });
+        let route: Vec<_> = hops.next().into_iter().flatten().collect();
+        let mut also: Vec<Exchanger> = Vec::new();
+        for (_, exchanger) in hops.flatten() {
+            let known = also.contains(&exchanger) || route.iter().any(|(_, mx)| *mx == exchanger);
+            if !known && also.len() < MAX_EXCHANGERS {
+                also.push(exchanger);
+            }
+        }
+        (route, also)
+    }
+
+    /// Writes lookups down, but for those that were written down when they were made.
+    fn note<'a>(&self, lookups: impl IntoIterator<Item = &'a Lookup>) {
+        for lookup in lookups.into_iter().filter(|lookup| lookup.asked_at.is_none()) {
+            self.log.lookup(lookup);
+        }
     }
 
     /// Looks up an exchanger's addresses and holds a session with each, but for those whose
@@ -145,11 +170,10 @@ impl Prober {
         memory: Memory,
         publish: impl Fn(Progress),
     ) -> Option<Memory> {
-        let look_up = |until| addresses::look_up(&exchanger.host, &self.resolvers, until);
-        let (lookups, _) = self.lookup(look_up).await?;
-        for lookup in &lookups {
-            self.log.lookup(lookup);
-        }
+        let resolvers = self.resolvers.among(&wanted.resolvers);
+        let look_up = addresses::look_up(&exchanger.host, &resolvers, self.deadline);
+        let lookups = self.unless_stopped(look_up).await?;
+        self.note(&lookups);
         let known = memory.still_known(Instant::now());
         let Memory { mut answered, mut backoff, mut told, .. } = memory;
         for family in Family::ALL {
@@ -209,22 +233,6 @@ impl Prober {
         (!stopped).then_some(Memory { addresses: found, answered, backoff, told })
     }
 
-    /// Does a lookup when not too many others are under way, and says how long it took. Its time
-    /// begins then: waiting here must not be taken for a server's silence. `None` when the program
-    /// ends.
-    async fn lookup<F: Future>(
-        &self,
-        look_up: impl FnOnce(Instant) -> F,
-    ) -> Option<(F::Output, Duration)> {
-        let limited = async {
-            let _permit = self.lookups.acquire().await;
-            let begun = Instant::now();
-            let found = look_up(self.until(LOOKUP_LIMIT)).await;
-            (found, begun.elapsed())
-        };
-        self.unless_stopped(limited).await
-    }
-
     fn plan(&self, peer: SocketAddr, settings: &SessionSettings) -> session::Plan {
         session::Plan {
             peer,
@@ -272,12 +280,6 @@ impl Prober {
         Call::Held(session)
     }
 
-    /// The end of something that begins now and may take `limit`.
-    fn until(&self, limit: Duration) -> Instant {
-        let end = Instant::now() + limit;
-        self.deadline.map_or(end, |deadline| deadline.min(end))
-    }
-
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut stop = self.stop.clone();
         tokio::select! {
@@ -306,34 +308,30 @@ impl Drop for InFlight {
     }
 }
 
-/// For all exchanges of one lookup, over all servers and attempts.
-const LOOKUP_LIMIT: Duration = Duration::from_secs(60);
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
 
     use super::*;
     use crate::{
-        config::{Config, Dns},
+        config::{Config, Dns, Resolver},
         metrics::own::Own,
         name::ExchangerName,
         world::{World, smtp_script::Script},
     };
 
-    /// One that asks the world, and looks up `lookups` at a time.
-    fn prober(world: &World, lookups: usize, stop: watch::Receiver<bool>) -> Prober {
+    /// One that asks the world.
+    fn prober(world: &World, stop: watch::Receiver<bool>) -> Prober {
         let config = Config::with_helo_name("probe.example.org".into());
         let servers = vec![world.dns_addr()];
-        let resolver = crate::config::Resolver { name: "world".into(), servers };
+        let resolver = Resolver::of_servers("world", servers, Dns::default());
         Prober {
-            resolvers: Resolvers { views: vec![resolver], settings: Dns::default() },
+            resolvers: Resolvers::new(&[resolver], None),
             helo_name: config.helo_name,
             source_ipv4: None,
             source_ipv6: None,
             mx_port: world.smtp_port(),
             politeness: Arc::new(Politeness::new(config.politeness)),
-            lookups: Arc::new(Semaphore::new(lookups)),
             log: ConnectivityLog::off(),
             sessions_in_flight: Own::new().sessions_in_flight,
             stop,
@@ -357,33 +355,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waiting_for_other_lookups_takes_nothing_from_the_time_of_a_lookup() {
-        let zone = "$ORIGIN healthy.test.\n@ 60 MX 10 mx1\n";
-        let world = World::builder().zone(zone).unwrap().start().await.unwrap();
-        let (_stopping, stop) = watch::channel(false);
-        let prober = prober(&world, 0, stop);
-        tokio::time::pause();
-        let destination = Destination::parse("healthy.test").unwrap();
-        let mut round = std::pin::pin!(prober.route(&destination));
-        let queued = tokio::time::timeout(LOOKUP_LIMIT * 2, &mut round).await;
-        assert!(queued.is_err(), "it was not its turn");
-        tokio::time::resume();
-        prober.lookups.add_permits(1);
-        let round = round.await.unwrap();
-        assert_eq!(round.route.len(), 1, "{round:?}");
-        assert!(round.duration < LOOKUP_LIMIT, "{:?}", round.duration);
-    }
-
-    #[tokio::test]
     async fn no_exchanger_is_told_the_same_session_twice() {
         let zone = "$ORIGIN test.\none A 127.90.60.1\ntwo A 127.90.60.1\n";
         let healthy = Script::healthy("one.test");
         let builder = World::builder().zone(zone).unwrap().smtp([127, 90, 60, 1], healthy);
         let world = builder.start().await.unwrap();
         let (_stopping, stop) = watch::channel(false);
-        let prober = Arc::new(prober(&world, 9, stop));
+        let prober = Arc::new(prober(&world, stop));
         let session = Config::with_helo_name("probe.example.org".into()).probe.session;
-        let wanted = Wanted { interval: Duration::from_secs(3600), session };
+        let interval = Duration::from_secs(3600);
+        let wanted = Wanted { interval, session, resolvers: Arc::default() };
         let mut memories = HashMap::new();
         // However long ago their own rounds were, the session with the address is a fresh one.
         for (name, calls) in [("one", true), ("two", false), ("one", true), ("two", false)] {

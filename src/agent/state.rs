@@ -76,6 +76,31 @@ pub struct DestinationRound {
     /// The exchangers of the route in force, best first, with their preference. While the MX lookup
     /// fails this is the last known route.
     pub route: Vec<(u16, Exchanger)>,
+    /// Exchangers that only other resolvers than the primary name, each once: they are probed, so
+    /// that it is known what senders find who go by those.
+    pub also: Vec<Exchanger>,
+    /// The names of the resolvers asked about it, where it has chosen some.
+    pub chosen: Vec<Arc<str>>,
+}
+
+impl DestinationRound {
+    /// All exchangers to be probed, those of the route first.
+    pub fn exchangers(&self) -> impl Iterator<Item = &Exchanger> {
+        self.route.iter().map(|(_, exchanger)| exchanger).chain(&self.also)
+    }
+
+    /// What is known of an exchanger as far as it concerns this destination, which may have its own
+    /// resolvers: others of those that share the exchanger may ask more.
+    pub fn own(&self, facts: &Arc<ExchangerFacts>) -> Arc<ExchangerFacts> {
+        let all = self.chosen.is_empty();
+        let asked = |lookup: &Lookup| all || self.chosen.contains(&lookup.resolver);
+        if facts.lookups.iter().all(asked) {
+            return Arc::clone(facts);
+        }
+        let mut own = ExchangerFacts::clone(facts);
+        own.lookups.retain(asked);
+        Arc::new(own)
+    }
 }
 
 /// One exchanger's newest round and what was counted since it is watched.
@@ -171,7 +196,7 @@ impl Snapshot {
         let (mx_port, terms) = (self.mx_port, Arc::clone(&self.terms));
         let mut one = Self { mx_port, terms, ..Self::default() };
         let Some(report) = self.destinations.get(destination) else { return one };
-        for (_, exchanger) in report.last.iter().flat_map(|round| &round.route) {
+        for exchanger in report.last.iter().flat_map(DestinationRound::exchangers) {
             if let Some(report) = self.exchangers.get(exchanger) {
                 one.exchangers.insert(exchanger.clone(), Arc::clone(report));
             }
@@ -225,8 +250,9 @@ impl Snapshot {
     /// `None` when it is not configured or not yet probed.
     pub fn facts(&self, destination: &Destination) -> Option<Facts> {
         let round = self.destinations.get(destination)?.last.as_ref()?;
-        let report = |exchanger| self.exchangers.get(exchanger)?.facts.clone();
-        let exchangers = round.route.iter().filter_map(|(_, exchanger)| report(exchanger));
+        let report = |exchanger| self.exchangers.get(exchanger)?.facts.as_ref();
+        let known = round.exchangers().filter_map(report);
+        let exchangers = known.map(|facts| round.own(facts));
         Some(Facts::observed(
             destination.clone(),
             round.observed_at,

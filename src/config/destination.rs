@@ -2,7 +2,7 @@
 //!
 //! The same two keys stand in the main file and in destination files.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     destination_list::DestinationList,
@@ -19,6 +19,8 @@ pub struct DestinationSettings {
     pub interval: Duration,
     /// Limits of the sessions with its exchangers.
     pub session: SessionSettings,
+    /// The names of the resolvers asked about it, its primary first; empty means all of them.
+    pub resolvers: Arc<[Arc<str>]>,
     /// Labels from a `file_sd` entry, for `mx_destination_info`.
     pub labels: BTreeMap<String, String>,
 }
@@ -26,12 +28,18 @@ pub struct DestinationSettings {
 impl DestinationSettings {
     /// What holds for a destination that sets nothing itself.
     pub(super) fn default_of(probe: &Probe) -> Self {
-        Self { interval: probe.interval, session: probe.session.clone(), labels: BTreeMap::new() }
+        Self {
+            interval: probe.interval,
+            session: probe.session.clone(),
+            resolvers: Arc::default(),
+            labels: BTreeMap::new(),
+        }
     }
 
-    fn read(table: &Table<'_>, base: &Self) -> Self {
+    fn read(table: &Table<'_>, base: &Self, list: &DestinationList) -> Self {
         let mut settings = base.clone();
         table.set(&mut settings.interval, "interval", interval);
+        table.set(&mut settings.resolvers, "resolvers", |node| resolvers(node, list));
         settings.session = SessionSettings::read(table, &base.session);
         settings
     }
@@ -50,12 +58,41 @@ pub(super) fn read(root: &Table<'_>, base: &DestinationSettings, list: &mut Dest
         for item in destinations.list("tables, each headed [[destination]]") {
             let expected = "a table with domain or smarthost";
             if let Some(table) = item.table(key::DESTINATION, expected) {
-                let settings = DestinationSettings::read(&table, base);
+                let settings = DestinationSettings::read(&table, base, list);
                 if let Some((node, destination)) = one_destination(&table) {
                     list.add(&node, destination, settings);
                 }
             }
         }
+    }
+}
+
+/// The chosen resolvers, each of which must exist.
+fn resolvers(node: &Node<'_>, list: &DestinationList) -> Option<Arc<[Arc<str>]>> {
+    let mut chosen: Vec<Arc<str>> = Vec::new();
+    let items = node.list("a list such as [\"lan\"]");
+    if items.is_empty() && node.is_list() {
+        node.refuse("is empty; leave the key out to ask all resolvers");
+    }
+    for item in &items {
+        let known = item.parse("the name of a resolver", |name| {
+            let known = list.resolvers().iter().find(|known| ***known == *name);
+            known.cloned().ok_or_else(|| unknown_resolver(name, list.resolvers()))
+        });
+        if let Some(name) = known {
+            if chosen.contains(&name) {
+                item.refuse("is named twice");
+            }
+            chosen.push(name);
+        }
+    }
+    (!chosen.is_empty()).then(|| chosen.into())
+}
+
+fn unknown_resolver(name: &str, known: &[Arc<str>]) -> String {
+    match key::nearest(name, known.iter().map(AsRef::as_ref)) {
+        Some(near) => format!("no such resolver; did you mean \"{near}\"?"),
+        None => format!("no such resolver; there are {}", known.join(", ")),
     }
 }
 

@@ -1,6 +1,9 @@
 //! All destinations while they are being collected, each with the place it came from.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use super::{destination::DestinationSettings, problem::Place, table::Node};
 use crate::name::Destination;
@@ -8,6 +11,8 @@ use crate::name::Destination;
 /// The destinations of all documents read so far.
 #[derive(Default)]
 pub(super) struct DestinationList {
+    /// The names of the resolvers that may be chosen.
+    resolvers: Vec<Arc<str>>,
     found: BTreeMap<Destination, Found>,
     document: usize,
     repeats: Repeats,
@@ -31,6 +36,16 @@ struct Found {
 }
 
 impl DestinationList {
+    /// An empty one, for destinations that may choose among these resolvers.
+    pub(super) fn new(resolvers: Vec<Arc<str>>) -> Self {
+        Self { resolvers, ..Self::default() }
+    }
+
+    /// The names of the resolvers that may be chosen.
+    pub(super) fn resolvers(&self) -> &[Arc<str>] {
+        &self.resolvers
+    }
+
     /// What is added from now on stands in another document.
     pub(super) fn next_document(&mut self, repeats: Repeats) {
         self.document += 1;

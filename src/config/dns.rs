@@ -1,4 +1,4 @@
-//! `[dns]`: how patiently DNS is asked.
+//! `[dns]`: how patiently DNS is asked; each `[[resolver]]` may differ.
 
 use std::time::Duration;
 
@@ -23,16 +23,20 @@ impl Default for Dns {
 
 impl Dns {
     pub(super) fn read(root: &Table<'_>) -> Self {
-        let mut dns = Self::default();
-        if let Some(table) = root.section("dns") {
-            table.set(&mut dns.timeout, "timeout", |node| {
-                node.duration(Duration::from_millis(1)..=LONGEST)
-            });
-            table.set(&mut dns.attempts, "attempts", |node| node.number(1..=MAX_ATTEMPTS));
-            table.set(&mut dns.late_window, "late_window", |node| {
-                node.duration(Duration::ZERO..=LONGEST)
-            });
-        }
+        let dns = Self::default();
+        root.section("dns").map_or_else(|| dns.clone(), |table| dns.overridden(&table))
+    }
+
+    /// The same with what a table sets, be it `[dns]` or a `[[resolver]]`.
+    pub(super) fn overridden(&self, table: &Table<'_>) -> Self {
+        let mut dns = self.clone();
+        table.set(&mut dns.timeout, "timeout", |node| {
+            node.duration(Duration::from_millis(1)..=LONGEST)
+        });
+        table.set(&mut dns.attempts, "attempts", |node| node.number(1..=MAX_ATTEMPTS));
+        table.set(&mut dns.late_window, "late_window", |node| {
+            node.duration(Duration::ZERO..=LONGEST)
+        });
         dns
     }
 }

@@ -38,12 +38,23 @@ pub(super) const DESTINATION: &[&str] = &[
     "domain",
     "families",
     "interval",
+    "resolvers",
     "session_timeout",
     "smarthost",
 ];
 
 /// The keys of `[[resolver]]`.
-pub(super) const RESOLVER: &[&str] = &["name", "servers"];
+pub(super) const RESOLVER: &[&str] = &[
+    "attempts",
+    "each_server",
+    "kind",
+    "late_window",
+    "name",
+    "resolv_conf",
+    "servers",
+    "timeout",
+    "transport",
+];
 
 /// The keys of `[sender.NAME]`.
 pub(super) fn sender() -> Vec<&'static str> {

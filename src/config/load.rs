@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::Path, sync::Arc};
 use figment::Figment;
 
 use super::{
-    Config, Dns, Metrics, Politeness, Probe, Problem, Problems, Watched, Web,
+    Config, Dns, Metrics, Politeness, Probe, Problem, Problems, Resolver, Watched, Web,
     destination::{self, DestinationSettings},
     destination_files,
     destination_list::DestinationList,
@@ -76,7 +76,11 @@ fn sections(root: &Table<'_>, reading: &Reading<'_>) -> (Option<Config>, Watched
     let helo_name = helo::read(root);
     let probe = Probe::read(root);
     let dns = Dns::read(root);
-    let resolvers = resolver::read(root);
+    let from = reading.path.parent().unwrap_or(Path::new(""));
+    let mut resolvers = resolver::read(root, &dns, from);
+    if root.get("resolver").is_none() {
+        resolvers.push(Resolver::system(dns.clone()));
+    }
     let politeness = Politeness::read(root);
     let senders = sender::read(root);
     let web = Web::read(root);
@@ -86,11 +90,12 @@ fn sections(root: &Table<'_>, reading: &Reading<'_>) -> (Option<Config>, Watched
         if text.is_empty() {
             node.refuse("is empty; leave the key out for no log");
         }
-        Some(reading.path.parent().unwrap_or(Path::new("")).join(text))
+        Some(from.join(text))
     });
 
     let base = DestinationSettings::default_of(&probe);
-    let mut list = DestinationList::default();
+    let names = resolvers.iter().map(|resolver| Arc::clone(&resolver.name)).collect();
+    let mut list = DestinationList::new(names);
     destination::read(root, &base, &mut list);
     let watched = destination_files::read(root, reading, &base, &mut list);
     if list.is_empty() {

@@ -39,7 +39,7 @@ pub use self::{
     politeness::Politeness,
     probe::{Probe, SessionSettings},
     problem::{Place, Problem, Problems},
-    resolver::{Resolver, parse_server},
+    resolver::{Resolver, ResolverKind, ResolverTransport, parse_server},
     watch::{Watch, watch},
     web::Web,
 };
@@ -54,9 +54,9 @@ pub struct Config {
     pub destinations: BTreeMap<Destination, DestinationSettings>,
     /// How exchangers are probed.
     pub probe: Probe,
-    /// How DNS is asked.
+    /// How patiently DNS is asked where a resolver says nothing else.
     pub dns: Dns,
-    /// The resolvers, the primary first; empty means those of `/etc/resolv.conf`.
+    /// The resolvers, the primary first; never empty.
     pub resolvers: Vec<Resolver>,
     /// The senders whose verdict is given, each once.
     pub senders: Arc<[Arc<Sender>]>,
@@ -80,7 +80,7 @@ impl Config {
             destinations: BTreeMap::new(),
             probe: Probe::default(),
             dns: Dns::default(),
-            resolvers: Vec::new(),
+            resolvers: vec![Resolver::system(Dns::default())],
             senders: sender::defaults(),
             own_senders: Arc::from([]),
             politeness: Politeness::default(),

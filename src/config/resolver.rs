@@ -1,49 +1,194 @@
-//! `[[resolver]]`: named DNS views, each with its servers.
+//! `[[resolver]]`: named DNS views, each with how it is asked.
 
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
+    dns::Dns,
     key,
     problem::Place,
     table::{Node, Table},
 };
 
 /// `[[resolver]]`: a named DNS view.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Resolver {
     /// Value of the `resolver` label.
     pub name: Arc<str>,
-    /// Its servers, asked in this order until one answers; never empty.
-    pub servers: Vec<SocketAddr>,
+    /// Who is asked, and how.
+    pub kind: ResolverKind,
+    /// How patiently: what `[dns]` says unless it says otherwise itself.
+    pub patience: Dns,
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ResolverKind {
+    /// Servers named here, asked in this order until one answers; never empty.
+    Servers {
+        /// Their addresses.
+        addresses: Vec<SocketAddr>,
+        /// What carries the queries.
+        transport: ResolverTransport,
+    },
+    /// The servers that a resolv.conf(5) names; it is read again when it changes.
+    System {
+        /// The file.
+        file: PathBuf,
+        /// Each of its servers is a view of its own, so that they can be compared.
+        each_server: bool,
+    },
+}
+
+/// What carries the queries to a resolver.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ResolverTransport {
+    /// TCP alone (RFC 7766).
+    Tcp,
+    /// UDP, and TCP when an answer is truncated.
+    Udp,
+}
+
+impl Resolver {
+    /// One that asks these servers over UDP.
+    pub fn of_servers(name: &str, addresses: Vec<SocketAddr>, patience: Dns) -> Self {
+        let transport = ResolverTransport::Udp;
+        Self { name: name.into(), kind: ResolverKind::Servers { addresses, transport }, patience }
+    }
+
+    /// The one that stands for `/etc/resolv.conf` where no other is configured.
+    pub fn system(patience: Dns) -> Self {
+        let kind = ResolverKind::System { file: RESOLV_CONF.into(), each_server: false };
+        Self { name: SYSTEM.into(), kind, patience }
+    }
 }
 
 /// All of them, in the order of the file.
-pub(super) fn read(root: &Table<'_>) -> Vec<Resolver> {
+pub(super) fn read(root: &Table<'_>, dns: &Dns, from: &Path) -> Vec<Resolver> {
     let Some(list) = root.get("resolver") else {
         return Vec::new();
     };
     let mut seen = BTreeMap::<String, Place>::new();
     let mut resolvers = Vec::new();
     for item in list.list("tables, each headed [[resolver]]") {
+        if resolvers.len() == MAX_RESOLVERS {
+            item.refuse(format!("is one too many; at most {MAX_RESOLVERS} resolvers are asked"));
+            break;
+        }
         let Some(table) = item.table(key::RESOLVER, "a table with name and servers") else {
             continue;
         };
-        let name = name(&table, &mut seen);
-        let servers = servers(&table);
-        if let (Some(name), Some(servers)) = (name, servers) {
-            resolvers.push(Resolver { name, servers });
+        let word = word(&table);
+        let name = name(&table, word, &mut seen);
+        let kind = word.and_then(|word| kind(&table, word, from));
+        let patience = dns.overridden(&table);
+        if let (Some(name), Some(kind)) = (name, kind) {
+            resolvers.push(Resolver { name, kind, patience });
         }
     }
     resolvers
 }
 
-fn name(table: &Table<'_>, seen: &mut BTreeMap<String, Place>) -> Option<Arc<str>> {
+/// The kinds by their words.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Word {
+    Servers,
+    System,
+}
+
+impl Word {
+    const ALL: [Self; 2] = [Self::Servers, Self::System];
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Servers => "servers",
+            Self::System => SYSTEM,
+        }
+    }
+
+    /// The keys that only this kind has.
+    const fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Servers => &["servers", "transport"],
+            Self::System => &["each_server", "resolv_conf"],
+        }
+    }
+}
+
+/// Which kind it is, `servers` unless it says so. Keys of other kinds are refused here.
+fn word(table: &Table<'_>) -> Option<Word> {
+    let word = match table.get("kind") {
+        None => Word::Servers,
+        Some(node) => node.parse("\"servers\" or \"system\"", |text| {
+            Word::ALL
+                .into_iter()
+                .find(|word| word.text() == text)
+                .ok_or("no kind of resolver; there are \"servers\" and \"system\"")
+        })?,
+    };
+    for other in Word::ALL.into_iter().filter(|other| *other != word) {
+        for name in other.keys() {
+            if let Some(node) = table.get(name) {
+                node.refuse(format!(
+                    "belongs to a resolver with kind = \"{}\", and this one is of kind \"{}\"",
+                    other.text(),
+                    word.text()
+                ));
+            }
+        }
+    }
+    Some(word)
+}
+
+fn kind(table: &Table<'_>, word: Word, from: &Path) -> Option<ResolverKind> {
+    match word {
+        Word::Servers => {
+            let transport = match table.get("transport") {
+                None => ResolverTransport::Udp,
+                Some(node) => transport(&node)?,
+            };
+            let addresses = servers(table)?;
+            Some(ResolverKind::Servers { addresses, transport })
+        }
+        Word::System => {
+            let mut file = PathBuf::from(RESOLV_CONF);
+            table.set(&mut file, "resolv_conf", |node| {
+                let text = node.text("a path such as \"/run/systemd/resolve/resolv.conf\"")?;
+                Some(from.join(text))
+            });
+            let mut each_server = false;
+            table.set(&mut each_server, "each_server", Node::boolean);
+            Some(ResolverKind::System { file, each_server })
+        }
+    }
+}
+
+fn transport(node: &Node<'_>) -> Option<ResolverTransport> {
+    node.parse("\"udp\" or \"tcp\"", |text| match text {
+        "udp" => Ok(ResolverTransport::Udp),
+        "tcp" => Ok(ResolverTransport::Tcp),
+        _ => Err("no transport for DNS; there are \"udp\" and \"tcp\""),
+    })
+}
+
+fn name(
+    table: &Table<'_>,
+    word: Option<Word>,
+    seen: &mut BTreeMap<String, Place>,
+) -> Option<Arc<str>> {
     let Some(node) = table.get("name") else {
-        table.missing("name", "missing; a resolver needs one, as in name = \"lan\"");
+        // There is one system, and no doubt what it is called.
+        match word {
+            Some(word @ Word::System) if !seen.contains_key(word.text()) => {
+                seen.insert(word.text().to_owned(), table.node.place());
+                return Some(word.text().into());
+            }
+            _ => table.missing("name", "missing; a resolver needs one, as in name = \"lan\""),
+        }
         return None;
     };
     let name = node.parse("a name such as \"lan\"", |text| {
@@ -88,5 +233,14 @@ pub fn parse_server(text: &str) -> Result<SocketAddr, &'static str> {
         "not the address of a name server, such as \"192.0.2.53\", \"192.0.2.53:5353\" or \"[2001:db8::53]:53\"",
     )
 }
+
+/// Name of the resolver that stands for resolv.conf(5).
+const SYSTEM: &str = "system";
+
+/// Where that is.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// Each multiplies the lookups and their series.
+const MAX_RESOLVERS: usize = 8;
 
 const DNS_PORT: u16 = 53;

@@ -440,7 +440,7 @@ fn lookup(rtype: RecordType, name: &str, status: LookupStatus) -> Lookup {
     // Nobody was asked.
     let server = ([0, 0, 0, 0], 53).into();
     let exchanges = vec![Exchange::empty(server, Transport::Udp, status)];
-    Lookup { resolver: RESOLVER.into(), rtype, name: name.into(), exchanges }
+    Lookup::new(RESOLVER.into(), rtype, name.into(), exchanges)
 }
 
 /// A dialogue while it is being written down.

@@ -236,7 +236,7 @@ fn failed(lookup: &Lookup) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::sync::Arc;
 
     use jiff::Timestamp;
 
@@ -247,22 +247,11 @@ mod tests {
     };
 
     fn lookup(rtype: RecordType, cname_chain: Vec<String>) -> Lookup {
-        let exchange = Exchange {
-            server: ([192, 0, 2, 53], 53).into(),
-            transport: Transport::Udp,
-            status: LookupStatus::Noerror,
-            duration: Duration::ZERO,
-            answers: 1,
-            records: Vec::new(),
-            ttl: None,
-            cname_chain,
-            authentic_data: false,
-            authoritative: false,
-            truncated: false,
-            late: None,
-        };
+        let server = ([192, 0, 2, 53], 53).into();
+        let empty = Exchange::empty(server, Transport::Udp, LookupStatus::Noerror);
+        let exchange = Exchange { answers: 1, cname_chain, ..empty };
         let (resolver, name) = (Arc::from("test"), Arc::from("www.example.com"));
-        Lookup { resolver, rtype, name, exchanges: vec![exchange] }
+        Lookup::new(resolver, rtype, name, vec![exchange])
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use super::{is_false, seconds};
@@ -28,15 +29,34 @@ pub struct Lookup {
     /// Every exchange in the order made: one query to one server each, never merged. Empty when the
     /// deadline had passed before anybody could be asked.
     pub exchanges: Vec<Exchange>,
+    /// When it was asked, where that was before the round it is told in: some resolvers are asked
+    /// less often than exchangers are called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Timestamp>,
 }
 
 impl Lookup {
+    /// One that was just asked.
+    pub fn new(
+        resolver: Arc<str>,
+        rtype: RecordType,
+        name: Arc<str>,
+        exchanges: Vec<Exchange>,
+    ) -> Self {
+        Self { resolver, rtype, name, exchanges, asked_at: None }
+    }
+
+    /// The exchanges whose result may count, in the order made.
+    fn counting(&self) -> impl DoubleEndedIterator<Item = &Exchange> {
+        self.exchanges.iter().filter(|exchange| exchange.counts())
+    }
+
     /// The exchange whose result counts: the first that answered, else the last that got any
     /// response, else the last.
     pub fn deciding(&self) -> Option<&Exchange> {
-        let answered = self.exchanges.iter().find(|e| e.status.answered());
-        let responded = || self.exchanges.iter().rev().find(|e| e.status.responded());
-        answered.or_else(responded).or(self.exchanges.last())
+        let answered = self.counting().find(|e| e.status.answered());
+        let responded = || self.counting().rev().find(|e| e.status.responded());
+        answered.or_else(responded).or_else(|| self.counting().next_back())
     }
 
     /// The result that counts.
@@ -44,9 +64,9 @@ impl Lookup {
         self.deciding().map_or(LookupStatus::Timeout, |e| e.status)
     }
 
-    /// All the time it took, every exchange counted.
+    /// All the time it took, every exchange counted but those that only find out more.
     pub fn took(&self) -> Duration {
-        self.exchanges.iter().map(|exchange| exchange.duration).sum()
+        self.counting().map(|exchange| exchange.duration).sum()
     }
 
     /// The same as far as it would cost somebody else: zero without an answer, for how long there
@@ -65,28 +85,36 @@ impl Lookup {
         self.deciding().into_iter().flat_map(|e| e.records.iter()).filter_map(|record| match record
         {
             Record::Address(address) => Some(*address),
-            Record::Mx { .. } => None,
+            Record::Mx { .. } | Record::Name(_) | Record::Serial(_) => None,
         })
     }
 }
 
 impl Serialize for Lookup {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut fields = to.serialize_struct("Lookup", 5)?;
+        let mut fields = to.serialize_struct("Lookup", 6)?;
         fields.serialize_field("resolver", &self.resolver)?;
         fields.serialize_field("type", &self.rtype)?;
         fields.serialize_field("name", &self.name)?;
         fields.serialize_field("status", &self.status())?;
         fields.serialize_field("exchanges", &self.exchanges)?;
+        match &self.asked_at {
+            Some(asked_at) => fields.serialize_field("asked_at", asked_at)?,
+            None => fields.skip_field("asked_at")?,
+        }
         fields.end()
     }
 }
 
 /// One query to one server and what came of it.
+#[expect(clippy::struct_excessive_bools, reason = "the header of a DNS message is made of bits")]
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Exchange {
     /// The server asked.
     pub server: SocketAddr,
+    /// Its name, where it was asked for what its name has authority over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<Arc<str>>,
     /// The transport that carried the counting response.
     pub transport: Transport,
     /// How it ended.
@@ -123,6 +151,24 @@ pub struct Exchange {
         with = "seconds::optional"
     )]
     pub late: Option<Duration>,
+    /// The query asked not to validate (CD, RFC 4035 §3.2.2), only to find out whether validation
+    /// is what failed; its answer is not to be used.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub checking_disabled: bool,
+    /// A server was asked for what the delegation says it has authority over, and showed none
+    /// (AA clear, or refused): its answer is not to be used.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub lame: bool,
+    /// Addresses of the name asked about that stand in the additional section of an answer without
+    /// records: some senders use them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stray_addresses: Vec<IpAddr>,
+    /// Why, in the server's own words (RFC 8914).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extended_errors: Vec<ExtendedError>,
+    /// Why there was no response, where more is known than the status says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Box<str>>,
 }
 
 impl Exchange {
@@ -130,6 +176,7 @@ impl Exchange {
     pub fn empty(server: SocketAddr, transport: Transport, status: LookupStatus) -> Self {
         Self {
             server,
+            server_name: None,
             transport,
             status,
             duration: Duration::ZERO,
@@ -141,8 +188,28 @@ impl Exchange {
             authoritative: false,
             truncated: false,
             late: None,
+            checking_disabled: false,
+            lame: false,
+            stray_addresses: Vec::new(),
+            extended_errors: Vec::new(),
+            error: None,
         }
     }
+
+    /// Whether its result is one that somebody who asked would go by.
+    pub const fn counts(&self) -> bool {
+        !self.checking_disabled && !self.lame
+    }
+}
+
+/// An extended DNS error (RFC 8914).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ExtendedError {
+    /// INFO-CODE (§4).
+    pub code: u16,
+    /// EXTRA-TEXT, escaped and cut off where it is long; empty without any.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
 }
 
 /// One record of the asked type.
@@ -158,6 +225,10 @@ pub enum Record {
         /// The target.
         exchanger: Option<ExchangerName>,
     },
+    /// NS or PTR: a host.
+    Name(ExchangerName),
+    /// SOA: the zone's serial (RFC 1035 §3.3.13).
+    Serial(u32),
 }
 
 /// What is asked for.
@@ -170,6 +241,12 @@ pub enum RecordType {
     Aaaa,
     /// Mail exchanger.
     Mx,
+    /// Name server.
+    Ns,
+    /// Name of an address.
+    Ptr,
+    /// Start of authority.
+    Soa,
 }
 
 impl RecordType {
@@ -179,6 +256,9 @@ impl RecordType {
             Self::A => "A",
             Self::Aaaa => "AAAA",
             Self::Mx => "MX",
+            Self::Ns => "NS",
+            Self::Ptr => "PTR",
+            Self::Soa => "SOA",
         }
     }
 }

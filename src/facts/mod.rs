@@ -16,7 +16,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    lookup::{Exchange, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport},
+    lookup::{
+        Exchange, ExtendedError, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport,
+    },
     policy::{MtaSts, OwnHost, StsMode, TlsTrust, Tlsa},
     route::{MAX_EXCHANGERS, MxLookup, MxTarget, Route},
     session::{EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},

@@ -12,12 +12,12 @@ use crate::{
 
 /// Asks every resolver for A and AAAA at the same moment; a fixed address needs no lookup.
 /// Per resolver, A comes before AAAA; resolvers in their order.
-pub async fn look_up(host: &Host, resolvers: &Resolvers, until: Instant) -> Vec<Lookup> {
+pub async fn look_up(host: &Host, resolvers: &Resolvers, deadline: Option<Instant>) -> Vec<Lookup> {
     let Host::Name(name) = host else { return Vec::new() };
     let name = name.to_dns();
     let (a, aaaa) = tokio::join!(
-        resolvers.lookup(&name, RecordType::A, until),
-        resolvers.lookup(&name, RecordType::Aaaa, until),
+        resolvers.lookup(&name, RecordType::A, deadline),
+        resolvers.lookup(&name, RecordType::Aaaa, deadline),
     );
     a.into_iter().zip(aaaa).flat_map(|(a, aaaa)| [a, aaaa]).collect()
 }
@@ -77,7 +77,7 @@ mod tests {
             ..Exchange::empty(server, Transport::Udp, status)
         };
         let (resolver, name) = (Arc::from("test"), Arc::from("mx1.example.test"));
-        Lookup { resolver, rtype: family.record_type(), name, exchanges: vec![exchange] }
+        Lookup::new(resolver, family.record_type(), name, vec![exchange])
     }
 
     #[test]

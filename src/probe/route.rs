@@ -11,8 +11,12 @@ use crate::{
 };
 
 /// Asks every resolver for the MX of a domain.
-pub async fn look_up(domain: &Domain, resolvers: &Resolvers, until: Instant) -> Vec<MxLookup> {
-    let lookups = resolvers.lookup(&domain.to_dns(), RecordType::Mx, until).await;
+pub async fn look_up(
+    domain: &Domain,
+    resolvers: &Resolvers,
+    deadline: Option<Instant>,
+) -> Vec<MxLookup> {
+    let lookups = resolvers.lookup(&domain.to_dns(), RecordType::Mx, deadline).await;
     lookups.into_iter().map(|lookup| MxLookup { route: route(domain, &lookup), lookup }).collect()
 }
 
@@ -45,7 +49,7 @@ fn from_records(records: &[Record]) -> Route {
                 targets.push(MxTarget { preference: *preference, exchanger: exchanger.clone() });
             }
             Record::Mx { exchanger: None, .. } => null = true,
-            Record::Address(_) => {}
+            Record::Address(_) | Record::Name(_) | Record::Serial(_) => {}
         }
     }
     if targets.is_empty() {
@@ -77,7 +81,7 @@ mod tests {
             ..Exchange::empty(server, Transport::Udp, status)
         };
         let (resolver, name) = (Arc::from("test"), Arc::from("example.test"));
-        Lookup { resolver, rtype: RecordType::Mx, name, exchanges: vec![exchange] }
+        Lookup::new(resolver, RecordType::Mx, name, vec![exchange])
     }
 
     fn mx(preference: u16, target: &str) -> Record {

@@ -47,6 +47,7 @@ pub(crate) fn settings(labels: &[(&str, &str)]) -> Arc<DestinationSettings> {
             command_timeout: Duration::from_secs(30),
             session_timeout: Duration::from_secs(120),
         },
+        resolvers: Arc::default(),
         labels: labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
     })
 }
@@ -66,7 +67,7 @@ pub(crate) fn lookup(
         ttl: status.answered().then_some(300),
         ..Exchange::empty(server, Transport::Udp, status)
     };
-    Lookup { resolver: resolver.into(), rtype, name: name.into(), exchanges: vec![exchange] }
+    Lookup::new(resolver.into(), rtype, name.into(), vec![exchange])
 }
 
 /// The lookup a route would have come from.
@@ -203,7 +204,8 @@ pub(crate) fn report(
 }
 
 pub(crate) fn round(mx: Vec<MxLookup>, route: Vec<(u16, Exchanger)>) -> DestinationRound {
-    DestinationRound { observed_at: at(10), duration: millis(15), mx, route }
+    let (also, chosen) = (Vec::new(), Vec::new());
+    DestinationRound { observed_at: at(10), duration: millis(15), mx, route, also, chosen }
 }
 
 pub(crate) fn destination_report(

@@ -1,4 +1,5 @@
-//! One query to one server over UDP, over TCP when the answer was truncated.
+//! One query to one server over UDP, over TCP when the answer was truncated or nothing else is
+//! wanted.
 //!
 //! A fresh connected socket per exchange: the kernel picks an unpredictable source port (RFC 5452)
 //! and reports a closed port at once. Exactly one datagram is sent; retries are the caller's.
@@ -22,12 +23,40 @@ use super::{
 };
 use crate::facts::{Exchange, LookupStatus, Transport};
 
+/// What carries queries.
+#[derive(Debug)]
+pub(super) enum Channel {
+    /// A connection each.
+    Tcp,
+    /// A datagram each, and a connection when its answer is truncated.
+    Udp,
+}
+
 /// Puts one question to one server and says what came of it.
 pub(super) async fn exchange(
+    channel: &Channel,
     server: SocketAddr,
     question: &Question,
     patience: Patience,
 ) -> Exchange {
+    match channel {
+        Channel::Tcp => over_tcp(server, question, patience).await,
+        Channel::Udp => over_udp(server, question, patience).await,
+    }
+}
+
+async fn over_tcp(server: SocketAddr, question: &Question, patience: Patience) -> Exchange {
+    let begun = Instant::now();
+    let Some(query) = Wire::encode(question) else {
+        return unanswered(server, Transport::Tcp, LookupStatus::NetworkError, begun);
+    };
+    match stream_exchange(server, &query, begun + patience.timeout).await {
+        Ok(answer) => answered(server, Transport::Tcp, answer, begun),
+        Err(status) => unanswered(server, Transport::Tcp, status, begun),
+    }
+}
+
+async fn over_udp(server: SocketAddr, question: &Question, patience: Patience) -> Exchange {
     let begun = Instant::now();
     let until = begun + patience.timeout;
     let Some(query) = Wire::encode(question) else {
@@ -182,7 +211,7 @@ mod tests {
             let question = Question { name, rtype: RecordType::Mx, edns: true };
             let patience =
                 Patience { timeout: Duration::from_secs(60), late_window: Duration::ZERO };
-            let seen = exchange(server, &question, patience).await;
+            let seen = exchange(&Channel::Udp, server, &question, patience).await;
             assert_eq!(seen.status, LookupStatus::NetworkError);
             assert!(seen.duration < Duration::from_secs(30), "{:?}", seen.duration);
         }

@@ -181,6 +181,9 @@ fn record_value(data: &RData) -> Option<Record> {
             preference: mx.preference,
             exchanger: ExchangerName::from_dns(&mx.exchange),
         }),
+        RData::NS(host) => ExchangerName::from_dns(&host.0).map(Record::Name),
+        RData::PTR(host) => ExchangerName::from_dns(&host.0).map(Record::Name),
+        RData::SOA(soa) => Some(Record::Serial(soa.serial)),
         _ => None,
     }
 }
@@ -220,6 +223,9 @@ const fn wire_type(rtype: RecordType) -> rr::RecordType {
         RecordType::A => rr::RecordType::A,
         RecordType::Aaaa => rr::RecordType::AAAA,
         RecordType::Mx => rr::RecordType::MX,
+        RecordType::Ns => rr::RecordType::NS,
+        RecordType::Ptr => rr::RecordType::PTR,
+        RecordType::Soa => rr::RecordType::SOA,
     }
 }
 

@@ -1,113 +1,123 @@
-//! DNS as a mail server sees it: one question to one resolver, every exchange kept.
+//! DNS as a mail server sees it: one question to every resolver, every exchange kept.
 //!
 //! Built on hickory's wire format but not on its resolver, which retries, caches and merges A with
 //! AAAA: what hides a failure from an application must not hide it from us.
+//!
+//! - [`Resolvers`] all views, asked at the same moment; `view` one of them
+//! - `exchange` one query to one server, `message` its bytes
+//! - `resolv_conf` the servers of the system
 
 mod exchange;
 mod message;
 mod resolv_conf;
+mod view;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hickory_resolver::proto::rr::Name;
 use tokio::time::Instant;
 
-pub use resolv_conf::{SYSTEM_RESOLVER, system_resolver};
-
-use self::{exchange::exchange, message::Question};
+pub use self::view::View;
 use crate::{
-    config::{Dns, Resolver},
-    facts::{Exchange, Lookup, LookupStatus, RecordType},
-    name::presentation,
+    config::{Resolver, ResolverKind},
+    facts::{Lookup, RecordType},
 };
 
-/// How to ask: the resolvers and the patience with them.
-#[derive(Clone, Debug, PartialEq)]
+/// The resolvers to ask; clones share what those hold on to.
+#[derive(Clone, Debug)]
 pub struct Resolvers {
-    /// The primary first; all are asked at the same moment.
-    pub views: Vec<Resolver>,
-    /// Time-outs and attempts.
-    pub settings: Dns,
+    /// The primary first; all are asked at the same moment. Never empty.
+    views: Arc<[Arc<View>]>,
 }
 
 impl Resolvers {
-    /// Asks every resolver the same question at the same moment; answers in the resolvers' order.
-    pub async fn lookup(&self, name: &Name, rtype: RecordType, until: Instant) -> Vec<Lookup> {
-        let mut answers = Vec::with_capacity(self.views.len());
-        match self.views.as_slice() {
-            [only] => answers.push(self.lookup_one(only, name, rtype, until).await),
-            views => {
-                let mut asked = tokio::task::JoinSet::new();
-                for (place, view) in views.iter().enumerate() {
-                    let (this, view, name) = (self.clone(), view.clone(), name.clone());
-                    asked.spawn(async move {
-                        (place, this.lookup_one(&view, &name, rtype, until).await)
-                    });
-                }
-                let mut placed = asked.join_all().await;
-                placed.sort_by_key(|(place, _)| *place);
-                answers.extend(placed.into_iter().map(|(_, lookup)| lookup));
-            }
-        }
-        answers
+    /// Those of a configuration; resolv.conf(5) is read where one stands for it. Views that are the
+    /// same as in `before` go on, with what they hold.
+    pub fn new(configured: &[Resolver], before: Option<&Self>) -> Self {
+        let expand = |resolver| expand(resolver).into_iter().map(|view| (&resolver.name, view));
+        let expanded: Vec<_> = configured.iter().flat_map(expand).collect();
+        // A share each, so that one that is slow cannot keep the others from being asked.
+        let at_once = (AT_ONCE / expanded.len().max(1)).max(1);
+        let view = |(of, resolver): (&Arc<str>, Resolver)| {
+            let made = View::new(Arc::clone(of), resolver, at_once);
+            let mut before = before.iter().flat_map(|before| before.views.iter());
+            before.find(|view| view.same(&made)).cloned().unwrap_or_else(|| Arc::new(made))
+        };
+        Self { views: expanded.into_iter().map(view).collect() }
     }
 
-    /// Puts one question to one resolver as a stub resolver does: its servers in order until one
-    /// answers, the whole round again while servers stay silent.
-    async fn lookup_one(
+    /// Whether others would ask the same servers in the same way.
+    pub fn alike(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.views, &other.views);
+        ours.len() == theirs.len() && ours.iter().zip(&**theirs).all(|(a, b)| a.same(b))
+    }
+
+    /// The primary first.
+    pub fn views(&self) -> &[Arc<View>] {
+        &self.views
+    }
+
+    /// The values of the `resolver` label, the primary's first.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.views.iter().map(|view| view.name())
+    }
+
+    /// Those of the given names in the order of these; empty stands for all.
+    #[must_use]
+    pub fn chosen(&self, names: &[Arc<str>]) -> Self {
+        let of_name = |name| self.views.iter().filter(move |view| view.of() == name);
+        self.or_all(names.iter().flat_map(of_name).cloned().collect())
+    }
+
+    /// Those of the given names in their own order; empty stands for all.
+    #[must_use]
+    pub fn among(&self, names: &[Arc<str>]) -> Self {
+        let wanted = |view: &&Arc<View>| names.contains(view.of());
+        self.or_all(self.views.iter().filter(wanted).cloned().collect())
+    }
+
+    /// A choice of which a reload left nothing is none.
+    fn or_all(&self, views: Vec<Arc<View>>) -> Self {
+        if views.is_empty() { self.clone() } else { Self { views: views.into() } }
+    }
+
+    /// Asks every resolver the same question at the same moment; answers in the resolvers' order.
+    /// Each begins when not too many others are under way with it, and is given up at `deadline`.
+    pub async fn lookup(
         &self,
-        resolver: &Resolver,
         name: &Name,
         rtype: RecordType,
-        until: Instant,
-    ) -> Lookup {
-        let mut question = Question { name: name.clone(), rtype, edns: true };
-        let mut exchanges: Vec<Exchange> = Vec::with_capacity(1);
-        let mut worth_asking: Vec<SocketAddr> = resolver.servers.clone();
-        'attempts: for _ in 0..self.settings.attempts {
-            let mut silent = Vec::new();
-            for &server in &worth_asking {
-                let Some(patience) = self.patience(until) else { break 'attempts };
-                let mut result = exchange(server, &question, patience).await;
-                if question.edns && rejects_edns(result.status) {
-                    // RFC 6891 §6.2.2: a server that knows no EDNS is asked again without it.
-                    exchanges.push(result);
-                    let Some(patience) = self.patience(until) else { break 'attempts };
-                    question.edns = false;
-                    result = exchange(server, &question, patience).await;
-                    question.edns = true;
-                }
-                let status = result.status;
-                exchanges.push(result);
-                if status.answered() {
-                    break 'attempts;
-                }
-                if !status.responded() {
-                    silent.push(server);
-                }
-            }
-            // A server that said no says it again; only a lost datagram is worth repeating.
-            worth_asking = silent;
-            if worth_asking.is_empty() {
-                break;
-            }
+        deadline: Option<Instant>,
+    ) -> Vec<Lookup> {
+        if let [only] = &*self.views {
+            return vec![only.lookup(name, rtype, deadline).await];
         }
-        Lookup {
-            resolver: Arc::clone(&resolver.name),
-            rtype,
-            name: presentation(name).into(),
-            exchanges,
+        let mut asked = tokio::task::JoinSet::new();
+        for (place, view) in self.views.iter().enumerate() {
+            let (view, name) = (Arc::clone(view), name.clone());
+            asked.spawn(async move { (place, view.lookup(&name, rtype, deadline).await) });
         }
+        let mut placed = asked.join_all().await;
+        placed.sort_by_key(|(place, _)| *place);
+        placed.into_iter().map(|(_, lookup)| lookup).collect()
     }
+}
 
-    /// What is left for one exchange; `None` when the deadline has passed.
-    fn patience(&self, until: Instant) -> Option<Patience> {
-        let left = until.saturating_duration_since(Instant::now());
-        let timeout = self.settings.timeout.min(left);
-        // Listening for a late answer must not make those wait who have a deadline.
-        let late_window = self.settings.late_window.min(left.saturating_sub(timeout));
-        (!left.is_zero()).then_some(Patience { timeout, late_window })
+/// The views that one resolver comes to: its servers, or those of the system.
+fn expand(resolver: &Resolver) -> Vec<Resolver> {
+    let ResolverKind::System { file, each_server } = &resolver.kind else {
+        return vec![resolver.clone()];
+    };
+    let servers = resolv_conf::servers(file);
+    let patience = || resolver.patience.clone();
+    if !each_server {
+        return vec![Resolver::of_servers(&resolver.name, servers, patience())];
     }
+    let name = |server: &SocketAddr| format!("{}-{}", resolver.name, server.ip());
+    servers
+        .iter()
+        .map(|server| Resolver::of_servers(&name(server), vec![*server], patience()))
+        .collect()
 }
 
 /// How long one exchange may take.
@@ -119,30 +129,5 @@ struct Patience {
     late_window: Duration,
 }
 
-const fn rejects_edns(status: LookupStatus) -> bool {
-    matches!(status, LookupStatus::Formerr | LookupStatus::Notimp)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use tokio::net::UdpSocket;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn nobody_listens_for_late_answers_beyond_the_deadline() {
-        let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let servers = vec![silent.local_addr().unwrap()];
-        let resolvers = Resolvers {
-            views: vec![Resolver { name: Arc::from("silent"), servers }],
-            settings: Dns { late_window: Duration::from_secs(60), ..Dns::default() },
-        };
-        let until = Instant::now() + Duration::from_millis(200);
-        let name = Name::root();
-        let lookup = resolvers.lookup(&name, RecordType::A, until);
-        let found = tokio::time::timeout(Duration::from_secs(20), lookup).await.unwrap();
-        assert_eq!(found[0].status(), LookupStatus::Timeout);
-    }
-}
+/// Lookups under way at the same time over all resolvers, most of them with a socket.
+const AT_ONCE: usize = 2000;

@@ -146,6 +146,8 @@ fn record(record: &Record) -> String {
             format!("{preference} {exchanger}")
         }
         Record::Mx { preference, exchanger: None } => format!("{preference} ."),
+        Record::Name(host) => host.to_string(),
+        Record::Serial(serial) => serial.to_string(),
     }
 }
 
