@@ -8,7 +8,10 @@ use std::{
 };
 
 use mxwatch::{
-    config::{self, Config, Detail, Dns, Loaded, Metrics, Politeness, Probe, Resolver, Web},
+    config::{
+        self, Config, Detail, Dns, Loaded, Metrics, Politeness, Probe, Resolver, ResolverKind,
+        ResolverTransport, Web,
+    },
     delivery::{Confidence, Parameter, builtin},
     facts::Family,
     name::Destination,
@@ -45,6 +48,7 @@ fn every_key_is_taken() {
         families = ["ipv4"]
         addresses_per_family = 2
         session_timeout = "1m 30s"
+        resolvers = ["strict", "lan"]
         [[destination]]
         smarthost = "[2001:db8::25]:25"
         [probe]
@@ -65,6 +69,19 @@ fn every_key_is_taken() {
         [[resolver]]
         name = "lan"
         servers = ["192.0.2.53", "192.0.2.54:5353", "[2001:db8::53]:5353", "2001:db8::53", "[2001:db8::54]"]
+        [[resolver]]
+        name = "own"
+        kind = "system"
+        resolv_conf = "upstream.conf"
+        each_server = true
+        timeout = "9s"
+        attempts = 1
+        late_window = "1s"
+        [[resolver]]
+        kind = "servers"
+        name = "strict"
+        servers = ["192.0.2.55"]
+        transport = "tcp"
         [politeness]
         max_sessions = 10
         max_sessions_per_provider = 2
@@ -103,6 +120,19 @@ fn every_key_is_taken() {
     .map(|text| text.parse().unwrap())
     .to_vec();
     assert_eq!(config.resolvers[0], Resolver::of_servers("lan", servers, config.dns.clone()));
+    let file = files.path("upstream.conf");
+    let (timeout, late_window) = (Duration::from_secs(9), Duration::from_secs(1));
+    let system = Resolver {
+        name: "own".into(),
+        kind: ResolverKind::System { file, each_server: true },
+        patience: Dns { timeout, attempts: 1, late_window },
+    };
+    assert_eq!(config.resolvers[1], system);
+    let (addresses, transport) = (vec!["192.0.2.55:53".parse().unwrap()], ResolverTransport::Tcp);
+    assert_eq!(config.resolvers[2].kind, ResolverKind::Servers { addresses, transport });
+    let chosen: Vec<&str> = own.resolvers.iter().map(AsRef::as_ref).collect();
+    assert_eq!(chosen, ["strict", "lan"]);
+    assert!(relay.resolvers.is_empty(), "all of them");
     assert_eq!(config.politeness.max_backoff, Duration::from_secs(3600));
     assert_eq!((config.politeness.max_sessions, config.web.max_connections), (10, 5));
     assert_eq!((config.web.probe_any_target, config.metrics.detail), (true, Detail::Lean));
@@ -314,6 +344,42 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
         (
             "[[resolver]]\nname = 'lan'\nservers = ['192.0.2.53']\n[[resolver]]\nname = 'lan'\nservers = ['192.0.2.54']",
             "mxwatch.toml:6:8: resolver[1].name: \"lan\" is already the name of the resolver at mxwatch.toml:3:8",
+        ),
+        (
+            "[[resolver]]\nname = 'lan'\nkind = 'stub'",
+            "mxwatch.toml:4:8: resolver[0].kind: \"stub\": no kind of resolver; there are \"servers\" and \"system\"",
+        ),
+        (
+            "[[resolver]]\nkind = 'system'\nservers = ['192.0.2.53']",
+            "mxwatch.toml:4:11: resolver[0].servers: belongs to a resolver with kind = \"servers\", and this one is of kind \"system\"",
+        ),
+        (
+            "[[resolver]]\nname = 'lan'\nservers = ['192.0.2.53']\neach_server = true",
+            "mxwatch.toml:5:15: resolver[0].each_server: belongs to a resolver with kind = \"system\", and this one is of kind \"servers\"",
+        ),
+        (
+            "[[resolver]]\nkind = 'system'\n[[resolver]]\nkind = 'system'",
+            "mxwatch.toml:4:1: resolver[1].name: missing; a resolver needs one, as in name = \"lan\"",
+        ),
+        (
+            "[[resolver]]\nname = 'lan'\nservers = ['192.0.2.53']\ntransport = 'quic'",
+            "mxwatch.toml:5:13: resolver[0].transport: \"quic\": no transport for DNS; there are \"udp\" and \"tcp\"",
+        ),
+        (
+            "[[destination]]\ndomain = 'example.com'\nresolvers = ['sytem']",
+            "mxwatch.toml:4:14: destination[0].resolvers[0]: \"sytem\": no such resolver; did you mean \"system\"?",
+        ),
+        (
+            "[[destination]]\ndomain = 'example.com'\nresolvers = ['lan']\n[[resolver]]\nname = 'provider'\nservers = ['192.0.2.53']",
+            "mxwatch.toml:4:14: destination[0].resolvers[0]: \"lan\": no such resolver; there are provider",
+        ),
+        (
+            "[[destination]]\ndomain = 'example.com'\nresolvers = ['system', 'system']",
+            "mxwatch.toml:4:24: destination[0].resolvers[1]: is named twice",
+        ),
+        (
+            "[[destination]]\ndomain = 'example.com'\nresolvers = []",
+            "mxwatch.toml:4:13: destination[0].resolvers: is empty; leave the key out to ask all resolvers",
         ),
         // Senders.
         (
