@@ -53,8 +53,10 @@ pub fn count_lookup(counts: &mut BTreeMap<LookupKey, LookupCounts>, lookup: &Loo
     if lookup.asked_at.is_some() {
         return;
     }
+    let skipped = lookup.exchanges.is_empty();
     let key = LookupKey { rtype: lookup.rtype, resolver: Arc::clone(&lookup.resolver) };
     let counts = counts.entry(key).or_default();
+    counts.skipped += u64::from(skipped);
     for exchange in lookup.exchanges.iter().filter(|exchange| !exchange.checking_disabled) {
         *counts.by_status.entry(exchange.status).or_default() += 1;
         counts.late += u64::from(exchange.late.is_some());

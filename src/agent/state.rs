@@ -155,6 +155,8 @@ pub struct LookupCounts {
     pub by_status: BTreeMap<LookupStatus, u64>,
     /// Answers that came after the time-out.
     pub late: u64,
+    /// Lookups that did not get their turn.
+    pub skipped: u64,
     /// Time of the exchanges that got a response.
     pub duration: Histogram,
 }

@@ -68,6 +68,12 @@ pub const DNS_LATE_ANSWERS: Metric = counter(
     &["type", "resolver"],
     "DNS answers since start that came only after the time-out, over all names.",
 );
+/// Lookups never made.
+pub const DNS_LOOKUPS_SKIPPED: Metric = counter(
+    "mx_dns_lookups_skipped_total",
+    &["type", "resolver"],
+    "DNS lookups left out since start because too many others were waiting for the resolver.",
+);
 /// Time of DNS exchanges since start.
 pub const DNS_QUERY_DURATION: Metric = histogram(
     "mx_dns_query_duration_seconds",

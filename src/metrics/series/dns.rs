@@ -63,6 +63,10 @@ pub(in crate::metrics) fn write_counted(view: &View<'_>, out: &mut String) {
     for (labels, counts) in &counted {
         family.sample(labels, &[], counts.late);
     }
+    let mut family = Family::new(out, &names::DNS_LOOKUPS_SKIPPED);
+    for (labels, counts) in &counted {
+        family.sample(labels, &[], counts.skipped);
+    }
     let mut family = Family::new(out, &names::DNS_QUERY_DURATION);
     for (labels, counts) in &counted {
         family.histogram(labels, &counts.duration);
