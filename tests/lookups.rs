@@ -4,11 +4,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use mxwatch::{
-    config::{Dns, Resolver},
+    config::{Dns, Resolver, ResolverKind, ResolverTransport},
     facts::{Lookup, LookupStatus, RecordType, Transport},
     name::Domain,
     probe::dns::Resolvers,
-    world::{dns::DnsServer, zone::Zones},
+    world::{answer, dns::DnsServer, zone::Zones},
 };
 use tokio::{net::UdpSocket, time::Instant};
 
@@ -165,4 +165,40 @@ async fn all_resolvers_are_asked_at_the_same_moment_and_answer_in_their_order() 
     let answers = resolvers.lookup(&name, RecordType::A, None).await;
     let seen: Vec<_> = answers.iter().map(|l| (&*l.resolver, l.status())).collect();
     assert_eq!(seen, [("test", LookupStatus::Noerror), ("other", LookupStatus::Refused)]);
+}
+
+#[tokio::test]
+async fn each_resolver_has_its_own_patience_and_every_try_is_an_exchange() {
+    let server = world("127.0.0.1:0").await;
+    let named = |name, attempts, millis| {
+        let (timeout, late_window) = (Duration::from_millis(millis), Duration::ZERO);
+        Resolver::of_servers(name, vec![server.addr()], Dns { timeout, attempts, late_window })
+    };
+    let resolvers = Resolvers::new(&[named("once", 1, 400), named("thrice", 3, 100)], None);
+    let name = Domain::parse("silent.lookups.test").unwrap().to_dns();
+    let answers = resolvers.lookup(&name, RecordType::A, None).await;
+    for (lookup, (tries, least)) in answers.iter().zip([(1, 400), (3, 100)]) {
+        assert_eq!(lookup.exchanges.len(), tries, "{}", lookup.resolver);
+        for exchange in &lookup.exchanges {
+            assert_eq!(exchange.status, LookupStatus::Timeout);
+            assert!(exchange.duration >= Duration::from_millis(least), "{exchange:?}");
+        }
+    }
+    let asked = hickory_resolver::proto::rr::RecordType::A;
+    assert_eq!(server.queries("silent.lookups.test", asked), 4, "one exchange is one query");
+}
+
+#[tokio::test]
+async fn over_tcp_alone_no_datagram_is_sent() {
+    let server = world("127.0.0.1:0").await;
+    let kind =
+        ResolverKind::Servers { addresses: vec![server.addr()], transport: ResolverTransport::Tcp };
+    let resolver = Resolver { kind, ..Resolver::of_servers("tcp", vec![], Dns::default()) };
+    let lookup = ask(&Resolvers::new(&[resolver], None), "mx1", RecordType::A).await;
+    let exchange = &lookup.exchanges[0];
+    assert_eq!((exchange.status, exchange.transport), (LookupStatus::Noerror, Transport::Tcp));
+    assert!(!exchange.truncated);
+    let asked = hickory_resolver::proto::rr::RecordType::A;
+    let over = |via| server.queries_via(via, "mx1.lookups.test", asked);
+    assert_eq!((over(answer::Transport::Udp), over(answer::Transport::Tcp)), (0, 1));
 }
