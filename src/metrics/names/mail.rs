@@ -68,6 +68,12 @@ pub const DNS_LATE_ANSWERS: Metric = counter(
     &["type", "resolver"],
     "DNS answers since start that came only after the time-out, over all names.",
 );
+/// How often UDP is too small.
+pub const DNS_TRUNCATED_ANSWERS: Metric = counter(
+    "mx_dns_truncated_answers_total",
+    &["type", "resolver"],
+    "DNS answers since start that were truncated over UDP, so that TCP was used, over all names.",
+);
 /// Time of DNS exchanges since start.
 pub const DNS_QUERY_DURATION: Metric = histogram(
     "mx_dns_query_duration_seconds",
