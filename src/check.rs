@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     io::{self, IsTerminal, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -29,6 +29,7 @@ use crate::{
     metrics::own::Own,
     name::Destination,
     once,
+    probe::vantage,
 };
 
 /// Checks every destination and prints what was found and what senders would make of it, in the
@@ -197,22 +198,9 @@ fn configuration(args: &CheckArgs) -> Result<Arc<Config>, String> {
 /// the address it calls from (RFC 5321 §4.1.4 allows that where there is no name).
 fn own_name() -> Arc<str> {
     let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    parse_helo_name(&host_name).unwrap_or_else(|_| match own_address() {
+    let address = vantage::own_address().unwrap_or(Ipv4Addr::LOCALHOST.into());
+    parse_helo_name(&host_name).unwrap_or_else(|_| match address {
         IpAddr::V4(address) => format!("[{address}]").into(),
         IpAddr::V6(address) => format!("[IPv6:{address}]").into(),
     })
-}
-
-/// The source address towards the Internet; connecting a UDP socket sends nothing.
-fn own_address() -> IpAddr {
-    let towards: [(IpAddr, SocketAddr); 2] = [
-        (Ipv4Addr::UNSPECIFIED.into(), ([192, 0, 2, 1], 25).into()),
-        (Ipv6Addr::UNSPECIFIED.into(), (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 25).into()),
-    ];
-    let found = towards.into_iter().find_map(|(any, peer)| {
-        let socket = UdpSocket::bind((any, 0)).ok()?;
-        socket.connect(peer).ok()?;
-        socket.local_addr().ok().map(|own| own.ip())
-    });
-    found.unwrap_or(Ipv4Addr::LOCALHOST.into())
 }

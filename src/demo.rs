@@ -50,7 +50,7 @@ fn configuration(world: &World, interval: Duration) -> Arc<Config> {
     config.probe.session.command_timeout = Duration::from_secs(5);
     config.probe.session.session_timeout = Duration::from_secs(15);
     let (timeout, late_window) = (Duration::from_secs(2), Duration::from_secs(1));
-    let patience = Dns { timeout, attempts: 1, late_window };
+    let patience = Dns { timeout, attempts: 1, late_window, ..Dns::default() };
     config.politeness.max_backoff = interval * 2;
     config.resolvers = vec![Resolver::of_servers("demo", vec![world.dns_addr()], patience)];
     let settings = config.default_settings();

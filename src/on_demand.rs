@@ -68,9 +68,9 @@ async fn look(request: OnDemand, prober: Arc<Prober>, config: Arc<Config>) {
     let snapshot = Snapshot {
         destinations: BTreeMap::from([(request.destination, Arc::new(report))]),
         exchangers: exchangers.collect(),
-        lookups: Arc::default(),
         mx_port: config.probe.port,
         terms: Arc::new(terms),
+        ..Snapshot::default()
     };
     // The client may have gone.
     let _ = request.answer.send(snapshot);

@@ -37,7 +37,7 @@ async fn world(address: &str) -> DnsServer {
 
 fn resolvers(servers: &[SocketAddr], attempts: u32) -> Resolvers {
     let (timeout, late_window) = (Duration::from_secs(2), Duration::from_millis(100));
-    patient(servers, Dns { timeout, attempts, late_window })
+    patient(servers, Dns { timeout, attempts, late_window, ..Dns::default() })
 }
 
 fn patient(servers: &[SocketAddr], patience: Dns) -> Resolvers {
@@ -94,7 +94,7 @@ async fn a_late_answer_is_told_from_none() {
     let hasty = |late_window| {
         patient(
             &[server.addr()],
-            Dns { timeout: Duration::from_millis(300), attempts: 1, late_window },
+            Dns { timeout: Duration::from_millis(300), attempts: 1, late_window, ..Dns::default() },
         )
     };
     let late = ask(&hasty(Duration::from_secs(10)), "late", RecordType::A).await;

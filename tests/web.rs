@@ -95,11 +95,14 @@ fn config() -> Config {
             session: settings.session.clone(),
             source_ipv4: None,
             source_ipv6: None,
+            public_ipv4: None,
+            public_ipv6: None,
         },
         dns: config::Dns {
             timeout: Duration::from_secs(5),
             attempts: 2,
             late_window: Duration::from_secs(5),
+            health_interval: Duration::from_secs(15),
         },
         politeness: config::Politeness {
             max_sessions: 1,

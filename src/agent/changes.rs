@@ -1,14 +1,20 @@
-//! One log line when the state of a destination, lookup or exchanger or a verdict changes, none while
-//! it stays.
+//! One log line when the state of a destination, lookup, exchanger, resolver or the own vantage or a
+//! verdict changes, none while it stays.
 //!
 //! Pure comparison plus the line; who observed what and when is the caller's.
 
 use tracing::{debug, info, warn};
 
-use super::standing::Standing;
+use super::{
+    health::{Health, ResolverReport},
+    standing::Standing,
+};
 use crate::{
     delivery::Outcome,
-    facts::{ExchangerFacts, Family, Lookup, LookupStatus, MxLookup, Route, Session},
+    facts::{
+        ExchangerFacts, Family, FamilyVantage, Lookup, LookupStatus, MxLookup, Route, Session,
+        Vantage, Way,
+    },
     name::Destination,
 };
 
@@ -137,6 +143,109 @@ pub fn log_verdict(destination: &Destination, before: &[Standing], after: &Stand
             warn!(%domain, sender, resolver, was, outcome, reason, mx, wait_seconds, "{message}");
         }
     }
+}
+
+/// Says that a resolver went down or came back, and what became different about one of its servers
+/// while others respond.
+pub fn log_resolver(before: &ResolverReport, after: &ResolverReport) {
+    let Some(now) = &after.last else { return };
+    let resolver = &*now.resolver;
+    match (before.health, after.health) {
+        (Health::Down { .. }, Health::Down { .. }) => return,
+        (_, Health::Down { .. }) => {
+            let servers: Vec<_> = now.servers.iter().map(|s| s.server.to_string()).collect();
+            let servers = servers.join(" ");
+            warn!(resolver, servers, "resolver down: no server of it responds");
+            return;
+        }
+        (Health::Down { since }, Health::Up) => {
+            let down_seconds = now.observed_at.duration_since(since).as_secs();
+            info!(resolver, down_seconds, "resolver up again");
+            return;
+        }
+        _ => {}
+    }
+    let all_silent = |report: &ResolverReport| {
+        report.last.as_ref().is_some_and(|facts| facts.up() == Some(false))
+    };
+    if all_silent(before) || all_silent(after) {
+        return;
+    }
+    for (place, after) in now.servers.iter().enumerate() {
+        let then = before.last.as_ref().and_then(|facts| facts.servers.get(place));
+        let (old, new) = (then.map(|then| then.control.status()), after.control.status());
+        if old == Some(new) || (old.is_none() && new.answered()) {
+            continue;
+        }
+        let was = old.map_or("not known yet", LookupStatus::label);
+        let (server, status) = (after.server, new.label());
+        if new.answered() {
+            info!(resolver, %server, was, status, "resolver's server changed");
+        } else {
+            warn!(resolver, %server, was, status, "resolver's server changed");
+        }
+    }
+}
+
+/// Says what became different about how this host looks to receivers.
+pub fn log_vantage(before: Option<&Vantage>, after: &Vantage) {
+    let offline = after.families.iter().all(|family| family.way == Way::NoRoute);
+    for (place, now) in after.families.iter().enumerate() {
+        let then = before.map(|before| &before.families[place]);
+        if then.is_some_and(|then| alike(then, now)) {
+            continue;
+        }
+        let (family, helo_name) = (now.family.label(), &*after.helo_name);
+        let way = match now.way {
+            Way::NoRoute => "no_route",
+            Way::NotOurs => "not_ours",
+            Way::Open => "open",
+        };
+        let word = |known: Option<bool>| match known {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "unknown",
+        };
+        let address = |ip: Option<std::net::IpAddr>| ip.map(|ip| ip.to_string());
+        let (source, seen_as) = (address(now.source), address(now.seen_as));
+        let (forward, reverse) = (word(now.forward), word(now.reverse));
+        let confirmed = word(now.confirmed);
+        // A family that this host never had is nothing to warn about.
+        let lost = now.way == Way::NoRoute && then.is_some_and(|then| then.way == Way::Open);
+        let bad = now.mismatched() || now.way == Way::NotOurs || lost || offline;
+        if bad {
+            warn!(
+                family,
+                way,
+                source,
+                seen_as,
+                helo_name,
+                forward,
+                reverse,
+                confirmed,
+                "receivers find something wrong with this host"
+            );
+        } else if then.is_some() {
+            info!(
+                family,
+                way,
+                source,
+                seen_as,
+                helo_name,
+                forward,
+                reverse,
+                confirmed,
+                "this host looks different to receivers"
+            );
+        }
+    }
+}
+
+/// Nothing but lookups differs.
+fn alike(a: &FamilyVantage, b: &FamilyVantage) -> bool {
+    let compared =
+        |v: &FamilyVantage| (v.way, v.source, v.seen_as, v.forward, v.reverse, v.confirmed);
+    compared(a) == compared(b)
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -17,6 +17,7 @@ use tracing::{debug, error, info};
 use super::{
     Reload, Settings, Setup,
     demand::{Changes, Demand},
+    health::ResolverReport,
     key::Key,
     prober,
     publish::Publisher,
@@ -27,9 +28,13 @@ use super::{
     state::{DestinationReport, DestinationRound, Terms},
 };
 use crate::{
-    config::DestinationSettings,
+    config::{Config, DestinationSettings},
+    facts::{ResolverFacts, Vantage},
     name::{Destination, Exchanger},
-    probe::dns::Resolvers,
+    probe::{
+        dns::{Resolvers, View},
+        vantage::Plan,
+    },
 };
 
 /// Runs until `stop`; then open sessions are ended with QUIT, for at most [`GRACE`].
@@ -76,6 +81,10 @@ struct Agent {
     demand: Demand,
     settings: BTreeMap<Destination, Arc<DestinationSettings>>,
     memories: HashMap<Exchanger, Memory>,
+    /// The resolvers whose health is looked at.
+    views: BTreeMap<Arc<str>, Arc<View>>,
+    /// How this host is looked at, and through which of them.
+    vantage: Option<(Plan, Arc<View>)>,
     rounds: Rounds<Key, Found>,
     readiness: Readiness,
 }
@@ -84,6 +93,8 @@ struct Agent {
 enum Found {
     Destination(Destination, Option<DestinationRound>),
     Exchanger(Exchanger, Option<Memory>),
+    Resolver(Arc<View>, Option<ResolverFacts>),
+    Vantage(Plan, Option<Vantage>),
 }
 
 impl Agent {
@@ -97,6 +108,8 @@ impl Agent {
             demand: Demand::default(),
             settings: BTreeMap::new(),
             memories: HashMap::new(),
+            views: BTreeMap::new(),
+            vantage: None,
             rounds: Rounds::default(),
         }
     }
@@ -122,6 +135,9 @@ impl Agent {
         let new = prober(settings, politeness, &self.setup.own, self.setup.stop.clone());
         self.prober.store(Arc::new(new));
         self.setup.store.update(|state| state.mx_port = config.probe.port);
+        let now = Now::read();
+        self.watch_resolvers(&settings.resolvers, config, now);
+        self.watch_vantage(&settings.resolvers, config, now);
 
         let gone: Vec<Destination> = self
             .settings
@@ -132,7 +148,6 @@ impl Agent {
         for destination in gone {
             self.remove(&destination);
         }
-        let now = Now::read();
         let mut new = 0;
         for (destination, wanted) in &config.destinations {
             match self.settings.get(destination) {
@@ -147,6 +162,48 @@ impl Agent {
             }
         }
         self.readiness.patrol(now.instant);
+    }
+
+    /// Looks at the health of these resolvers from now on. One that is asked in another way than
+    /// before is another resolver.
+    fn watch_resolvers(&mut self, resolvers: &Resolvers, config: &Config, now: Now) {
+        let kept = |view: &Arc<View>| resolvers.views().iter().any(|new| Arc::ptr_eq(new, view));
+        let gone = self.views.extract_if(.., |_, view| !kept(view)).map(|(name, _)| name);
+        for name in gone.collect::<Vec<_>>() {
+            self.schedule.remove(&Key::Resolver(Arc::clone(&name)));
+            self.setup.store.update(|state| state.resolvers.remove(&name));
+        }
+        for (place, view) in resolvers.views().iter().enumerate() {
+            let name = view.name();
+            let Some(kind) = ResolverReport::kind(&config.resolvers, view.of()) else { continue };
+            let new = ResolverReport::new(kind, place == 0);
+            self.setup.store.update(|state| {
+                let known = state.resolvers.get(name);
+                let report = match known {
+                    Some(known) => new.with_rounds_of(known),
+                    None => new,
+                };
+                state.resolvers.insert(Arc::clone(name), Arc::new(report));
+            });
+            self.views.insert(Arc::clone(name), Arc::clone(view));
+            let key = Key::Resolver(Arc::clone(name));
+            self.schedule.set(&key, view.health_interval(), Duration::ZERO, now);
+        }
+    }
+
+    /// Looks from now on at how this host looks by this configuration, through the primary.
+    fn watch_vantage(&mut self, resolvers: &Resolvers, config: &Config, now: Now) {
+        let wanted = resolvers.views().first().map(|view| (Plan::new(config), Arc::clone(view)));
+        let same = |(plan, view): &(Plan, Arc<View>)| {
+            wanted.as_ref().is_some_and(|(new, by)| plan == new && Arc::ptr_eq(view, by))
+        };
+        if self.vantage.as_ref().is_some_and(same) {
+            return;
+        }
+        self.schedule.remove(&Key::Vantage);
+        self.setup.store.update(|state| state.vantage = None);
+        self.schedule.set(&Key::Vantage, VANTAGE_INTERVAL, Duration::ZERO, now);
+        self.vantage = wanted;
     }
 
     fn set(
@@ -211,6 +268,8 @@ impl Agent {
         let rounds = match &due.key {
             Key::Destination(_) => &own.domain_rounds,
             Key::Exchanger(_) => &own.exchanger_rounds,
+            Key::Resolver(_) => &own.resolver_rounds,
+            Key::Vantage => &own.vantage_rounds,
         };
         if due.skipped {
             rounds.skipped.inc();
@@ -239,6 +298,22 @@ impl Agent {
                     Found::Exchanger(exchanger, memory)
                 });
             }
+            Key::Resolver(name) => {
+                let Some(view) = self.views.get(&name).cloned() else { return };
+                self.rounds.start(due.key, async move {
+                    let _in_flight = in_flight;
+                    let facts = prober.control(&view).await;
+                    Found::Resolver(view, facts)
+                });
+            }
+            Key::Vantage => {
+                let Some((plan, view)) = self.vantage.clone() else { return };
+                self.rounds.start(due.key, async move {
+                    let _in_flight = in_flight;
+                    let vantage = prober.vantage(&plan, &view).await;
+                    Found::Vantage(plan, vantage)
+                });
+            }
         }
     }
 
@@ -251,7 +326,14 @@ impl Agent {
             Ok(Found::Exchanger(exchanger, Some(memory))) => {
                 self.exchanger_ended(exchanger, memory);
             }
-            Ok(Found::Destination(_, None) | Found::Exchanger(_, None)) => {}
+            Ok(Found::Resolver(view, Some(facts))) => self.resolver_ended(&view, facts),
+            Ok(Found::Vantage(plan, Some(vantage))) => self.vantage_ended(&plan, vantage),
+            Ok(
+                Found::Destination(_, None)
+                | Found::Exchanger(_, None)
+                | Found::Resolver(_, None)
+                | Found::Vantage(_, None),
+            ) => {}
             Err(panic) => {
                 self.setup.own.probe_panics.inc();
                 error!(what = %ended.key, panic, "a round panicked; it will be started again");
@@ -275,11 +357,27 @@ impl Agent {
         self.readiness.probed(&exchanger, self.demand.destinations(&exchanger));
         self.memories.insert(exchanger, memory);
     }
+
+    fn resolver_ended(&mut self, view: &Arc<View>, facts: ResolverFacts) {
+        // Removed or replaced by a reload while its round was under way.
+        if self.views.get(view.name()).is_some_and(|known| Arc::ptr_eq(known, view)) {
+            view.hurry(self.publisher.resolver(facts));
+        }
+    }
+
+    fn vantage_ended(&mut self, plan: &Plan, vantage: Vantage) {
+        if self.vantage.as_ref().is_some_and(|(wanted, _)| wanted == plan) {
+            self.publisher.vantage(vantage);
+        }
+    }
 }
 
 fn far_away() -> Instant {
     Instant::now() + Duration::from_secs(3600)
 }
+
+/// From one look at the own vantage to the next: names and addresses of servers change rarely.
+const VANTAGE_INTERVAL: Duration = Duration::from_secs(300);
 
 /// How often deadlines of readiness are looked at.
 const PATROL: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
-//! What is scheduled: destinations and exchangers in one plan.
+//! What is scheduled: destinations, exchangers, resolvers and the own vantage in one plan.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crate::name::{Destination, Exchanger};
 
@@ -9,6 +9,10 @@ use crate::name::{Destination, Exchanger};
 pub(super) enum Key {
     Destination(Destination),
     Exchanger(Exchanger),
+    /// The health of a resolver, by the value of its label.
+    Resolver(Arc<str>),
+    /// How this host looks to receivers.
+    Vantage,
 }
 
 impl fmt::Display for Key {
@@ -16,6 +20,8 @@ impl fmt::Display for Key {
         match self {
             Self::Destination(destination) => write!(f, "destination {destination}"),
             Self::Exchanger(exchanger) => write!(f, "exchanger {exchanger}"),
+            Self::Resolver(resolver) => write!(f, "resolver {resolver}"),
+            Self::Vantage => f.write_str("vantage"),
         }
     }
 }

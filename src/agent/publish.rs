@@ -25,7 +25,7 @@ use super::{
     state::{DestinationReport, DestinationRound, Store},
 };
 use crate::{
-    facts::{ExchangerFacts, Family, Reason, Route, Session},
+    facts::{ExchangerFacts, Family, Reason, ResolverFacts, Route, Session, Vantage},
     name::{Destination, Exchanger},
 };
 
@@ -156,6 +156,25 @@ impl Publisher {
         if !before.is_some_and(|before| material::same_exchanger(before, after)) {
             self.unjudged.exchanger(exchanger);
         }
+    }
+
+    /// Takes a control round of a resolver and says whether it is down.
+    pub(super) fn resolver(&self, facts: ResolverFacts) -> bool {
+        let changed = self.store.update(|state| {
+            let report = state.resolvers.get_mut(&facts.resolver)?;
+            let now = Arc::new(report.next(facts));
+            Some((std::mem::replace(report, Arc::clone(&now)), now))
+        });
+        let Some((then, now)) = changed else { return false };
+        changes::log_resolver(&then, &now);
+        now.down()
+    }
+
+    /// Takes a look at the own vantage.
+    pub(super) fn vantage(&self, vantage: Vantage) {
+        let now = Arc::new(vantage);
+        let then = self.store.update(|state| state.vantage.replace(Arc::clone(&now)));
+        changes::log_vantage(then.as_deref(), &now);
     }
 
     /// Notes the end of an exchanger's round.

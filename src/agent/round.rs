@@ -22,9 +22,15 @@ use super::{backoff::Backoff, demand::Wanted, politeness::Politeness, state::Des
 use crate::{
     config::SessionSettings,
     connectivity_log::ConnectivityLog,
-    facts::{Family, Lookup, MAX_EXCHANGERS, MxLookup, Session},
+    facts::{Family, Lookup, MAX_EXCHANGERS, MxLookup, ResolverFacts, Session, Vantage},
     name::{Destination, Exchanger, Host},
-    probe::{addresses, dns::Resolvers, route, smtp::session},
+    probe::{
+        addresses,
+        dns::{Resolvers, View},
+        route,
+        smtp::session,
+        vantage,
+    },
 };
 
 /// Everything a round needs to know and to hold on to; immutable, replaced whole on reload.
@@ -231,6 +237,21 @@ impl Prober {
             publish(Progress::Session { session, held });
         }
         (!stopped).then_some(Memory { addresses: found, answered, backoff, told })
+    }
+
+    /// Puts the control query to a resolver. `None` when the program ends.
+    pub async fn control(&self, view: &Arc<View>) -> Option<ResolverFacts> {
+        let facts = self.unless_stopped(view.control()).await?;
+        self.note(facts.servers.iter().map(|server| &server.control));
+        Some(facts)
+    }
+
+    /// Looks at how this host looks to receivers. `None` when the program ends.
+    pub async fn vantage(&self, plan: &vantage::Plan, view: &Arc<View>) -> Option<Vantage> {
+        let look = vantage::look(plan, view, self.deadline);
+        let vantage = self.unless_stopped(look).await?;
+        self.note(vantage.families.iter().flat_map(|family| &family.lookups));
+        Some(vantage)
     }
 
     fn plan(&self, peer: SocketAddr, settings: &SessionSettings) -> session::Plan {

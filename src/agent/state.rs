@@ -12,11 +12,11 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::standing::Standing;
+use super::{health::ResolverReport, standing::Standing};
 use crate::{
     config::DestinationSettings,
     delivery::Sender,
-    facts::{ExchangerFacts, Facts, Lookup, LookupStatus, MxLookup, RecordType},
+    facts::{ExchangerFacts, Facts, Lookup, LookupStatus, MxLookup, RecordType, Vantage},
     metrics::histogram::Histogram,
     name::{Destination, Exchanger},
 };
@@ -35,6 +35,10 @@ pub struct Snapshot {
     pub destinations: BTreeMap<Destination, Arc<DestinationReport>>,
     /// Every exchanger that some destination routes to.
     pub exchangers: BTreeMap<Exchanger, Arc<ExchangerReport>>,
+    /// Every resolver that is asked, by the value of its label.
+    pub resolvers: BTreeMap<Arc<str>, Arc<ResolverReport>>,
+    /// How this host looks to receivers; `None` before that was looked at.
+    pub vantage: Option<Arc<Vantage>>,
     /// Lookups since start, over all names.
     pub lookups: Arc<BTreeMap<LookupKey, LookupCounts>>,
     /// The port all MX are probed at: exchangers there are labelled without port.
@@ -157,6 +161,8 @@ pub struct LookupCounts {
     pub late: u64,
     /// Lookups that did not get their turn.
     pub skipped: u64,
+    /// Answers over UDP that were truncated.
+    pub truncated: u64,
     /// Time of the exchanges that got a response.
     pub duration: Histogram,
 }
@@ -195,8 +201,13 @@ impl Snapshot {
     /// names do not belong to it.
     #[must_use]
     pub fn only(&self, destination: &Destination) -> Self {
-        let (mx_port, terms) = (self.mx_port, Arc::clone(&self.terms));
-        let mut one = Self { mx_port, terms, ..Self::default() };
+        let mut one = Self {
+            resolvers: self.resolvers.clone(),
+            vantage: self.vantage.clone(),
+            mx_port: self.mx_port,
+            terms: Arc::clone(&self.terms),
+            ..Self::default()
+        };
         let Some(report) = self.destinations.get(destination) else { return one };
         for exchanger in report.last.iter().flat_map(DestinationRound::exchangers) {
             if let Some(report) = self.exchangers.get(exchanger) {
@@ -205,6 +216,11 @@ impl Snapshot {
         }
         one.destinations.insert(destination.clone(), Arc::clone(report));
         one
+    }
+
+    /// The resolvers of which no server responds; what is missing from them is their own fault.
+    pub fn dead_resolvers(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<ResolverReport>)> {
+        self.resolvers.iter().filter(|(_, report)| report.down())
     }
 
     /// Forgets what every other resolver said: one that is no longer asked takes its series along.

@@ -1,8 +1,9 @@
-//! `[dns]`: how patiently DNS is asked; each `[[resolver]]` may differ.
+//! `[dns]`: how patiently DNS is asked and how often its health is looked at; each `[[resolver]]`
+//! may differ.
 
 use std::time::Duration;
 
-use super::table::Table;
+use super::{probe::interval, table::Table};
 
 /// `[dns]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,11 +14,18 @@ pub struct Dns {
     pub attempts: u32,
     /// How long to listen on after a time-out, to tell a late answer from none.
     pub late_window: Duration,
+    /// From one look at the health of a resolver to the next.
+    pub health_interval: Duration,
 }
 
 impl Default for Dns {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(5), attempts: 2, late_window: Duration::from_secs(2) }
+        Self {
+            timeout: Duration::from_secs(5),
+            attempts: 2,
+            late_window: Duration::from_secs(2),
+            health_interval: Duration::from_secs(15),
+        }
     }
 }
 
@@ -37,6 +45,7 @@ impl Dns {
         table.set(&mut dns.late_window, "late_window", |node| {
             node.duration(Duration::ZERO..=LONGEST)
         });
+        table.set(&mut dns.health_interval, "health_interval", interval);
         dns
     }
 }

@@ -46,7 +46,9 @@ pub(super) const DESTINATION: &[&str] = &[
 /// The keys of `[[resolver]]`.
 pub(super) const RESOLVER: &[&str] = &[
     "attempts",
+    "control_name",
     "each_server",
+    "health_interval",
     "kind",
     "late_window",
     "name",
@@ -64,7 +66,7 @@ pub(super) fn sender() -> Vec<&'static str> {
 
 /// The sections that are one table, and so can be set key by key from the environment.
 pub(super) const SECTIONS: &[(&str, &[&str])] = &[
-    ("dns", &["attempts", "late_window", "timeout"]),
+    ("dns", &["attempts", "health_interval", "late_window", "timeout"]),
     ("metrics", &["detail"]),
     ("politeness", &["max_backoff", "max_sessions", "max_sessions_per_provider"]),
     (
@@ -77,6 +79,8 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "families",
             "interval",
             "port",
+            "public_ipv4",
+            "public_ipv6",
             "session_timeout",
             "source_ipv4",
             "source_ipv6",

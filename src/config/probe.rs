@@ -25,6 +25,10 @@ pub struct Probe {
     pub source_ipv4: Option<Ipv4Addr>,
     /// The own IPv6 address that sessions leave from.
     pub source_ipv6: Option<Ipv6Addr>,
+    /// The IPv4 address that receivers see, where that is another than the source.
+    pub public_ipv4: Option<Ipv4Addr>,
+    /// The IPv6 address that receivers see.
+    pub public_ipv6: Option<Ipv6Addr>,
 }
 
 impl Default for Probe {
@@ -35,6 +39,8 @@ impl Default for Probe {
             session: SessionSettings::default(),
             source_ipv4: None,
             source_ipv6: None,
+            public_ipv4: None,
+            public_ipv6: None,
         }
     }
 }
@@ -48,16 +54,22 @@ impl Probe {
         table.set(&mut probe.port, "port", |node| node.number(1..=u16::MAX));
         table.set(&mut probe.interval, "interval", interval);
         probe.session = SessionSettings::read(&table, &probe.session);
-        table.set(&mut probe.source_ipv4, "source_ipv4", |node| {
-            let parse = |text: &str| text.parse().map_err(|_| "not an IPv4 address");
-            node.parse("an IPv4 address such as \"192.0.2.1\"", parse).map(Some)
-        });
-        table.set(&mut probe.source_ipv6, "source_ipv6", |node| {
-            let parse = |text: &str| text.parse().map_err(|_| "not an IPv6 address");
-            node.parse("an IPv6 address such as \"2001:db8::1\"", parse).map(Some)
-        });
+        table.set(&mut probe.source_ipv4, "source_ipv4", ipv4);
+        table.set(&mut probe.source_ipv6, "source_ipv6", ipv6);
+        table.set(&mut probe.public_ipv4, "public_ipv4", ipv4);
+        table.set(&mut probe.public_ipv6, "public_ipv6", ipv6);
         probe
     }
+}
+
+fn ipv4(node: &Node<'_>) -> Option<Option<Ipv4Addr>> {
+    let parse = |text: &str| text.parse().map_err(|_| "not an IPv4 address");
+    node.parse("an IPv4 address such as \"192.0.2.1\"", parse).map(Some)
+}
+
+fn ipv6(node: &Node<'_>) -> Option<Option<Ipv6Addr>> {
+    let parse = |text: &str| text.parse().map_err(|_| "not an IPv6 address");
+    node.parse("an IPv6 address such as \"2001:db8::1\"", parse).map(Some)
 }
 
 /// How the sessions with an exchanger go. Where several destinations share an exchanger, it is

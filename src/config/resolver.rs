@@ -7,12 +7,15 @@ use std::{
     sync::Arc,
 };
 
+use hickory_resolver::proto::rr::Name;
+
 use super::{
     dns::Dns,
     key,
     problem::Place,
     table::{Node, Table},
 };
+use crate::name::ExchangerName;
 
 /// `[[resolver]]`: a named DNS view.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +26,8 @@ pub struct Resolver {
     pub kind: ResolverKind,
     /// How patiently: what `[dns]` says unless it says otherwise itself.
     pub patience: Dns,
+    /// What it must be able to name the servers of (NS): its health is looked at by asking for it.
+    pub control_name: Name,
 }
 
 /// Who answers.
@@ -53,17 +58,36 @@ pub enum ResolverTransport {
     Udp,
 }
 
+impl ResolverKind {
+    /// The word of the configuration for it.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Servers { .. } => Word::Servers.text(),
+            Self::System { .. } => Word::System.text(),
+        }
+    }
+
+    /// The word of the configuration for what carries queries.
+    pub const fn transport(&self) -> &'static str {
+        match self {
+            Self::Servers { transport: ResolverTransport::Tcp, .. } => "tcp",
+            Self::Servers { transport: ResolverTransport::Udp, .. } | Self::System { .. } => "udp",
+        }
+    }
+}
+
 impl Resolver {
     /// One that asks these servers over UDP.
     pub fn of_servers(name: &str, addresses: Vec<SocketAddr>, patience: Dns) -> Self {
         let transport = ResolverTransport::Udp;
-        Self { name: name.into(), kind: ResolverKind::Servers { addresses, transport }, patience }
+        let kind = ResolverKind::Servers { addresses, transport };
+        Self { name: name.into(), kind, patience, control_name: Name::root() }
     }
 
     /// The one that stands for `/etc/resolv.conf` where no other is configured.
     pub fn system(patience: Dns) -> Self {
         let kind = ResolverKind::System { file: RESOLV_CONF.into(), each_server: false };
-        Self { name: SYSTEM.into(), kind, patience }
+        Self { name: SYSTEM.into(), kind, patience, control_name: Name::root() }
     }
 }
 
@@ -86,8 +110,12 @@ pub(super) fn read(root: &Table<'_>, dns: &Dns, from: &Path) -> Vec<Resolver> {
         let name = name(&table, word, &mut seen);
         let kind = word.and_then(|word| kind(&table, word, from));
         let patience = dns.overridden(&table);
+        let mut control_name = Name::root();
+        table.set(&mut control_name, "control_name", |node| {
+            node.parse("a name such as \".\" or \"example.com\"", parse_control_name)
+        });
         if let (Some(name), Some(kind)) = (name, kind) {
-            resolvers.push(Resolver { name, kind, patience });
+            resolvers.push(Resolver { name, kind, patience, control_name });
         }
     }
     resolvers
@@ -222,6 +250,15 @@ fn servers(table: &Table<'_>) -> Option<Vec<SocketAddr>> {
 
 fn server(node: &Node<'_>) -> Option<SocketAddr> {
     node.parse("an address such as \"192.0.2.53\"", parse_server)
+}
+
+/// The root, or what may be a zone's name.
+fn parse_control_name(text: &str) -> Result<Name, String> {
+    if text == "." {
+        return Ok(Name::root());
+    }
+    let name = ExchangerName::parse(text).map_err(|error| error.to_string())?;
+    Ok(name.to_dns())
 }
 
 /// Parses the address of a name server; the port is 53 unless it stands there.

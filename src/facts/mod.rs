@@ -6,9 +6,11 @@
 
 mod lookup;
 mod policy;
+mod resolver;
 mod route;
 mod seconds;
 mod session;
+mod vantage;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -20,8 +22,10 @@ pub use self::{
         Exchange, ExtendedError, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport,
     },
     policy::{MtaSts, OwnHost, StsMode, TlsTrust, Tlsa},
+    resolver::{ResolverFacts, ServerFacts},
     route::{MAX_EXCHANGERS, MxLookup, MxTarget, Route},
     session::{EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},
+    vantage::{FamilyVantage, Vantage, Way},
 };
 use crate::name::{Destination, Exchanger};
 

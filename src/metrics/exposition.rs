@@ -2,7 +2,7 @@
 //!
 //! Pure: the same snapshot gives the same text. The agent's own metrics are `own`'s.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     names, series,
@@ -25,6 +25,8 @@ pub fn write(snapshot: &Snapshot, detail: Detail, out: &mut String) {
     series::domain::write(&view, out);
     series::dns::write_last(&view, detail, out);
     series::dns::write_counted(&view, out);
+    series::resolver::write(&view, out);
+    series::vantage::write(&view, out);
     series::exchanger::write(&view, detail, out);
     series::delivery::write(&view, out);
     series::domain::write_timestamps(&view, out);
@@ -33,7 +35,8 @@ pub fn write(snapshot: &Snapshot, detail: Detail, out: &mut String) {
 /// Appends the series of one destination and of the exchangers on its route, and the `probe_*`
 /// series of the multi-target pattern.
 pub fn write_one(snapshot: &Snapshot, destination: &Destination, detail: Detail, out: &mut String) {
-    let one = snapshot.only(destination);
+    // Resolvers and vantage are the agent's, not one destination's.
+    let one = Snapshot { resolvers: BTreeMap::new(), vantage: None, ..snapshot.only(destination) };
     write(&one, detail, out);
     let facts = one.facts(destination);
     let success = facts.as_ref().is_some_and(reachable);

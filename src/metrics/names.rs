@@ -55,8 +55,10 @@ const fn histogram(name: &'static str, labels: Labels, help: &'static str) -> Me
 
 mod agent;
 mod mail;
+mod resolver;
+mod vantage;
 
-pub use self::{agent::*, mail::*};
+pub use self::{agent::*, mail::*, resolver::*, vantage::*};
 
 /// All of them, in the order they are written.
 pub const CATALOGUE: &[Metric] = &[
@@ -72,7 +74,18 @@ pub const CATALOGUE: &[Metric] = &[
     DNS_LOOKUPS,
     DNS_LATE_ANSWERS,
     DNS_LOOKUPS_SKIPPED,
+    DNS_TRUNCATED_ANSWERS,
     DNS_QUERY_DURATION,
+    RESOLVER_INFO,
+    RESOLVER_UP,
+    RESOLVER_SERVER_UP,
+    RESOLVER_CONTROL_DURATION,
+    RESOLVER_CONTROL_STATUS,
+    VANTAGE_ROUTE,
+    VANTAGE_SOURCE,
+    VANTAGE_HELO_RESOLVES,
+    VANTAGE_REVERSE_MATCHES,
+    VANTAGE_REVERSE_CONFIRMED,
     EXCHANGER_UP,
     EXCHANGER_ADDRESSES,
     EXCHANGER_ADDRESSES_UP,

@@ -24,6 +24,10 @@ pub struct Own {
     pub domain_rounds: Rounds,
     /// Rounds of exchangers.
     pub exchanger_rounds: Rounds,
+    /// Control rounds of resolvers.
+    pub resolver_rounds: Rounds,
+    /// Looks at the own vantage.
+    pub vantage_rounds: Rounds,
     /// Seconds from the scheduled start of a round to its real one.
     pub round_lag_seconds: Histogram,
     /// Rounds that ended in a panic.
@@ -77,6 +81,8 @@ impl Own {
             destinations: gauge(&names::DESTINATIONS),
             domain_rounds: rounds("domain"),
             exchanger_rounds: rounds("exchanger"),
+            resolver_rounds: rounds("resolver"),
+            vantage_rounds: rounds("vantage"),
             round_lag_seconds: delays(&names::ROUND_LAG),
             probe_panics: counter(&names::PROBE_PANICS),
             sessions_in_flight: gauge(&names::SESSIONS_IN_FLIGHT),

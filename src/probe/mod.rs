@@ -7,3 +7,4 @@ pub mod addresses;
 pub mod dns;
 pub mod route;
 pub mod smtp;
+pub mod vantage;

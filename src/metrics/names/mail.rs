@@ -74,6 +74,12 @@ pub const DNS_LOOKUPS_SKIPPED: Metric = counter(
     &["type", "resolver"],
     "DNS lookups left out since start because too many others were waiting for the resolver.",
 );
+/// How often UDP is too small.
+pub const DNS_TRUNCATED_ANSWERS: Metric = counter(
+    "mx_dns_truncated_answers_total",
+    &["type", "resolver"],
+    "DNS answers since start that were truncated over UDP, so that TCP was used, over all names.",
+);
 /// Time of DNS exchanges since start.
 pub const DNS_QUERY_DURATION: Metric = histogram(
     "mx_dns_query_duration_seconds",

@@ -67,6 +67,10 @@ pub(in crate::metrics) fn write_counted(view: &View<'_>, out: &mut String) {
     for (labels, counts) in &counted {
         family.sample(labels, &[], counts.skipped);
     }
+    let mut family = Family::new(out, &names::DNS_TRUNCATED_ANSWERS);
+    for (labels, counts) in &counted {
+        family.sample(labels, &[], counts.truncated);
+    }
     let mut family = Family::new(out, &names::DNS_QUERY_DURATION);
     for (labels, counts) in &counted {
         family.histogram(labels, &counts.duration);

@@ -109,15 +109,15 @@ fn expand(resolver: &Resolver) -> Vec<Resolver> {
         return vec![resolver.clone()];
     };
     let servers = resolv_conf::servers(file);
-    let patience = || resolver.patience.clone();
+    let of_servers = |name: &str, servers| Resolver {
+        control_name: resolver.control_name.clone(),
+        ..Resolver::of_servers(name, servers, resolver.patience.clone())
+    };
     if !each_server {
-        return vec![Resolver::of_servers(&resolver.name, servers, patience())];
+        return vec![of_servers(&resolver.name, servers)];
     }
     let name = |server: &SocketAddr| format!("{}-{}", resolver.name, server.ip());
-    servers
-        .iter()
-        .map(|server| Resolver::of_servers(&name(server), vec![*server], patience()))
-        .collect()
+    servers.iter().map(|server| of_servers(&name(server), vec![*server])).collect()
 }
 
 /// How long one exchange may take.

@@ -1,10 +1,19 @@
 //! One resolver as it is asked: a question is put to its servers as a stub resolver does it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use hickory_resolver::proto::rr::Name;
+use jiff::Timestamp;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
+    task::JoinSet,
     time::{Instant, timeout_at},
 };
 
@@ -15,7 +24,7 @@ use super::{
 };
 use crate::{
     config::{Dns, Resolver, ResolverKind, ResolverTransport},
-    facts::{Exchange, Lookup, LookupStatus, RecordType},
+    facts::{Exchange, Lookup, LookupStatus, RecordType, ResolverFacts, ServerFacts},
     name::presentation,
 };
 
@@ -29,6 +38,8 @@ pub struct View {
     source: Source,
     at_once: usize,
     permits: Semaphore,
+    /// It does not respond, so nobody waits long for it.
+    hurried: AtomicBool,
 }
 
 /// Where answers come from.
@@ -54,7 +65,8 @@ impl View {
                 Source::Servers { addresses: Vec::new(), channel: Channel::Udp }
             }
         };
-        Self { of, resolver, source, at_once, permits: Semaphore::new(at_once) }
+        let (permits, hurried) = (Semaphore::new(at_once), AtomicBool::new(false));
+        Self { of, resolver, source, at_once, permits, hurried }
     }
 
     /// Whether another one would be the same.
@@ -70,6 +82,59 @@ impl View {
     /// The name of the configured resolver it belongs to; another one for each server of the system.
     pub fn of(&self) -> &Arc<str> {
         &self.of
+    }
+
+    /// How often its health is looked at.
+    pub fn health_interval(&self) -> Duration {
+        self.resolver.patience.health_interval
+    }
+
+    /// Whether it is asked hurriedly from now on: each server once, a second for all of them and no
+    /// listening for late answers. Thousands of lookups through a resolver that is known to be dead
+    /// must not hold up those through the others. What they bring is observed all the same.
+    pub fn hurry(&self, hurried: bool) {
+        self.hurried.store(hurried, Ordering::Relaxed);
+    }
+
+    /// Asks each server for NS of the control name, all at the same moment and never hurriedly, so
+    /// that a slow one is found alive. It waits for no turn: lookups that pile up before a dead
+    /// resolver are what it has to tell of.
+    pub async fn control(self: &Arc<Self>) -> ResolverFacts {
+        let Source::Servers { addresses, .. } = &self.source;
+        let mut asked = JoinSet::new();
+        for (place, &server) in addresses.iter().enumerate() {
+            let this = Arc::clone(self);
+            asked.spawn(async move { (place, this.control_of(server).await) });
+        }
+        let mut placed = asked.join_all().await;
+        placed.sort_by_key(|(place, _)| *place);
+        let servers = placed.into_iter().map(|(_, server)| server).collect();
+        let (resolver, of) = (Arc::clone(self.name()), Arc::clone(&self.of));
+        ResolverFacts { resolver, of, observed_at: Timestamp::now(), servers }
+    }
+
+    async fn control_of(&self, server: SocketAddr) -> ServerFacts {
+        let (name, rtype) = (&self.resolver.control_name, RecordType::Ns);
+        // How late an answer comes matters to lookups; the next look tells whether one does.
+        let pace = Dns { late_window: Duration::ZERO, ..self.resolver.patience.clone() };
+        let until = Instant::now() + LOOKUP_LIMIT;
+        let Source::Servers { channel, .. } = &self.source;
+        let exchanges = self.ask_servers(&[server], channel, name, rtype, &pace, until).await;
+        let asked = if name.is_root() { ".".into() } else { presentation(name).into() };
+        ServerFacts {
+            server,
+            control: Lookup::new(Arc::clone(self.name()), rtype, asked, exchanges),
+        }
+    }
+
+    /// How patiently it is asked at this moment.
+    fn pace(&self, servers: usize) -> Dns {
+        let own = self.resolver.patience.clone();
+        if !self.hurried.load(Ordering::Relaxed) {
+            return own;
+        }
+        let share = HURRIED / u32::try_from(servers.max(1)).unwrap_or(u32::MAX);
+        Dns { timeout: own.timeout.min(share), attempts: 1, late_window: Duration::ZERO, ..own }
     }
 
     /// Puts one question, when it is its turn: waiting for that takes nothing from the time of the
@@ -89,7 +154,8 @@ impl View {
         let until = deadline.map_or(end, |deadline| deadline.min(end));
         match &self.source {
             Source::Servers { addresses, channel } => {
-                made(self.ask_servers(addresses, channel, name, rtype, until).await)
+                let pace = self.pace(addresses.len());
+                made(self.ask_servers(addresses, channel, name, rtype, &pace, until).await)
             }
         }
     }
@@ -110,20 +176,21 @@ impl View {
         channel: &Channel,
         name: &Name,
         rtype: RecordType,
+        pace: &Dns,
         until: Instant,
     ) -> Vec<Exchange> {
         let mut question = Question { name: name.clone(), rtype, edns: true };
         let mut exchanges: Vec<Exchange> = Vec::with_capacity(1);
         let mut worth_asking: Vec<SocketAddr> = addresses.to_vec();
-        for _ in 0..self.resolver.patience.attempts {
+        for _ in 0..pace.attempts {
             let mut silent = Vec::new();
             for &server in &worth_asking {
-                let Some(patience) = self.patience(until) else { return exchanges };
+                let Some(patience) = left(pace, until) else { return exchanges };
                 let mut result = exchange(channel, server, &question, patience).await;
                 if rejects_edns(result.status) {
                     // RFC 6891 §6.2.2: a server that knows no EDNS is asked again without it.
                     exchanges.push(result);
-                    let Some(patience) = self.patience(until) else { return exchanges };
+                    let Some(patience) = left(pace, until) else { return exchanges };
                     question.edns = false;
                     result = exchange(channel, server, &question, patience).await;
                     question.edns = true;
@@ -145,15 +212,15 @@ impl View {
         }
         exchanges
     }
+}
 
-    /// What is left for one exchange; `None` when the deadline has passed.
-    fn patience(&self, until: Instant) -> Option<Patience> {
-        let left = until.saturating_duration_since(Instant::now());
-        let timeout = self.resolver.patience.timeout.min(left);
-        // Listening for a late answer must not make those wait who have a deadline.
-        let late_window = self.resolver.patience.late_window.min(left.saturating_sub(timeout));
-        (!left.is_zero()).then_some(Patience { timeout, late_window })
-    }
+/// What is left for one exchange; `None` when the deadline has passed.
+fn left(pace: &Dns, until: Instant) -> Option<Patience> {
+    let left = until.saturating_duration_since(Instant::now());
+    let timeout = pace.timeout.min(left);
+    // Listening for a late answer must not make those wait who have a deadline.
+    let late_window = pace.late_window.min(left.saturating_sub(timeout));
+    (!left.is_zero()).then_some(Patience { timeout, late_window })
 }
 
 const fn rejects_edns(status: LookupStatus) -> bool {
@@ -162,6 +229,9 @@ const fn rejects_edns(status: LookupStatus) -> bool {
 
 /// For all exchanges of one lookup, over all servers and attempts.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(60);
+
+/// For all exchanges of one lookup through a resolver that does not respond.
+const HURRIED: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -192,8 +262,8 @@ mod tests {
 
     #[tokio::test]
     async fn waiting_for_other_lookups_takes_nothing_from_the_time_of_a_lookup() {
-        let timeout = Duration::from_millis(50);
-        let patience = Dns { timeout, attempts: 1, late_window: Duration::ZERO };
+        let (timeout, late_window) = (Duration::from_millis(50), Duration::ZERO);
+        let patience = Dns { timeout, attempts: 1, late_window, ..Dns::default() };
         let (_socket, resolver) = silent(patience).await;
         let view = View::new("silent".into(), resolver, 0);
         let name = Name::root();
