@@ -213,14 +213,15 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// Whether the same question was answered through another resolver.
-    pub(super) fn answered_elsewhere(&self) -> bool {
-        let Some(lookup) = self.deciding_lookup() else { return false };
-        self.lookups().any(|other| {
+    /// The other resolvers that answered the same question.
+    pub(super) fn answered_elsewhere(&self) -> Vec<&'a str> {
+        let Some(lookup) = self.deciding_lookup() else { return Vec::new() };
+        let same = |other: &&Lookup| {
             (other.rtype, &other.name) == (lookup.rtype, &lookup.name)
                 && *other.resolver != *self.resolver
                 && other.status().answered()
-        })
+        };
+        self.lookups().filter(same).map(|other| &*other.resolver).collect()
     }
 
     /// Whether this view's resolver answers anything at all.

@@ -8,6 +8,7 @@ use super::{
     paint::Paint,
     plain::roundly,
     report::{put, wrapped},
+    several::{grouped, listed},
     verdict::{Who, exchanger},
     weak_points,
 };
@@ -19,32 +20,48 @@ pub fn write(judged: &[Judged], shown: &BTreeSet<String>, paint: Paint) -> Strin
     put(&mut out, "  What senders would do with a message now:");
     let mut shown = shown.clone();
     let width = judged.iter().map(|one| one.sender.name.len()).max().unwrap_or_default();
-    let longest = judged.iter().map(|one| one.resolver.len() + 1).max().unwrap_or_default();
-    let several = judged.iter().any(|one| one.resolver != judged[0].resolver);
     let mut told: Vec<&Judged> = Vec::new();
-    for one in judged {
-        let resolver = if several {
-            format!("{:<longest$} ", format!("{}:", one.resolver))
-        } else {
-            String::new()
-        };
-        let mark = match one.verdict.outcome {
-            Outcome::Deliver if one.verdict.late() => paint.warn("!"),
-            Outcome::Deliver => paint.good("✔"),
-            Outcome::Unknown => paint.faint("?"),
-            Outcome::Defer | Outcome::Freeze | Outcome::Bounce => paint.bad("✗"),
-        };
-        let name = paint.strong(format!("{:<width$}", one.sender.name));
-        let comes_to = head(&one.verdict);
-        put(&mut out, &format!("  {mark} {resolver}{name}  {comes_to}"));
-        write_body(&mut out, one, &mut told, &mut shown, paint);
-        if let Some(words) = weak_points::words(&one.weaknesses) {
-            for line in wrapped(&words, PROSE) {
-                put(&mut out, &format!("      {}", paint.faint(line)));
+    let by_sender = grouped(judged.iter().map(|one| (one, &one.sender.name)));
+    for (_, verdicts) in by_sender {
+        let alike = grouped(verdicts.iter().map(|one| (*one, what(one))));
+        let whose = |same: &[&Judged]| by_whom(same, verdicts.len());
+        for ((comes_to, _), same) in &alike {
+            let one = same[0];
+            let mark = match one.verdict.outcome {
+                Outcome::Deliver if one.verdict.late() => paint.warn("!"),
+                Outcome::Deliver => paint.good("✔"),
+                Outcome::Unknown => paint.faint("?"),
+                Outcome::Defer | Outcome::Freeze | Outcome::Bounce => paint.bad("✗"),
+            };
+            let name = paint.strong(format!("{:<width$}", one.sender.name));
+            let by = whose(same).map(|by| paint.faint(format!("  {by}"))).unwrap_or_default();
+            put(&mut out, &format!("  {mark} {name}  {comes_to}{by}"));
+            write_body(&mut out, one, &mut told, &mut shown, paint);
+            if let Some(words) = weak_points::words(&one.weaknesses) {
+                for line in wrapped(&words, PROSE) {
+                    put(&mut out, &format!("      {}", paint.faint(line)));
+                }
             }
         }
     }
     out
+}
+
+/// What is told of a verdict; where it is the same through several resolvers it is told once.
+fn what(judged: &Judged) -> (String, (Option<String>, &str)) {
+    let weak = weak_points::words(&judged.weaknesses);
+    (head(&judged.verdict), (weak, &judged.explanation.cure.what))
+}
+
+/// Through which of so many resolvers the verdict is this one; nothing where there is no other.
+fn by_whom(same: &[&Judged], resolvers: usize) -> Option<String> {
+    let names: Vec<_> = same.iter().map(|one| &one.resolver).collect();
+    match (same.len(), resolvers) {
+        (_, 1) => None,
+        (2, 2) => Some("by both resolvers".to_owned()),
+        (all, of) if all == of => Some(format!("by all {of} resolvers")),
+        _ => Some(format!("by {}", listed(&names))),
+    }
 }
 
 /// What it comes to, in a few words.
@@ -102,7 +119,11 @@ fn write_body<'a>(
     let same = told.iter().find(|before| cause(before) == cause(one));
     match same {
         Some(before) => {
-            let text = format!("To be cured as for {}.", before.sender.name);
+            let text = if before.sender.name == one.sender.name {
+                format!("To be cured as by {}.", before.resolver)
+            } else {
+                format!("To be cured as for {}.", before.sender.name)
+            };
             put(out, &format!("      {}", paint.faint(text)));
         }
         None => {

@@ -4,6 +4,8 @@
 //! of the JSON that `check --json` prints. Nothing here does I/O or judges. Durations are seconds
 //! in JSON; times are RFC 3339 in UTC.
 
+mod agreement;
+mod finding;
 mod lookup;
 mod policy;
 mod route;
@@ -16,11 +18,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    agreement::agree,
+    finding::{AddressPair, DomainFinding, ExchangerFinding, MAX_EXCHANGERS, Target, of_route},
     lookup::{
         Exchange, ExtendedError, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport,
     },
     policy::{MtaSts, OwnHost, StsMode, TlsTrust, Tlsa},
-    route::{MAX_EXCHANGERS, MxLookup, MxTarget, Route},
+    route::{MxLookup, MxTarget, Route},
     session::{EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},
 };
 use crate::name::{Destination, Exchanger};

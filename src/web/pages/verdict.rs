@@ -1,4 +1,4 @@
-//! The verdicts on one destination, each sender and resolver a block: what becomes of a message, why,
+//! The verdicts on one destination, each different one of a sender a block: what becomes of a message, why,
 //! since when, and what is ahead of one that waits.
 
 use std::{
@@ -22,6 +22,7 @@ use crate::{
     },
     explain::{
         judged::Judged,
+        several::{grouped, listed},
         verdict::{Cure, Explanation, Who},
         weak_points,
     },
@@ -44,8 +45,10 @@ pub(super) fn write(
     let mut sorted: Vec<&Standing> = standings.iter().collect();
     sorted.sort_by_key(|standing| mail(&standing.verdict));
     out.push_str("<div class=\"verdicts\">\n");
-    for standing in sorted {
-        block(out, standing, facts, &mut told, mx_port, now);
+    // Resolvers by which the same becomes of mail, and did before, stand in one block.
+    let alike = |s: &&Standing| (Arc::clone(&s.sender), Arc::clone(&s.verdict), s.history.clone());
+    for (_, same) in grouped(sorted.into_iter().map(|standing| (standing, alike(&standing)))) {
+        block(out, &same, facts, &mut told, mx_port, now);
     }
     out.push_str("</div>\n");
     told.commands
@@ -65,17 +68,19 @@ fn mail(verdict: &Verdict) -> Mail {
 
 fn block(
     out: &mut String,
-    standing: &Standing,
+    same: &[&Standing],
     facts: &Facts,
     told: &mut Told,
     mx_port: u16,
     now: Timestamp,
 ) {
+    let standing = same[0];
     let Standing { sender, resolver, verdict, history } = standing;
     let badge = html::mail_badge(mail(verdict));
-    let by = match &**resolver {
+    let resolvers: Vec<&Arc<str>> = same.iter().map(|standing| &standing.resolver).collect();
+    let by = match &*listed(&resolvers) {
         "" => String::new(),
-        name => format!(" <span class=\"by\">by the answers of {}</span>", Text(name)),
+        names => format!(" <span class=\"by\">by the answers of {}</span>", Text(names)),
     };
     let name = Text(&sender.name);
     push(out, format_args!("<section class=\"verdict\">\n<h2>{name} {badge}{by}</h2>\n"));
