@@ -11,7 +11,9 @@ use crate::facts::{Lookup, RecordType};
 
 /// Of one exchanger, by resolver and type: each address with when it was last given.
 #[derive(Clone, Debug, Default)]
-pub struct Pools(HashMap<(Arc<str>, RecordType), Vec<(IpAddr, Instant)>>);
+pub struct Pools(HashMap<(Arc<str>, RecordType), Pool>);
+
+type Pool = Vec<(IpAddr, Instant)>;
 
 impl Pools {
     /// Takes the answers of a round and notes beside each what the same resolver gave before.

@@ -56,12 +56,10 @@ pub(super) fn of_route(facts: &Facts) -> Vec<Trouble> {
         if let Some((words, example)) = cure(others) {
             what.push_str(&words);
             by_hand.push(dig(example));
-        } else if ill == RouteIll::NoDomain {
-            if let Some(first) = known_routes.first() {
-                let others = names(&known_routes);
-                what.push_str(&format!(" Through {others} it does: not all are up to date."));
-                by_hand.push(dig(first));
-            }
+        } else if let (RouteIll::NoDomain, Some(first)) = (&ill, known_routes.first()) {
+            let others = names(&known_routes);
+            what = format!("{what} Through {others} it does: not all are up to date.");
+            by_hand.push(dig(first));
         }
         troubles.push(Trouble { what, by_hand });
     }
@@ -153,7 +151,7 @@ fn some(first: &[String], all: usize) -> String {
 
 /// What is wrong with the address lookups of an exchanger.
 pub(super) fn of_exchanger(facts: &Facts, exchanger: &ExchangerFacts) -> Vec<Trouble> {
-    let pairs = AddressPair::by_resolver(exchanger);
+    let pairs = concerned(facts, exchanger);
     let said = pairs.iter().flat_map(|(resolver, pair)| {
         let ills = ills(facts, exchanger, resolver, *pair);
         ills.into_iter().map(move |ill| (*pair, ill))
@@ -180,6 +178,20 @@ pub(super) fn of_exchanger(facts: &Facts, exchanger: &ExchangerFacts) -> Vec<Tro
         troubles.push(Trouble { what, by_hand });
     }
     troubles
+}
+
+/// The lookups through resolvers by which mail may come to the exchanger: who asks one that does not
+/// name it does not look for it either.
+fn concerned<'a>(facts: &Facts, exchanger: &'a ExchangerFacts) -> Vec<(&'a str, AddressPair<'a>)> {
+    let passes_it_over = |resolver: &str| {
+        let mut answers = facts.mx.iter();
+        let answer = answers.find(|answer| *answer.lookup.resolver == *resolver);
+        answer.is_some_and(|answer| known(&answer.route))
+            && lists(facts, exchanger, resolver).is_none()
+    };
+    let mut pairs = AddressPair::by_resolver(exchanger);
+    pairs.retain(|(resolver, _)| !passes_it_over(resolver));
+    pairs
 }
 
 fn lookups<'a>(pairs: &[AddressPair<'a>], rtype: RecordType) -> Vec<&'a Lookup> {
@@ -395,19 +407,23 @@ pub(super) fn notes(facts: &Facts) -> Vec<String> {
     }
     for exchanger in &facts.exchangers {
         let types = [RecordType::A, RecordType::Aaaa];
-        notes.extend(types.into_iter().filter_map(|rtype| other_addresses(exchanger, rtype)));
+        notes
+            .extend(types.into_iter().filter_map(|rtype| other_addresses(facts, exchanger, rtype)));
     }
     notes
 }
 
 /// Resolvers that give different addresses, all of which are answers.
-fn other_addresses(exchanger: &ExchangerFacts, rtype: RecordType) -> Option<String> {
-    let pairs = AddressPair::by_resolver(exchanger);
-    let asked = || exchanger.lookups.iter().filter(|lookup| lookup.rtype == rtype);
+fn other_addresses(facts: &Facts, exchanger: &ExchangerFacts, rtype: RecordType) -> Option<String> {
+    let pairs = concerned(facts, exchanger);
+    let asked = || {
+        let lookups = pairs.iter().flat_map(|(_, pair)| pair.lookups());
+        lookups.filter(|lookup| lookup.rtype == rtype)
+    };
     let usual = |status| matches!(status, LookupStatus::Noerror | LookupStatus::Nodata);
+    let any = |pair: &AddressPair<'_>| pair.lookups().flat_map(Lookup::addresses).next().is_some();
     // Through whom there is no address at all, that is said already.
-    let each_works =
-        pairs.iter().all(|(_, pair)| pair.lookups().flat_map(Lookup::addresses).next().is_some());
+    let each_works = pairs.iter().all(|(_, pair)| any(pair));
     let differ = asked().all(|l| usual(l.status())) && agree(asked()) == Some(false);
     if !each_works || !differ {
         return None;
@@ -427,4 +443,223 @@ fn other_addresses(exchanger: &ExchangerFacts, rtype: RecordType) -> Option<Stri
         exchanger.exchanger.host,
         each(&groups)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        explain::trouble,
+        facts::{Exchange, Record, Transport},
+        name::{Domain, Exchanger, ExchangerName, Host},
+        probe::route,
+    };
+
+    fn lookup(
+        resolver: &str,
+        rtype: RecordType,
+        status: LookupStatus,
+        records: Vec<Record>,
+    ) -> Lookup {
+        let last = if resolver == "lan" { 1 } else { 2 };
+        let empty = Exchange::empty(([192, 0, 2, last], 53).into(), Transport::Udp, status);
+        let exchange = Exchange { answers: records.len(), records, ..empty };
+        let name = if rtype == RecordType::Mx { "example.com" } else { "mx.example.com" };
+        Lookup::new(resolver.into(), rtype, name.into(), vec![exchange])
+    }
+
+    /// A status, or addresses that came.
+    fn found(text: &str) -> (LookupStatus, Vec<Record>) {
+        let status = serde_json::from_value(text.into());
+        let addresses = text.split(' ').filter_map(|address| address.parse().ok());
+        let records = addresses.map(Record::Address).collect();
+        (status.unwrap_or(LookupStatus::Noerror), records)
+    }
+
+    /// A host that resolvers find so: name, A and AAAA.
+    fn host(said: &[[&str; 3]]) -> ExchangerFacts {
+        let of = |[resolver, a, aaaa]: &[&str; 3]| {
+            let made = |rtype, text| {
+                let (status, records) = found(text);
+                lookup(resolver, rtype, status, records)
+            };
+            [made(RecordType::A, a), made(RecordType::Aaaa, aaaa)]
+        };
+        let host = Host::Name(ExchangerName::parse("mx.example.com").unwrap());
+        let exchanger = Exchanger { host, port: 25 };
+        ExchangerFacts {
+            lookups: said.iter().flat_map(of).collect(),
+            ..ExchangerFacts::unobserved(exchanger, Timestamp::UNIX_EPOCH)
+        }
+    }
+
+    fn mx(resolver: &str, status: LookupStatus, targets: &[&str]) -> MxLookup {
+        let record = |name: &&str| {
+            let exchanger = ExchangerName::parse(name).ok().filter(|_| *name != ".");
+            Record::Mx { preference: 10, exchanger }
+        };
+        let records = targets.iter().map(record).collect();
+        let lookup = lookup(resolver, RecordType::Mx, status, records);
+        MxLookup { route: route::route(&Domain::parse("example.com").unwrap(), &lookup), lookup }
+    }
+
+    fn facts(mx: Vec<MxLookup>, hosts: Vec<ExchangerFacts>) -> Facts {
+        let destination = Destination::parse("example.com").unwrap();
+        let hosts = hosts.into_iter().map(Arc::new).collect();
+        Facts::observed(destination, Timestamp::UNIX_EPOCH, mx, hosts)
+    }
+
+    /// What is said of a host that both resolvers name.
+    fn said(of: &[[&str; 3]]) -> Vec<String> {
+        let named =
+            |[resolver, ..]: &[&str; 3]| mx(resolver, LookupStatus::Noerror, &["mx.example.com"]);
+        let facts = facts(of.iter().map(named).collect(), vec![host(of)]);
+        trouble::find(&facts).into_iter().map(|trouble| trouble.what).collect()
+    }
+
+    #[test]
+    fn where_another_resolver_answers_asking_that_one_is_the_cure() {
+        let differ = said(&[["lan", "192.0.2.25", "servfail"], ["public", "192.0.2.25", "nodata"]]);
+        assert_eq!(
+            differ,
+            [
+                "mx.example.com has an address, but its AAAA lookup fails through lan: SERVFAIL from \
+              192.0.2.1:53 after 0.0 ms. Senders that insist on an answer hold mail back although \
+              A works (RFC 4074 §4.3). The answer to AAAA is NODATA through public: another \
+              resolver cures it at once."
+            ]
+        );
+        let alike =
+            said(&[["lan", "192.0.2.25", "servfail"], ["public", "192.0.2.25", "servfail"]]);
+        assert_eq!(
+            alike,
+            ["mx.example.com has an address, but its AAAA lookup fails through lan and public: \
+              SERVFAIL. Senders that insist on an answer hold mail back although A works (RFC 4074 \
+              §4.3)."]
+        );
+        let each = said(&[["lan", "192.0.2.25", "refused"], ["public", "192.0.2.25", "notimp"]]);
+        assert!(each[0].contains("fails through lan and public: lan: REFUSED; public: NOTIMP."));
+        let alone = said(&[["lan", "192.0.2.25", "servfail"]]);
+        assert!(alone[0].contains("its AAAA lookup fails: SERVFAIL from"), "{alone:?}");
+    }
+
+    #[test]
+    fn every_way_to_be_without_an_address_has_its_sentence() {
+        for (a, aaaa, part) in [
+            ("192.0.2.25", "nxdomain", "denies that mx.example.com exists when asked for AAAA"),
+            ("nxdomain", "2001:db8::25", "denies that mx.example.com exists when asked for A,"),
+            ("timeout", "2001:db8::25", "The A lookup of mx.example.com fails: no answer from"),
+            ("servfail", "servfail", "No address of mx.example.com is to be had: SERVFAIL"),
+            ("nodata", "servfail", "No address of mx.example.com is to be had: SERVFAIL"),
+            ("refused", "nodata", "No address of mx.example.com is to be had: REFUSED"),
+            ("nxdomain", "nxdomain", "The exchanger mx.example.com does not exist: NXDOMAIN"),
+            ("nodata", "nodata", "mx.example.com has neither an A nor an AAAA record."),
+        ] {
+            let said = said(&[["lan", a, aaaa]]);
+            assert_eq!(said.len(), 1, "{a} {aaaa}: {said:?}");
+            assert!(said[0].contains(part), "{a} {aaaa}: {said:?}");
+        }
+        assert_eq!(said(&[["lan", "192.0.2.25", "nodata"]]), [] as [String; 0]);
+    }
+
+    #[test]
+    fn a_lookup_that_is_missing_says_nothing_wrong_about_the_others() {
+        let both = [["lan", "192.0.2.25", "servfail"], ["public", "192.0.2.25", "servfail"]];
+        let mut host = host(&both);
+        host.lookups.remove(0);
+        let answers = vec![mx("lan", LookupStatus::Noerror, &["mx.example.com"])];
+        let said = trouble::find(&facts(answers, vec![host]));
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].what.contains("fails through public: SERVFAIL"), "{said:?}");
+    }
+
+    #[test]
+    fn resolvers_that_send_mail_to_different_places_are_told_with_the_places() {
+        let answers = vec![
+            mx("lan", LookupStatus::Noerror, &["in.example.com"]),
+            mx("public", LookupStatus::Noerror, &["mx1.example.com", "mx2.example.com"]),
+        ];
+        let said = trouble::find(&facts(answers, Vec::new()));
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert_eq!(
+            said[0].what,
+            "Resolvers give different MX records of example.com: lan: 10 in.example.com; public: 10 \
+             mx1.example.com, 10 mx2.example.com. Where mail goes depends on the one that a sender \
+             asks."
+        );
+        assert_eq!(said[0].by_hand.len(), 2);
+        let failed = mx("lan", LookupStatus::Servfail, &[]);
+        let works = mx("public", LookupStatus::Noerror, &["mx1.example.com"]);
+        let denied = mx("isp", LookupStatus::Nxdomain, &[]);
+        let said = trouble::find(&facts(vec![failed, works, denied], Vec::new()));
+        assert_eq!(said.len(), 2, "{said:?}");
+        let cure = "The answer to MX is NOERROR through public: another resolver cures it at once.";
+        assert!(said[0].what.contains("failed through lan") && said[0].what.ends_with(cure));
+        assert!(said[1].what.contains("does not exist through isp"), "{said:?}");
+        assert!(said[1].what.ends_with("Through public it does: not all are up to date."));
+    }
+
+    #[test]
+    fn who_does_not_name_an_exchanger_is_not_asked_for_its_addresses() {
+        let lookups = [["lan", "nxdomain", "nxdomain"], ["public", "192.0.2.25", "nodata"]];
+        let answers = vec![
+            mx("lan", LookupStatus::Noerror, &["in.example.com"]),
+            mx("public", LookupStatus::Noerror, &["mx.example.com"]),
+        ];
+        let said = trouble::find(&facts(answers, vec![host(&lookups)]));
+        assert_eq!(said.len(), 1, "only the MX records differ: {said:?}");
+    }
+
+    #[test]
+    fn different_addresses_are_worth_a_note_until_they_are_known_to_rotate() {
+        let lookups = [["lan", "192.0.2.25", "nodata"], ["public", "192.0.2.26", "nodata"]];
+        let named = |resolver| mx(resolver, LookupStatus::Noerror, &["mx.example.com"]);
+        let noted = |host| notes(&facts(vec![named("lan"), named("public")], vec![host]));
+        assert_eq!(
+            noted(host(&lookups)),
+            ["Resolvers give different A records of mx.example.com: lan: 192.0.2.25; public: \
+              192.0.2.26. Its name server rotates them, answers by who asks, or has changed them not \
+              long ago."]
+        );
+        let mut rotates = host(&lookups);
+        rotates.lookups[0].earlier_addresses = vec!["192.0.2.26".parse().unwrap()];
+        assert_eq!(noted(rotates), [] as [String; 0]);
+    }
+
+    #[test]
+    fn an_alias_is_wrong_as_an_mx_target_and_right_without_any_mx() {
+        let mut alias = host(&[["lan", "192.0.2.25", "nodata"]]);
+        for lookup in &mut alias.lookups {
+            lookup.exchanges[0].cname_chain = vec!["www.example.com".into()];
+        }
+        let listed = mx("lan", LookupStatus::Noerror, &["mx.example.com"]);
+        let said = trouble::find(&facts(vec![listed], vec![alias.clone()]));
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].what.contains("is an alias (CNAME), which RFC 2181"), "{said:?}");
+        let name = ExchangerName::parse("mx.example.com").unwrap();
+        let mut implicit = mx("lan", LookupStatus::Nodata, &[]);
+        implicit.route = Route::Implicit { exchanger: name };
+        assert_eq!(trouble::find(&facts(vec![implicit], vec![alias])), []);
+    }
+
+    #[test]
+    fn a_host_that_is_this_one_and_an_address_beside_the_answer_are_told() {
+        let lookups = [["lan", "192.0.2.25", "nodata"]];
+        let mut stray = host(&lookups);
+        stray.lookups[1].exchanges[0].stray_addresses = vec!["192.0.2.99".parse().unwrap()];
+        let listed = mx("lan", LookupStatus::Noerror, &["mx.example.com"]);
+        let mut facts = facts(vec![listed], vec![stray]);
+        facts.own_host = Some(crate::facts::OwnHost {
+            names: Vec::new(),
+            addresses: vec!["192.0.2.25".parse().unwrap()],
+        });
+        let said: Vec<_> = trouble::find(&facts).into_iter().map(|trouble| trouble.what).collect();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].contains("mx.example.com of example.com is this host itself"), "{said:?}");
+        assert!(said[1].contains("beside it the address 192.0.2.99"), "{said:?}");
+    }
 }

@@ -60,7 +60,16 @@ fn servers(facts: &Facts) -> Vec<String> {
 }
 
 fn server(lookup: &Lookup, server: SocketAddr) -> String {
+    if named_after(lookup, server) {
+        return lookup.resolver.to_string();
+    }
     format!("{server} ({})", lookup.resolver)
+}
+
+/// Whether the resolver's name says already which server it is.
+pub(super) fn named_after(lookup: &Lookup, server: SocketAddr) -> bool {
+    let name = &*lookup.resolver;
+    name == server.to_string() || server.port() == 53 && name == server.ip().to_string()
 }
 
 fn exchanger_head(facts: &Facts, exchanger: &ExchangerFacts, paint: Paint) -> String {
@@ -146,8 +155,8 @@ fn write_troubles(out: &mut String, facts: &Facts, paint: Paint) {
     if troubles.is_empty() {
         put(out, &format!("  {}", paint.good("Nothing wrong was found.")));
     }
-    for note in trouble::notes(facts) {
-        put(out, &format!("  {}", paint.faint(note)));
+    for line in trouble::notes(facts).iter().flat_map(|note| wrapped(note, PROSE)) {
+        put(out, &format!("  {}", paint.faint(line)));
     }
     for trouble in troubles {
         let mut mark = paint.bad("✗");

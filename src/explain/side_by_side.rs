@@ -3,7 +3,7 @@
 
 use super::{
     paint::Paint,
-    report::{put, wrapped},
+    report::{named_after, put, wrapped},
     several::{grouped, listed},
     spoken,
 };
@@ -87,6 +87,9 @@ impl Column {
         let took = match (self.resolvers, self.servers) {
             (..=1, ..=1) => took,
             (..=1, _) => format!("{took} from {}", exchange.server),
+            _ if named_after(lookup, exchange.server) => {
+                format!("through {}: {took}", lookup.resolver)
+            }
             _ => format!("through {}: {took} from {}", lookup.resolver, exchange.server),
         };
         let mut tail = vec![took];
@@ -200,3 +203,69 @@ fn addresses(lookup: &Lookup) -> (String, Tone) {
 
 /// Characters of a line, as on a terminal of the usual size.
 const WIDTH: usize = 80;
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        facts::{Exchange, Transport},
+        name::{Exchanger, Host},
+    };
+
+    fn lookup(resolver: &str, status: LookupStatus, list: &[&str], ttl: u32) -> Lookup {
+        let last = if resolver == "lan" { 1 } else { 2 };
+        let records = list.iter().map(|a| Record::Address(a.parse().unwrap())).collect();
+        let empty = Exchange::empty(([192, 0, 2, last], 53).into(), Transport::Udp, status);
+        let exchange = Exchange { records, ttl: Some(ttl), ..empty };
+        let name = "mx.example.com".into();
+        Lookup::new(resolver.into(), RecordType::A, name, vec![exchange])
+    }
+
+    fn written(resolvers: usize, lookups: Vec<Lookup>) -> Vec<String> {
+        let host = Host::Address([192, 0, 2, 25].into());
+        let exchanger = Exchanger { host, port: 25 };
+        let unobserved = ExchangerFacts::unobserved(exchanger, Timestamp::UNIX_EPOCH);
+        let mut out = String::new();
+        let column = Column { servers: resolvers, resolvers, paint: Paint { on: false } };
+        column.write_addresses(&ExchangerFacts { lookups, ..unobserved }, &mut out);
+        out.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_same_answer_stands_once_and_another_on_its_own_line() {
+        use LookupStatus::{Noerror, Servfail};
+        let one = "192.0.2.25";
+        let alone = written(1, vec![lookup("lan", Noerror, &[one], 60)]);
+        assert_eq!(alone, ["        A     192.0.2.25  0.0 ms, TTL 60 s"]);
+        let turned = vec![
+            lookup("lan", Noerror, &[one, "192.0.2.26"], 60),
+            lookup("public", Noerror, &["192.0.2.26", one], 7),
+        ];
+        assert_eq!(
+            written(2, turned),
+            [
+                "        A     192.0.2.25 192.0.2.26",
+                "              through lan 0.0 ms and public 0.0 ms, TTL 7 to 60 s"
+            ]
+        );
+        let differ = vec![lookup("lan", Servfail, &[], 9), lookup("public", Noerror, &[one], 60)];
+        assert_eq!(
+            written(2, differ),
+            [
+                "        A     SERVFAIL  through lan: 0.0 ms from 192.0.2.1:53, TTL 9 s",
+                "              192.0.2.25  through public: 0.0 ms from 192.0.2.2:53, TTL 60 s"
+            ]
+        );
+    }
+
+    #[test]
+    fn no_line_is_wider_than_a_terminal() {
+        let many: Vec<String> = (0..90).map(|last| format!("198.51.100.{last}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let lines = written(1, vec![lookup("lan", LookupStatus::Noerror, &many, 60)]);
+        assert!(lines.len() > 10);
+        assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "{lines:?}");
+    }
+}

@@ -52,7 +52,7 @@ pub async fn external(ipv6: bool) -> Result<DnsServer, WorldError> {
 fn external_zones(ipv6: bool) -> Result<Zones, ZoneError> {
     // What stands there takes the place of all that the world knows of the same name and type.
     fn key(line: &str) -> Option<(&str, &str)> {
-        let mut words = line.split_whitespace();
+        let mut words = line.split_whitespace().filter(|_| !line.starts_with('$'));
         Some((words.next()?, words.next()?))
     }
     let instead: BTreeSet<_> = EXTERNAL.lines().filter_map(key).collect();

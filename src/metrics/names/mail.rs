@@ -44,6 +44,12 @@ pub const DNS_LOOKUP_DURATION: Metric = gauge(
     &["name", "type", "resolver"],
     "Time the last lookup took, repeated queries included.",
 );
+/// Whether it matters whom one asks.
+pub const RESOLVERS_AGREE: Metric = gauge(
+    "mx_resolvers_agree",
+    &["name", "type"],
+    "Whether all resolvers gave the same last answer, addresses that rotate aside; absent with fewer than two.",
+);
 /// How many records the last lookup gave.
 pub const DNS_LOOKUP_ANSWERS: Metric = gauge(
     "mx_dns_lookup_answers",
@@ -79,12 +85,6 @@ pub const DNS_QUERY_DURATION: Metric = histogram(
     "mx_dns_query_duration_seconds",
     &["type", "resolver"],
     "Time of the DNS exchanges that got a response, over all names.",
-);
-/// Whether it matters whom one asks.
-pub const RESOLVERS_AGREE: Metric = gauge(
-    "mx_resolvers_agree",
-    &["name", "type"],
-    "Whether all resolvers gave the same last answer, addresses that rotate aside; absent with fewer than two.",
 );
 /// Remarkable facts about address lookups.
 pub const EXCHANGER_FINDING: Metric = gauge(

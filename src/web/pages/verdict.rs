@@ -45,10 +45,17 @@ pub(super) fn write(
     let mut sorted: Vec<&Standing> = standings.iter().collect();
     sorted.sort_by_key(|standing| mail(&standing.verdict));
     out.push_str("<div class=\"verdicts\">\n");
-    // Resolvers by which the same becomes of mail, and did before, stand in one block.
-    let alike = |s: &&Standing| (Arc::clone(&s.sender), Arc::clone(&s.verdict), s.history.clone());
-    for (_, same) in grouped(sorted.into_iter().map(|standing| (standing, alike(&standing)))) {
-        block(out, &same, facts, &mut told, mx_port, now);
+    // Resolvers by which all is the same, and was before, stand in one block.
+    let judged = |standing: &Standing| {
+        let Standing { sender, resolver, verdict, .. } = standing;
+        Judged::new(facts, sender, resolver, verdict)
+    };
+    let alike = sorted.into_iter().map(|standing| {
+        let words = judged(standing).explanation.text;
+        (standing, (&standing.sender.name, &standing.verdict, &standing.history, words))
+    });
+    for (_, same) in grouped(alike) {
+        block(out, &same, judged(same[0]), &mut told, mx_port, now);
     }
     out.push_str("</div>\n");
     told.commands
@@ -69,13 +76,13 @@ fn mail(verdict: &Verdict) -> Mail {
 fn block(
     out: &mut String,
     same: &[&Standing],
-    facts: &Facts,
+    judged: Judged,
     told: &mut Told,
     mx_port: u16,
     now: Timestamp,
 ) {
     let standing = same[0];
-    let Standing { sender, resolver, verdict, history } = standing;
+    let Standing { sender, verdict, history, .. } = standing;
     let badge = html::mail_badge(mail(verdict));
     let resolvers: Vec<&Arc<str>> = same.iter().map(|standing| &standing.resolver).collect();
     let by = match &*listed(&resolvers) {
@@ -86,7 +93,7 @@ fn block(
     push(out, format_args!("<section class=\"verdict\">\n<h2>{name} {badge}{by}</h2>\n"));
     push(out, format_args!("<p>{}</p>\n", time(standing, now)));
     push(out, format_args!("<p class=\"note\">{}</p>\n", Text(gist(verdict, mx_port))));
-    let Judged { explanation, weaknesses, .. } = Judged::new(facts, sender, resolver, verdict);
+    let Judged { explanation, weaknesses, .. } = judged;
     explained(out, &sender.name, explanation, told);
     if let Some(words) = weak_points::words(&weaknesses) {
         push(out, format_args!("<p class=\"note\">{}</p>\n", Text(words)));
