@@ -20,6 +20,7 @@ use crate::{
     name::Destination,
     world::{
         World, WorldError,
+        dns::DnsServer,
         scenes::{self, Scene},
     },
 };
@@ -27,21 +28,27 @@ use crate::{
 /// Starts the world and the agent, says what to open and what to look for, and runs until ended.
 pub async fn run(args: DemoArgs) -> io::Result<()> {
     let ipv6 = World::ipv6_available();
-    let world = start_world(ipv6).await.map_err(io::Error::other)?;
-    let config = configuration(&world, args.interval);
+    let (world, external) = start_world(ipv6).await.map_err(io::Error::other)?;
+    let resolvers = [("demo", world.dns_addr()), ("external", external.addr())];
+    let config = configuration(&world, resolvers, args.interval);
     let listeners = daemon::bind(&args.listen)?;
-    greet(&config, world.dns_addr(), &listeners, ipv6)?;
+    greet(&config, resolvers.map(|(_, addr)| addr), &listeners, ipv6)?;
     daemon::run(Start { config, file: None, listeners, lifecycle: false }).await?;
+    external.stop().await;
     world.stop().await;
     Ok(())
 }
 
-async fn start_world(ipv6: bool) -> Result<World, WorldError> {
-    scenes::world(ipv6)?.start().await
+async fn start_world(ipv6: bool) -> Result<(World, DnsServer), WorldError> {
+    Ok((scenes::world(ipv6)?.start().await?, scenes::external(ipv6).await?))
 }
 
 /// Patience is cut down so that a demo shows its failures while somebody watches.
-fn configuration(world: &World, interval: Duration) -> Arc<Config> {
+fn configuration(
+    world: &World,
+    resolvers: [(&str, SocketAddr); 2],
+    interval: Duration,
+) -> Arc<Config> {
     let mut config = Config::with_helo_name(Arc::from("mxwatch.demo.test"));
     config.probe.port = world.smtp_port();
     config.probe.interval = interval;
@@ -52,7 +59,8 @@ fn configuration(world: &World, interval: Duration) -> Arc<Config> {
     let (timeout, late_window) = (Duration::from_secs(2), Duration::from_secs(1));
     let patience = Dns { timeout, attempts: 1, late_window, ..Dns::default() };
     config.politeness.max_backoff = interval * 2;
-    config.resolvers = vec![Resolver::of_servers("demo", vec![world.dns_addr()], patience)];
+    let resolver = |(name, addr)| Resolver::of_servers(name, vec![addr], patience.clone());
+    config.resolvers = resolvers.map(resolver).into();
     let settings = config.default_settings();
     config.destinations = scenes::scenes()
         .iter()
@@ -64,7 +72,7 @@ fn configuration(world: &World, interval: Duration) -> Arc<Config> {
 
 fn greet(
     config: &Config,
-    resolver: SocketAddr,
+    [resolver, external]: [SocketAddr; 2],
     listeners: &[TcpListener],
     ipv6: bool,
 ) -> io::Result<()> {
@@ -79,8 +87,10 @@ fn greet(
     writeln!(
         out,
         "\nLook at one of them by hand, in another terminal\n  {program} check --dns-server {resolver} \
-         --port {port} --helo-name {} --timeout 8s --transcript silent-banner.test",
-        config.helo_name,
+         --port {port} --helo-name {name} --timeout 8s --transcript silent-banner.test\n\
+         and with the eyes of two resolvers\n  {program} check --dns-server {resolver} --dns-server \
+         {external} --port {port} --helo-name {name} aaaa-servfail.test split-view.test",
+        name = config.helo_name,
         program = std::env::args().next().unwrap_or_else(|| "mxwatch".to_owned()),
     )?;
     writeln!(out, "\nThe domains, and what to look for in /metrics")?;

@@ -12,7 +12,7 @@ use crate::{
         judged::Judged,
         verdict::{Cure, Explanation},
     },
-    facts::{FACTS_VERSION, Facts},
+    facts::{AddressPair, FACTS_VERSION, Facts},
     name::Destination,
 };
 
@@ -27,6 +27,8 @@ pub struct Document<'a> {
     pub checked_at: Option<Timestamp>,
     /// What was found; null before the first round.
     pub facts: Option<&'a Facts>,
+    /// What is remarkable about it, by resolver; read from the facts.
+    pub findings: Vec<Finding>,
     /// One for each resolver and sender.
     pub verdicts: Vec<Entry>,
 }
@@ -35,8 +37,43 @@ impl<'a> Document<'a> {
     /// Of one destination.
     pub fn new(domain: &'a Destination, facts: Option<&'a Facts>, verdicts: Vec<Entry>) -> Self {
         let checked_at = facts.map(|facts| facts.observed_at);
-        Self { version: FACTS_VERSION, domain, checked_at, facts, verdicts }
+        let findings = facts.map(findings).unwrap_or_default();
+        Self { version: FACTS_VERSION, domain, checked_at, facts, findings, verdicts }
     }
+}
+
+/// One thing that is remarkable.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Finding {
+    /// Through which resolver it is seen.
+    pub resolver: String,
+    /// The exchanger it is about; absent when it is the MX set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mx: Option<String>,
+    /// A label of [`crate::facts::DomainFinding`], or of [`crate::facts::ExchangerFinding`] where it
+    /// is about an exchanger.
+    pub finding: &'static str,
+}
+
+/// Those of the MX set come first.
+fn findings(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut add = |resolver: &str, mx, finding| {
+        findings.push(Finding { resolver: resolver.to_owned(), mx, finding });
+    };
+    for answer in &facts.mx {
+        for finding in facts.domain_findings(answer) {
+            add(&answer.lookup.resolver, None, finding.label());
+        }
+    }
+    for exchanger in &facts.exchangers {
+        for (resolver, pair) in AddressPair::by_resolver(exchanger) {
+            for finding in pair.findings() {
+                add(resolver, Some(exchanger.exchanger.host.to_string()), finding.label());
+            }
+        }
+    }
+    findings
 }
 
 /// One verdict.

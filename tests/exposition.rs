@@ -211,7 +211,6 @@ fn worst_case() -> Snapshot {
         targets.push(MxTarget { preference: 20, exchanger });
         (*null_mixed, *duplicate) = (true, true);
     }
-    assert_eq!(mx.route.findings().len(), 4);
     let hops = route.iter().map(|(preference, name)| (*preference, exchanger(name, 25))).collect();
     let round = sample::round(vec![mx], hops);
     let report = sample::destination_report(&[("team", "mail")], Some(round));
@@ -240,12 +239,17 @@ fn worst_exchanger(name: &str) -> Arc<ExchangerReport> {
         "SIZE 9",
     ];
     let (mut lookups, mut sessions) = (Vec::new(), Vec::new());
-    for (rtype, ips) in [
-        (RecordType::A, ["192.0.2.1", "192.0.2.2", "192.0.2.3"]),
-        (RecordType::Aaaa, ["2001:db8::1", "2001:db8::2", "2001:db8::3"]),
-    ] {
-        let records = ips.iter().map(|ip| Record::Address(ip.parse().unwrap())).collect();
-        lookups.push(sample::lookup(name, rtype, "local", LookupStatus::Noerror, records));
+    // An answer without records, for that can be remarkable; what it is about is known from before.
+    let stray = "192.0.2.9".parse().unwrap();
+    let mut aaaa =
+        sample::lookup(name, RecordType::Aaaa, "local", LookupStatus::Nxdomain, Vec::new());
+    aaaa.exchanges[0].stray_addresses = vec![stray];
+    aaaa.exchanges[0].cname_chain = vec![name.to_owned()];
+    let mut addresses = Vec::new();
+    for ips in
+        [["192.0.2.1", "192.0.2.2", "192.0.2.3"], ["2001:db8::1", "2001:db8::2", "2001:db8::3"]]
+    {
+        addresses.extend(ips.map(|ip| ip.parse::<std::net::IpAddr>().unwrap()));
         let said = |s, code, lines: &[&str]| stage(s, 1, Some(reply(code, lines)), None);
         let up = vec![
             stage(Stage::Connect, 1, None, None),
@@ -258,10 +262,15 @@ fn worst_exchanger(name: &str) -> Arc<ExchangerReport> {
         sessions.push(session(ips[1], up, Some(refused)));
         sessions.push(sample::silent(ips[2]));
     }
+    let records = addresses[..3].iter().copied().map(Record::Address).collect();
+    lookups.push(sample::lookup(name, RecordType::A, "local", LookupStatus::Noerror, records));
+    lookups.push(aaaa);
     let mut report =
         ExchangerReport::clone(&sample::report(exchanger(name, 25), lookups, sessions));
+    let facts = report.facts.as_deref().unwrap().clone();
+    report.facts = Some(Arc::new(mxwatch::facts::ExchangerFacts { addresses, ..facts }));
     for counts in &mut report.families {
-        let reasons = ["timeout", "refused", "reset", "closed", "malformed"];
+        let reasons = ["timeout", "refused", "reset", "closed"];
         assert_eq!(reasons.len() + 1, MAX_ENDINGS, "with done");
         counts.sessions = reasons.iter().map(|r| (("connect", *r), 1)).collect();
         counts.sessions.insert(("done", "ok"), 1);
@@ -281,8 +290,10 @@ fn the_worst_case_stays_within_the_limits_of_cardinality() {
         let body = text(&snapshot, detail);
         let of_domain = |l: &&str| l.contains("domain=\"") || l.contains("name=\"example.com\"");
         let domain = samples(&body).filter(of_domain).count();
+        let findings = samples(&body).filter(|l| l.starts_with("mx_domain_finding")).count();
+        assert_eq!(findings, 4, "however many there are");
         let exchangers = samples(&body).count() - domain;
-        assert!(exchangers <= limit * families, "{} per family", exchangers / families);
+        assert!(exchangers <= limit * families, "{exchangers} of {families}");
         assert!(exchangers > (limit - 10) * families, "the worst case is none: {exchangers}");
         let without = 2 * usize::from(detail == Detail::Lean);
         assert_eq!(domain, 40 - without, "per domain, two senders and one resolver included");
@@ -391,6 +402,78 @@ fn a_verdict_that_is_not_known_is_no_number() {
         format!("mx_delivery_outcome_since_timestamp_seconds{{{labels}}} 1700000009"),
     ];
     assert_eq!(samples(&body).filter(of_domain).collect::<Vec<_>>(), want);
+}
+
+/// The samples of one family in an exposition, without its name.
+fn of_family<'a>(body: &'a str, name: &str) -> Vec<&'a str> {
+    samples(body).filter_map(|line| line.strip_prefix(name)).collect()
+}
+
+#[test]
+fn what_resolvers_tell_apart_is_a_finding_of_one_and_a_disagreement_of_all() {
+    let body = text(&sample::snapshot(), Detail::Lean);
+    let finding = "{mx=\"mx2.example.com\",resolver=\"local\",finding=\"aaaa_servfail_a_ok\"} 1";
+    assert_eq!(of_family(&body, "mx_exchanger_finding"), [finding]);
+    assert_eq!(
+        of_family(&body, "mx_resolvers_agree"),
+        [
+            "{name=\"example.com\",type=\"MX\"} 1",
+            "{name=\"mx2.example.com\",type=\"A\"} 1",
+            "{name=\"mx2.example.com\",type=\"AAAA\"} 0",
+        ],
+        "what only one was asked is not compared"
+    );
+}
+
+#[test]
+fn a_finding_about_a_target_goes_by_the_lookups_of_the_same_resolver() {
+    let mut snapshot = sample::snapshot();
+    let mx = exchanger("mx2.example.com", 25);
+    let report = ExchangerReport::clone(&snapshot.exchangers[&mx]);
+    let mut facts = report.facts.as_deref().unwrap().clone();
+    facts.lookups[2] =
+        sample::lookup("mx2.example.com", RecordType::A, "public", LookupStatus::Nodata, vec![]);
+    let facts = Some(Arc::new(facts));
+    snapshot.exchangers.insert(mx.clone(), Arc::new(ExchangerReport { facts, ..report }));
+    let found = |snapshot: &Snapshot| {
+        let body = text(snapshot, Detail::Full);
+        let of_domain = of_family(&body, "mx_domain_finding");
+        let own = of_domain.into_iter().filter(|line| line.contains("\"example.com\""));
+        own.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let want = "{domain=\"example.com\",resolver=\"public\",finding=\"no_address_target\"} 1";
+    assert_eq!(found(&snapshot), [want]);
+    // The same host as a smart host, at another port, is no target.
+    let report = snapshot.exchangers.remove(&mx).unwrap();
+    snapshot.exchangers.insert(exchanger("mx2.example.com", 587), report);
+    assert_eq!(found(&snapshot), [] as [&str; 0]);
+}
+
+#[test]
+fn what_dnssec_proves_is_told_of_answers_at_full_detail() {
+    let mut snapshot = sample::snapshot();
+    let mx = exchanger("mx2.example.com", 25);
+    let report = ExchangerReport::clone(&snapshot.exchangers[&mx]);
+    let mut facts = report.facts.as_deref().unwrap().clone();
+    facts.lookups[0].exchanges[0].authentic_data = true;
+    let facts = Some(Arc::new(facts));
+    snapshot.exchangers.insert(mx, Arc::new(ExchangerReport { facts, ..report }));
+    let shown = |detail| {
+        let body = text(&snapshot, detail);
+        let all = of_family(&body, "mx_dns_lookup_authentic_data");
+        let own = all.into_iter().filter(|line| line.contains("mx2"));
+        own.map(|line| line.replace("name=\"mx2.example.com\",", "")).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        shown(Detail::Full),
+        [
+            "{type=\"A\",resolver=\"local\"} 1",
+            "{type=\"A\",resolver=\"public\"} 0",
+            "{type=\"AAAA\",resolver=\"public\"} 0"
+        ],
+        "one lookup failed"
+    );
+    assert_eq!(shown(Detail::Lean), [] as [&str; 0]);
 }
 
 proptest! {

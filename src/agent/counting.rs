@@ -9,9 +9,9 @@ use super::state::{FamilyCounts, LookupCounts, LookupKey, ReplyCode};
 use crate::facts::{Lookup, Session, Stage};
 
 /// Different ways to end that one exchanger and family may count apart.
-pub const MAX_ENDINGS: usize = 6;
+pub const MAX_ENDINGS: usize = 5;
 /// Different replies likewise.
-pub const MAX_REPLIES: usize = 5;
+pub const MAX_REPLIES: usize = 4;
 
 /// How a session ends that could have handed mail over.
 const SUCCESS: (&str, &str) = ("done", "ok");

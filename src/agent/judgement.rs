@@ -38,7 +38,7 @@ pub fn judge(one: &Snapshot, destination: &Destination) -> Judgement {
     let facts = report.last.as_ref().and_then(|round| Some((round, one.facts(destination)?)));
     let Some((round, facts)) = facts else { return judgement };
     let at = newest(&facts);
-    let running = round.route.iter().any(|(_, mx)| under_way(one, mx));
+    let running = round.exchangers().any(|mx| under_way(one, mx));
     for resolver in views(&facts, &one.terms) {
         let complete = complete(one, destination, round, &resolver);
         let before = |sender: &Sender| standing(report, sender, &resolver);

@@ -211,9 +211,9 @@ impl Bench {
     fn follow(&mut self, destination: &Destination, one: &Snapshot) {
         let report = one.destinations.get(destination);
         let round = report.and_then(|report| report.last.as_ref());
-        let route = round.map_or(&[][..], |round| &round.route);
+        let route: Vec<&Exchanger> = round.iter().flat_map(|round| round.exchangers()).collect();
         let before = self.routes.get(destination).map_or(&[][..], Vec::as_slice);
-        if before.iter().eq(route.iter().map(|(_, exchanger)| exchanger)) {
+        if before.iter().eq(route.iter().copied()) {
             return;
         }
         for exchanger in self.routes.remove(destination).unwrap_or_default() {
@@ -225,14 +225,14 @@ impl Bench {
                 self.dependents.remove(&exchanger);
             }
         }
-        for (_, exchanger) in route {
+        for &exchanger in &route {
             let dependents = self.dependents.entry(exchanger.clone()).or_default();
             if let Err(place) = dependents.binary_search(destination) {
                 dependents.insert(place, destination.clone());
             }
         }
         if !route.is_empty() {
-            let route = route.iter().map(|(_, exchanger)| exchanger.clone()).collect();
+            let route = route.into_iter().cloned().collect();
             self.routes.insert(destination.clone(), route);
         }
     }

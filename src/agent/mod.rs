@@ -16,6 +16,7 @@ mod keeper;
 mod key;
 pub mod material;
 pub mod politeness;
+pub mod pools;
 mod publish;
 pub mod readiness;
 mod recent;

@@ -18,7 +18,9 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{backoff::Backoff, demand::Wanted, politeness::Politeness, state::DestinationRound};
+use super::{
+    backoff::Backoff, demand::Wanted, politeness::Politeness, pools::Pools, state::DestinationRound,
+};
 use crate::{
     config::SessionSettings,
     connectivity_log::ConnectivityLog,
@@ -69,6 +71,8 @@ pub struct Memory {
     pub backoff: HashMap<IpAddr, Backoff>,
     /// The last session with each, which tells nothing new in the next round.
     pub told: HashMap<IpAddr, Arc<Session>>,
+    /// What each resolver gave lately.
+    pub pools: Pools,
 }
 
 impl Memory {
@@ -178,10 +182,11 @@ impl Prober {
     ) -> Option<Memory> {
         let resolvers = self.resolvers.among(&wanted.resolvers);
         let look_up = addresses::look_up(&exchanger.host, &resolvers, self.deadline);
-        let lookups = self.unless_stopped(look_up).await?;
+        let mut lookups = self.unless_stopped(look_up).await?;
         self.note(&lookups);
         let known = memory.still_known(Instant::now());
-        let Memory { mut answered, mut backoff, mut told, .. } = memory;
+        let Memory { mut answered, mut backoff, mut told, mut pools, .. } = memory;
+        pools.learn(&mut lookups, Instant::now());
         for family in Family::ALL {
             if addresses::answers(&lookups, family) {
                 answered[family as usize] = Some(Instant::now());
@@ -236,7 +241,7 @@ impl Prober {
             told.insert(session.peer.ip(), Arc::clone(&session));
             publish(Progress::Session { session, held });
         }
-        (!stopped).then_some(Memory { addresses: found, answered, backoff, told })
+        (!stopped).then_some(Memory { addresses: found, answered, backoff, told, pools })
     }
 
     /// Puts the control query to a resolver. `None` when the program ends.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::seen::Seen;
+use super::{seen::Seen, several::listed};
 use crate::{
     delivery::{Tls, Why},
     facts::{LookupStatus, RecordType, Reply},
@@ -174,7 +174,8 @@ fn silent(seen: &Seen<'_>) -> String {
 
 /// A lookup that fails: the resolver's business where it alone fails, else the name servers'.
 fn resolution(seen: &Seen<'_>, status: LookupStatus, question: &str) -> (Who, String) {
-    let own = seen.answered_elsewhere()
+    let elsewhere = seen.answered_elsewhere();
+    let own = !elsewhere.is_empty()
         || matches!(
             status,
             LookupStatus::Formerr
@@ -185,10 +186,14 @@ fn resolution(seen: &Seen<'_>, status: LookupStatus, question: &str) -> (Who, St
         )
         || !seen.resolver_answers();
     if own {
-        let what = if seen.answered_elsewhere() {
-            format!("Another resolver answers {question}: see to this one, or ask the other.")
-        } else {
+        let what = if elsewhere.is_empty() {
             format!("See why this resolver does not answer {question}, or ask another one.")
+        } else {
+            let (others, resolver) = (listed(&elsewhere), seen.resolver);
+            format!(
+                "{question} is answered through {others}: let the sender ask there, which cures it \
+                 at once, and see why {resolver} fails."
+            )
         };
         return (Who::YourResolver, what);
     }

@@ -1,11 +1,12 @@
 //! The report of `check`: one domain at a glance.
 
-use std::{collections::BTreeSet, fmt::Write, net::SocketAddr};
+use std::{collections::BTreeSet, fmt::Write, net::SocketAddr, sync::Arc};
 
-use super::{paint::Paint, spoken, transcript, trouble};
+use super::{paint::Paint, several::listed, side_by_side::Column, spoken, transcript, trouble};
 use crate::{
-    facts::{ExchangerFacts, Facts, Family, Lookup, LookupStatus, Record, Route, Session, Stage},
-    name::Destination,
+    delivery,
+    facts::{ExchangerFacts, Facts, Family, Lookup, MxLookup, Session, Stage},
+    name::{Destination, Host},
 };
 
 /// How to write it.
@@ -25,27 +26,22 @@ pub fn write(facts: &Facts, style: Style) -> String {
     let at = facts.observed_at.strftime("%Y-%m-%d %H:%M:%S UTC");
     put(&mut out, &format!("{}  {}", paint.strong(&facts.destination), paint.faint(at)));
     let mut asked = Vec::new();
-    if let [only] = servers.as_slice() {
-        asked.push(format!("DNS answers come from {only}"));
+    if !servers.is_empty() {
+        asked.push(format!("DNS answers come from {}", listed(&servers)));
     }
     let mut sessions = facts.exchangers.iter().flat_map(|exchanger| &exchanger.sessions);
     asked.extend(sessions.next().map(|session| format!("called as {}", session.helo_name)));
     if !asked.is_empty() {
-        put(&mut out, &format!("  {}", paint.faint(asked.join(", "))));
-    }
-    // One server needs to be named once, several at each answer.
-    let name_server = servers.len() > 1;
-    let tail = |lookup: &Lookup| paint.faint(lookup_tail(lookup, name_server));
-    for answer in &facts.mx {
-        let tail = tail(&answer.lookup);
-        put(&mut out, &format!("  MX    {}  {tail}", mx_line(&answer.route, paint)));
-    }
-    for (place, exchanger) in facts.exchangers.iter().enumerate() {
-        put(&mut out, "");
-        put(&mut out, &format!("  {}", exchanger_head(facts, place, exchanger, paint)));
-        for lookup in &exchanger.lookups {
-            put(&mut out, &format!("        {}  {}", address_line(lookup, paint), tail(lookup)));
+        for line in wrapped(&asked.join(", "), PROSE) {
+            put(&mut out, &format!("  {}", paint.faint(line)));
         }
+    }
+    let column = Column { servers: servers.len(), resolvers: delivery::views(facts).len(), paint };
+    column.write_routes(&facts.mx, &mut out);
+    for exchanger in &facts.exchangers {
+        put(&mut out, "");
+        put(&mut out, &format!("  {}", exchanger_head(facts, exchanger, paint)));
+        column.write_addresses(exchanger, &mut out);
         for session in &exchanger.sessions {
             write_session(&mut out, session, style);
         }
@@ -64,41 +60,41 @@ fn servers(facts: &Facts) -> Vec<String> {
 }
 
 fn server(lookup: &Lookup, server: SocketAddr) -> String {
+    if named_after(lookup, server) {
+        return lookup.resolver.to_string();
+    }
     format!("{server} ({})", lookup.resolver)
 }
 
-fn mx_line(route: &Route, paint: Paint) -> String {
-    match route {
-        Route::Mx { targets, .. } => {
-            let each: Vec<String> =
-                targets.iter().map(|t| format!("{} {}", t.preference, t.exchanger)).collect();
-            each.join(", ")
+/// Whether the resolver's name says already which server it is.
+pub(super) fn named_after(lookup: &Lookup, server: SocketAddr) -> bool {
+    let name = &*lookup.resolver;
+    name == server.to_string() || server.port() == 53 && name == server.ip().to_string()
+}
+
+fn exchanger_head(facts: &Facts, exchanger: &ExchangerFacts, paint: Paint) -> String {
+    let host = &exchanger.exchanger.host;
+    let preference = |answer: &MxLookup| {
+        let targets = answer.route.targets();
+        let named = targets.iter().find(|target| Host::Name(target.exchanger.clone()) == *host);
+        named.map(|target| (target.preference, Arc::clone(&answer.lookup.resolver)))
+    };
+    let named: Vec<_> = facts.mx.iter().filter_map(preference).collect();
+    let primary = facts.mx.first().map(|answer| &answer.lookup.resolver);
+    let host = paint.strong(host);
+    match (&facts.destination, named.first()) {
+        (Destination::SmartHost(_), _) => format!("smart host {host}"),
+        // Known from before, while the lookup fails.
+        (Destination::Domain(_), None) => format!("{:<5} {host}", ""),
+        (Destination::Domain(_), Some((preference, resolver))) if Some(resolver) == primary => {
+            format!("{preference:<5} {host}")
         }
-        Route::Implicit { .. } => "none: the domain is its own exchanger (implicit MX)".to_owned(),
-        Route::Null => paint.bad("null MX: takes no mail"),
-        Route::NoDomain => paint.bad("no such domain"),
-        Route::Unknown => paint.bad("lookup failed"),
+        (Destination::Domain(_), Some((preference, _))) => {
+            let resolvers: Vec<_> = named.iter().map(|(_, resolver)| resolver).collect();
+            let only = paint.faint(format!("named only through {}", listed(&resolvers)));
+            format!("{preference:<5} {host}  {only}")
+        }
     }
-}
-
-fn exchanger_head(facts: &Facts, place: usize, exchanger: &ExchangerFacts, paint: Paint) -> String {
-    let primary = facts.mx.first().map(|answer| answer.route.targets()).unwrap_or_default();
-    let preference = match &facts.destination {
-        Destination::Domain(_) => primary.get(place).map(|t| t.preference.to_string()),
-        Destination::SmartHost(_) => Some("smart host".to_owned()),
-    };
-    let preference = preference.unwrap_or_default();
-    format!("{preference:<5} {}", paint.strong(&exchanger.exchanger.host))
-}
-
-fn address_line(lookup: &Lookup, paint: Paint) -> String {
-    let records: Vec<String> = lookup.addresses().map(|address| address.to_string()).collect();
-    let shown = match lookup.status() {
-        LookupStatus::Noerror => records.join(" "),
-        LookupStatus::Nodata => paint.faint("none"),
-        status => paint.bad(status.label().to_uppercase()),
-    };
-    format!("{:<5} {shown}", lookup.rtype.label())
 }
 
 fn write_unprobed(out: &mut String, exchanger: &ExchangerFacts, paint: Paint) {
@@ -153,42 +149,14 @@ fn write_session(out: &mut String, session: &Session, style: Style) {
     }
 }
 
-fn lookup_tail(lookup: &Lookup, name_server: bool) -> String {
-    let Some(exchange) = lookup.deciding() else { return String::new() };
-    let took = spoken(exchange.duration);
-    let mut tail = vec![if name_server {
-        format!("{took} from {}", server(lookup, exchange.server))
-    } else {
-        took
-    }];
-    tail.extend(exchange.ttl.map(|ttl| format!("TTL {ttl} s")));
-    if exchange.truncated {
-        tail.push("truncated, so over TCP".to_owned());
-    }
-    if exchange.authentic_data {
-        tail.push("AD".to_owned());
-    }
-    if !exchange.cname_chain.is_empty() {
-        tail.push(format!("via CNAME {}", exchange.cname_chain.join(", ")));
-    }
-    if lookup.exchanges.len() > 1 {
-        tail.push(format!("{} exchanges in {}", lookup.exchanges.len(), spoken(lookup.took())));
-    }
-    let shown = exchange.records.iter().filter(|r| matches!(r, Record::Address(_))).count();
-    if exchange.answers > exchange.records.len() && shown > 0 {
-        tail.push(format!("{} more", exchange.answers - exchange.records.len()));
-    }
-    tail.join(", ")
-}
-
 fn write_troubles(out: &mut String, facts: &Facts, paint: Paint) {
     let troubles = trouble::find(facts);
     put(out, "");
     if troubles.is_empty() {
         put(out, &format!("  {}", paint.good("Nothing wrong was found.")));
     }
-    for note in trouble::notes(facts) {
-        put(out, &format!("  {}", paint.faint(note)));
+    for line in trouble::notes(facts).iter().flat_map(|note| wrapped(note, PROSE)) {
+        put(out, &format!("  {}", paint.faint(line)));
     }
     for trouble in troubles {
         let mut mark = paint.bad("✗");

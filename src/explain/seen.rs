@@ -3,7 +3,7 @@
 //! It finds, and says nothing. The facts may come from anybody's file, so nothing here takes for
 //! granted that what a verdict names is among them.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, net::IpAddr};
 
 use crate::{
     delivery::{Sender, Via, Why},
@@ -71,10 +71,20 @@ impl<'a> Seen<'a> {
     fn find_session(&self) -> Option<&'a Session> {
         let family = self.via.and_then(|via| via.family);
         let sessions = self.host.into_iter().flat_map(|host| &host.sessions).map(|s| &**s);
-        let mut fitting =
+        let of_family =
             sessions.filter(|session| family.is_none_or(|family| session.family() == family));
-        let first = fitting.clone().next();
-        fitting.find(|session| shows(self.why, session)).or(first)
+        let mut fitting: Vec<&Session> = of_family.collect();
+        // Other resolvers may have given other addresses.
+        fitting.sort_by_key(|session| !self.gave(session.peer.ip()));
+        let shown = fitting.iter().find(|session| shows(self.why, session));
+        shown.or(fitting.first()).copied()
+    }
+
+    /// Whether this view's resolver gives an address for the exchanger.
+    fn gave(&self, address: IpAddr) -> bool {
+        let lookups = self.host.into_iter().flat_map(|host| &host.lookups);
+        let mut own = lookups.filter(|lookup| *lookup.resolver == *self.resolver);
+        own.any(|lookup| lookup.addresses().any(|given| given == address))
     }
 
     /// The exchanger's name or address.
@@ -213,14 +223,15 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// Whether the same question was answered through another resolver.
-    pub(super) fn answered_elsewhere(&self) -> bool {
-        let Some(lookup) = self.deciding_lookup() else { return false };
-        self.lookups().any(|other| {
+    /// The other resolvers that answered the same question.
+    pub(super) fn answered_elsewhere(&self) -> Vec<&'a str> {
+        let Some(lookup) = self.deciding_lookup() else { return Vec::new() };
+        let same = |other: &&Lookup| {
             (other.rtype, &other.name) == (lookup.rtype, &lookup.name)
                 && *other.resolver != *self.resolver
                 && other.status().answered()
-        })
+        };
+        self.lookups().filter(same).map(|other| &*other.resolver).collect()
     }
 
     /// Whether this view's resolver answers anything at all.

@@ -8,6 +8,7 @@ use super::{
     paint::Paint,
     plain::roundly,
     report::{put, wrapped},
+    several::{grouped, listed},
     verdict::{Who, exchanger},
     weak_points,
 };
@@ -19,32 +20,52 @@ pub fn write(judged: &[Judged], shown: &BTreeSet<String>, paint: Paint) -> Strin
     put(&mut out, "  What senders would do with a message now:");
     let mut shown = shown.clone();
     let width = judged.iter().map(|one| one.sender.name.len()).max().unwrap_or_default();
-    let longest = judged.iter().map(|one| one.resolver.len() + 1).max().unwrap_or_default();
-    let several = judged.iter().any(|one| one.resolver != judged[0].resolver);
     let mut told: Vec<&Judged> = Vec::new();
-    for one in judged {
-        let resolver = if several {
-            format!("{:<longest$} ", format!("{}:", one.resolver))
-        } else {
-            String::new()
-        };
-        let mark = match one.verdict.outcome {
-            Outcome::Deliver if one.verdict.late() => paint.warn("!"),
-            Outcome::Deliver => paint.good("✔"),
-            Outcome::Unknown => paint.faint("?"),
-            Outcome::Defer | Outcome::Freeze | Outcome::Bounce => paint.bad("✗"),
-        };
-        let name = paint.strong(format!("{:<width$}", one.sender.name));
-        let comes_to = head(&one.verdict);
-        put(&mut out, &format!("  {mark} {resolver}{name}  {comes_to}"));
-        write_body(&mut out, one, &mut told, &mut shown, paint);
-        if let Some(words) = weak_points::words(&one.weaknesses) {
-            for line in wrapped(&words, PROSE) {
-                put(&mut out, &format!("      {}", paint.faint(line)));
+    let by_sender = grouped(judged.iter().map(|one| (one, &one.sender.name)));
+    for (_, verdicts) in by_sender {
+        let alike = grouped(verdicts.iter().map(|one| (*one, what(one))));
+        let whose = |same: &[&Judged]| by_whom(same, verdicts.len());
+        for ((comes_to, _), same) in &alike {
+            let one = same[0];
+            let mark = match one.verdict.outcome {
+                Outcome::Deliver if one.verdict.late() => paint.warn("!"),
+                Outcome::Deliver => paint.good("✔"),
+                Outcome::Unknown => paint.faint("?"),
+                Outcome::Defer | Outcome::Freeze | Outcome::Bounce => paint.bad("✗"),
+            };
+            let name = paint.strong(format!("{:<width$}", one.sender.name));
+            let by = whose(same).map(|by| {
+                let long = 6 + width + comes_to.chars().count() + 2 + by.chars().count();
+                let between = if long <= WIDTH { "  " } else { "\n      " };
+                format!("{between}{}", paint.faint(by))
+            });
+            put(&mut out, &format!("  {mark} {name}  {comes_to}{}", by.unwrap_or_default()));
+            write_body(&mut out, one, &mut told, &mut shown, paint);
+            if let Some(words) = weak_points::words(&one.weaknesses) {
+                for line in wrapped(&words, PROSE) {
+                    put(&mut out, &format!("      {}", paint.faint(line)));
+                }
             }
         }
     }
     out
+}
+
+/// What is told of a verdict; where it is the same through several resolvers it is told once.
+fn what(judged: &Judged) -> (String, (Option<String>, &str)) {
+    let weak = weak_points::words(&judged.weaknesses);
+    (head(&judged.verdict), (weak, &judged.explanation.cure.what))
+}
+
+/// Through which of so many resolvers the verdict is this one; nothing where there is no other.
+fn by_whom(same: &[&Judged], resolvers: usize) -> Option<String> {
+    let names: Vec<_> = same.iter().map(|one| &one.resolver).collect();
+    match (same.len(), resolvers) {
+        (_, 1) => None,
+        (2, 2) => Some("by both resolvers".to_owned()),
+        (all, of) if all == of => Some(format!("by all {of} resolvers")),
+        _ => Some(format!("by {}", listed(&names))),
+    }
 }
 
 /// What it comes to, in a few words.
@@ -102,7 +123,11 @@ fn write_body<'a>(
     let same = told.iter().find(|before| cause(before) == cause(one));
     match same {
         Some(before) => {
-            let text = format!("To be cured as for {}.", before.sender.name);
+            let text = if before.sender.name == one.sender.name {
+                format!("To be cured as by {}.", before.resolver)
+            } else {
+                format!("To be cured as for {}.", before.sender.name)
+            };
             put(out, &format!("      {}", paint.faint(text)));
         }
         None => {
@@ -130,5 +155,73 @@ fn cause(judged: &Judged) -> (Why, Option<&Via>, &str) {
     (verdict.why, verdict.at.as_ref(), &explanation.cure.what)
 }
 
+/// Characters of a line, as on a terminal of the usual size.
+const WIDTH: usize = 80;
+
 /// Characters of a line of prose, with its indent of six.
 const PROSE: usize = 74;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        delivery::{
+            builtin,
+            what_if::{RESOLVER, WhatIf},
+        },
+        explain::judged,
+        facts::{Facts, Lookup},
+    };
+
+    /// Facts through two resolvers, of which the second finds AAAA so.
+    fn facts(first: &str, second: &str) -> Facts {
+        let through = |aaaa: &str| {
+            let text = format!(
+                r#"{{"domain": "example.com", "mx": [[10, "mx1"]],
+                    "hosts": {{"mx1": {{"a": ["192.0.2.1"], "aaaa": "{aaaa}"}}}}}}"#
+            );
+            serde_json::from_str::<WhatIf>(&text).unwrap().facts().unwrap()
+        };
+        let public = |lookup: &Lookup| Lookup { resolver: "public".into(), ..lookup.clone() };
+        let (mut facts, other) = (through(first), through(second));
+        let mut answer = other.mx[0].clone();
+        answer.lookup = public(&answer.lookup);
+        facts.mx.push(answer);
+        let lookups = other.exchangers[0].lookups.iter().map(public);
+        Arc::make_mut(&mut facts.exchangers[0]).lookups.extend(lookups);
+        facts
+    }
+
+    fn heads(facts: &Facts) -> Vec<String> {
+        let senders = ["postfix", "exchange-2010"];
+        let senders = senders.map(|name| Arc::new(builtin::get(name).unwrap().clone()));
+        let text = write(&judged::all(facts, &senders), &BTreeSet::new(), Paint { on: false });
+        let marked = |line: &&str| ["  ✔", "  ✗"].iter().any(|mark| line.starts_with(mark));
+        text.lines().filter(marked).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn resolvers_by_which_it_comes_to_the_same_share_a_line() {
+        assert_eq!(
+            heads(&facts("nodata", "nodata")),
+            [
+                "  ✔ postfix        delivers via mx1 (ipv4)  by both resolvers",
+                "  ✔ exchange-2010  delivers via mx1 (ipv4)  by both resolvers"
+            ]
+        );
+        assert_eq!(
+            heads(&facts("servfail", "nodata")),
+            [
+                "  ✔ postfix        delivers via mx1 (ipv4)  by both resolvers".to_owned(),
+                format!("  ✗ exchange-2010  defers: host_dns_temp at mx1  by {RESOLVER}"),
+                "  ✔ exchange-2010  delivers via mx1 (ipv4)  by public".to_owned(),
+            ]
+        );
+        let mut alone = facts("nodata", "nodata");
+        alone.mx.truncate(1);
+        Arc::make_mut(&mut alone.exchangers[0]).lookups.truncate(2);
+        assert_eq!(heads(&alone)[0], "  ✔ postfix        delivers via mx1 (ipv4)");
+    }
+}

@@ -33,6 +33,10 @@ pub struct Lookup {
     /// less often than exchangers are called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_at: Option<Timestamp>,
+    /// Addresses that this resolver gave within the last hour and does not give now: the name server
+    /// rotates its answers, or has changed them. Kept only beside another resolver's answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_addresses: Vec<IpAddr>,
 }
 
 impl Lookup {
@@ -43,7 +47,7 @@ impl Lookup {
         name: Arc<str>,
         exchanges: Vec<Exchange>,
     ) -> Self {
-        Self { resolver, rtype, name, exchanges, asked_at: None }
+        Self { resolver, rtype, name, exchanges, asked_at: None, earlier_addresses: Vec::new() }
     }
 
     /// The exchanges whose result may count, in the order made.
@@ -92,7 +96,7 @@ impl Lookup {
 
 impl Serialize for Lookup {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut fields = to.serialize_struct("Lookup", 6)?;
+        let mut fields = to.serialize_struct("Lookup", 7)?;
         fields.serialize_field("resolver", &self.resolver)?;
         fields.serialize_field("type", &self.rtype)?;
         fields.serialize_field("name", &self.name)?;
@@ -101,6 +105,11 @@ impl Serialize for Lookup {
         match &self.asked_at {
             Some(asked_at) => fields.serialize_field("asked_at", asked_at)?,
             None => fields.skip_field("asked_at")?,
+        }
+        if self.earlier_addresses.is_empty() {
+            fields.skip_field("earlier_addresses")?;
+        } else {
+            fields.serialize_field("earlier_addresses", &self.earlier_addresses)?;
         }
         fields.end()
     }
@@ -213,7 +222,7 @@ pub struct ExtendedError {
 }
 
 /// One record of the asked type.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Record {
     /// A or AAAA.

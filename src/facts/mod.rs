@@ -4,6 +4,8 @@
 //! of the JSON that `check --json` prints. Nothing here does I/O or judges. Durations are seconds
 //! in JSON; times are RFC 3339 in UTC.
 
+mod agreement;
+mod finding;
 mod lookup;
 mod policy;
 mod resolver;
@@ -18,12 +20,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    agreement::agree,
+    finding::{AddressPair, DomainFinding, ExchangerFinding, MAX_EXCHANGERS, Target, of_route},
     lookup::{
         Exchange, ExtendedError, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport,
     },
     policy::{MtaSts, OwnHost, StsMode, TlsTrust, Tlsa},
     resolver::{ResolverFacts, ServerFacts},
-    route::{MAX_EXCHANGERS, MxLookup, MxTarget, Route},
+    route::{MxLookup, MxTarget, Route},
     session::{EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},
     vantage::{FamilyVantage, Vantage, Way},
 };

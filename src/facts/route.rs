@@ -5,10 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::Lookup;
 use crate::name::ExchangerName;
 
-/// Exchangers of one domain that are probed, best first. Senders give up sooner (Postfix after five
-/// addresses), and a domain with its verdicts is to have no more than 40 series.
-pub const MAX_EXCHANGERS: usize = 8;
-
 /// The MX lookup of a domain through one resolver, and the route read from it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct MxLookup {
@@ -55,28 +51,6 @@ impl Route {
             }
             Self::Mx { targets, .. } => targets.clone(),
             Self::NoDomain | Self::Null | Self::Unknown => Vec::new(),
-        }
-    }
-
-    /// What is remarkable about the route, as values of the `finding` label.
-    pub fn findings(&self) -> Vec<&'static str> {
-        match self {
-            Self::Implicit { .. } => vec!["implicit"],
-            Self::Null => vec!["null"],
-            Self::Mx { null_mixed, duplicate, targets } => {
-                let literal = targets.iter().any(|t| t.exchanger.spells_address());
-                let many = targets.len() > MAX_EXCHANGERS;
-                [
-                    (*null_mixed, "null_mixed"),
-                    (*duplicate, "duplicate"),
-                    (literal, "ip_literal_target"),
-                    (many, "too_many"),
-                ]
-                .into_iter()
-                .filter_map(|(holds, finding)| holds.then_some(finding))
-                .collect()
-            }
-            Self::NoDomain | Self::Unknown => Vec::new(),
         }
     }
 }

@@ -4,7 +4,10 @@
 //! the same labels: a host probed at two ports is looked up for each, and a stranger's MX target
 //! can spell the address of a smart host. What was observed last wins.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
@@ -14,7 +17,8 @@ use crate::{
         standing::Standing,
         state::{DestinationReport, DestinationRound, ExchangerReport, Snapshot},
     },
-    facts::{ExchangerFacts, Family, Lookup, RecordType},
+    facts::{AddressPair, ExchangerFacts, Family, Lookup, OwnHost, RecordType, Target},
+    name::{ExchangerName, Host},
 };
 
 /// What a scrape is written from.
@@ -26,6 +30,8 @@ pub(super) struct View<'a> {
     pub(super) exchangers: Vec<Exchanger<'a>>,
     /// Every lookup under its labels.
     pub(super) lookups: Vec<(Block, &'a Lookup)>,
+    /// What each resolver makes of a host as an MX target, once for all domains that list it.
+    pub(super) targets: HashMap<(&'a ExchangerName, &'a str), Target>,
     /// Every verdict under its `domain`, `sender` and `resolver` labels.
     pub(super) standings: Vec<(Block, &'a Standing)>,
 }
@@ -67,6 +73,7 @@ impl<'a> View<'a> {
             snapshot,
             exchangers: exchangers(snapshot),
             lookups: lookups(snapshot),
+            targets: targets(snapshot, None),
             standings: standings(&domains),
             domains,
         }
@@ -122,6 +129,24 @@ fn lookups(snapshot: &Snapshot) -> Vec<(Block, &Lookup)> {
         Block::new([("name", name), ("type", rtype.label()), ("resolver", resolver)])
     };
     newest.into_iter().map(|(key, (_, lookup))| (labels(key), lookup)).collect()
+}
+
+fn targets<'a>(
+    snapshot: &'a Snapshot,
+    own: Option<&OwnHost>,
+) -> HashMap<(&'a ExchangerName, &'a str), Target> {
+    let mut targets = HashMap::new();
+    for (exchanger, report) in &snapshot.exchangers {
+        let (Host::Name(name), Some(facts)) = (&exchanger.host, report.facts.as_deref()) else {
+            continue;
+        };
+        // Another port is that of a smart host.
+        if exchanger.port == snapshot.mx_port {
+            let pairs = AddressPair::by_resolver(facts).into_iter();
+            targets.extend(pairs.map(|(by, pair)| ((name, by), pair.target(facts, own))));
+        }
+    }
+    targets
 }
 
 fn standings<'a>(domains: &[Domain<'a>]) -> Vec<(Block, &'a Standing)> {

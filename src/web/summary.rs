@@ -10,11 +10,11 @@ use serde::{Serialize, Serializer};
 use crate::{
     agent::{
         standing::Standing,
-        state::{ExchangerReport, Snapshot},
+        state::{DestinationRound, ExchangerReport, Snapshot},
     },
     delivery::{LATE, Outcome, Why},
-    facts::{ExchangerFacts, Failure, Family, Lookup, LookupStatus, Route},
-    name::Destination,
+    facts::{ExchangerFacts, Failure, Family, Lookup, LookupStatus, MxLookup, Route},
+    name::{Destination, Exchanger, Host},
 };
 
 /// One destination.
@@ -164,11 +164,14 @@ impl State {
     }
 }
 
-/// An exchanger on the route.
+/// An exchanger on the route, or one that only other resolvers than the primary name.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Hop {
     pub(super) mx: String,
     pub(super) preference: u16,
+    /// The resolvers that name it, where the primary does not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) named_only_by: Vec<Arc<str>>,
     pub(super) checked_at: Option<Timestamp>,
     pub(super) ipv4: Side,
     pub(super) ipv6: Side,
@@ -212,6 +215,7 @@ impl Hop {
         Self {
             mx,
             preference,
+            named_only_by: Vec::new(),
             checked_at: report.and_then(|report| report.completed_at),
             ipv4: side(Family::Ipv4),
             ipv6: side(Family::Ipv6),
@@ -232,11 +236,11 @@ pub(super) fn all(snapshot: &Snapshot) -> impl Iterator<Item = Summary> {
 pub(super) fn one(snapshot: &Snapshot, destination: &Destination) -> Summary {
     let round = snapshot.destinations.get(destination).and_then(|report| report.last.as_ref());
     let route = round.map_or(&[][..], |round| &round.route);
-    let hop = |(preference, mx): &(u16, _)| {
+    let hop = |preference: u16, mx: &Exchanger| {
         let report = snapshot.exchangers.get(mx).map(AsRef::as_ref);
-        Hop::new(*preference, mx.label(snapshot.mx_port), report)
+        Hop::new(preference, mx.label(snapshot.mx_port), report)
     };
-    let exchangers: Vec<Hop> = route.iter().map(hop).collect();
+    let mut exchangers: Vec<Hop> = route.iter().map(|(best, mx)| hop(*best, mx)).collect();
     let state = match round.map(|round| round.mx.first().map(|mx| &mx.route)) {
         None => State::Waiting,
         Some(Some(Route::Unknown)) => State::RouteUnknown,
@@ -244,6 +248,15 @@ pub(super) fn one(snapshot: &Snapshot, destination: &Destination) -> Summary {
         Some(Some(Route::Null)) => State::TakesNoMail,
         Some(_) => state_of(&exchangers),
     };
+    // What becomes of mail through other resolvers is told by their verdicts.
+    exchangers.extend(round.into_iter().flat_map(|round| {
+        round.also.iter().map(|mx| {
+            let named = named_by(round, mx);
+            let preference = named.first().map(|(preference, _)| *preference).unwrap_or_default();
+            let named_only_by = named.into_iter().map(|(_, resolver)| resolver).collect();
+            Hop { named_only_by, ..hop(preference, mx) }
+        })
+    }));
     let lookup = round.and_then(|round| round.mx.first()).map(|mx| mx.lookup.status());
     let report = snapshot.destinations.get(destination);
     let standings = report.map_or(&[][..], |report| &report.standings);
@@ -255,6 +268,16 @@ pub(super) fn one(snapshot: &Snapshot, destination: &Destination) -> Summary {
         exchangers,
         verdicts: standings.iter().map(Given::new).collect(),
     }
+}
+
+/// The resolvers that name an exchanger, with the preference it has there.
+fn named_by(round: &DestinationRound, mx: &Exchanger) -> Vec<(u16, Arc<str>)> {
+    let named = |answer: &MxLookup| {
+        let targets = answer.route.targets();
+        let target = targets.iter().find(|t| Host::Name(t.exchanger.clone()) == mx.host)?;
+        Some((target.preference, Arc::clone(&answer.lookup.resolver)))
+    };
+    round.mx.iter().filter_map(named).collect()
 }
 
 fn state_of(exchangers: &[Hop]) -> State {

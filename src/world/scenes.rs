@@ -3,9 +3,18 @@
 //! Every domain lies under `.test` (RFC 2606) and every address in 127.83.0.0/16. Nothing listens
 //! in 127.83.255.0/24.
 
-use std::{net::Ipv6Addr, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
-use super::{World, WorldBuilder, WorldError, smtp_script::Script};
+use super::{
+    World, WorldBuilder, WorldError,
+    dns::DnsServer,
+    smtp_script::Script,
+    zone::{ZoneError, Zones},
+};
 
 /// One domain of the demo.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,14 +35,39 @@ pub fn world(ipv6: bool) -> Result<WorldBuilder, WorldError> {
     }
     if ipv6 {
         builder = builder
-            .zone("$ORIGIN healthy.test.\nmx1 AAAA ::1\nmx2 AAAA ::1")?
+            .zone(HEALTHY_IPV6)?
             .smtp(Ipv6Addr::LOCALHOST, Script::healthy("mx1.healthy.test"));
     }
     Ok(builder)
 }
 
+/// Starts the name server that others ask, who are not in this network: where the one of the world
+/// fails it answers, and of one domain it tells another story.
+pub async fn external(ipv6: bool) -> Result<DnsServer, WorldError> {
+    let addr = (Ipv4Addr::LOCALHOST, 0).into();
+    let zones = external_zones(ipv6)?;
+    DnsServer::start(addr, zones).await.map_err(|source| WorldError::Dns { addr, source })
+}
+
+fn external_zones(ipv6: bool) -> Result<Zones, ZoneError> {
+    // What stands there takes the place of all that the world knows of the same name and type.
+    fn key(line: &str) -> Option<(&str, &str)> {
+        let mut words = line.split_whitespace().filter(|_| !line.starts_with('$'));
+        Some((words.next()?, words.next()?))
+    }
+    let instead: BTreeSet<_> = EXTERNAL.lines().filter_map(key).collect();
+    let stays = |line: &&str| key(line).is_none_or(|key| !instead.contains(&key));
+    let mut text: Vec<&str> = ZONES.lines().filter(stays).collect();
+    text.extend(EXTERNAL.lines());
+    let zones = Zones::parse(&text.join("\n"))?;
+    if ipv6 { zones.with(HEALTHY_IPV6) } else { Ok(zones) }
+}
+
+/// What there is where this host has IPv6.
+const HEALTHY_IPV6: &str = "$ORIGIN healthy.test.\nmx1 AAAA ::1\nmx2 AAAA ::1";
+
 /// The SMTP servers by the last part of their address.
-fn servers() -> [(u8, Script); 22] {
+fn servers() -> [(u8, Script); 25] {
     let healthy = Script::healthy;
     [
         (1, healthy("mx1.healthy.test")),
@@ -58,6 +92,9 @@ fn servers() -> [(u8, Script); 22] {
         (20, healthy("mx2.provider.test")),
         (21, Script::helo_refused()),
         (22, healthy("mx1.v6-dead.test")),
+        (23, healthy("mx.split-view.test")),
+        (24, healthy("mx.split-view.test")),
+        (25, Script::silent()),
     ]
 }
 
@@ -70,7 +107,7 @@ const fn scene(domain: &'static str, what: &'static str, look_for: &'static str)
     Scene { domain, what, look_for }
 }
 
-const SCENES: [Scene; 29] = [
+const SCENES: [Scene; 30] = [
     scene(
         "healthy.test",
         "nothing is wrong: two exchangers, both families",
@@ -78,13 +115,13 @@ const SCENES: [Scene; 29] = [
     ),
     scene(
         "aaaa-servfail.test",
-        "the AAAA lookup of its only exchanger fails, so some senders defer although IPv4 works",
-        r#"mx_dns_lookup_status{name="mx1.aaaa-servfail.test",type="AAAA",resolver="demo",status="servfail"} 1"#,
+        "the AAAA lookup of its only exchanger fails, so some senders defer although IPv4 works; another resolver cures it",
+        r#"mx_exchanger_finding{mx="mx1.aaaa-servfail.test",resolver="demo",finding="aaaa_servfail_a_ok"} 1"#,
     ),
     scene(
         "aaaa-silent.test",
-        "the AAAA lookup of its only exchanger is never answered",
-        r#"mx_dns_lookup_status{name="mx1.aaaa-silent.test",type="AAAA",resolver="demo",status="timeout"} 1"#,
+        "the AAAA lookup of its only exchanger is never answered, but by another resolver",
+        r#"mx_exchanger_finding{mx="mx1.aaaa-silent.test",resolver="demo",finding="aaaa_timeout_a_ok"} 1"#,
     ),
     scene(
         "silent-banner.test",
@@ -173,23 +210,28 @@ const SCENES: [Scene; 29] = [
     ),
     scene(
         "mx-servfail.test",
-        "the MX lookup fails",
+        "the MX lookup fails, and works through another resolver",
         r#"mx_dns_lookup_status{name="mx-servfail.test",type="MX",resolver="demo",status="servfail"} 1"#,
     ),
     scene(
         "mx-gone.test",
         "the MX record names a host that does not exist",
-        r#"mx_dns_lookup_status{name="old.mx-gone.test",type="A",resolver="demo",status="nxdomain"} 1"#,
+        r#"mx_domain_finding{domain="mx-gone.test",resolver="demo",finding="no_address_target"} 1"#,
     ),
     scene(
         "mx-alias.test",
         "the MX record names an alias, which RFC 2181 §10.3 forbids and most senders follow",
-        r#"mx_exchanger_up{mx="mail.mx-alias.test",family="ipv4"} 1"#,
+        r#"mx_domain_finding{domain="mx-alias.test",resolver="demo",finding="cname_target"} 1"#,
     ),
     scene(
         "v6-dead.test",
         "IPv4 works, nothing listens at the IPv6 address",
         r#"mx_exchanger_failure{mx="mx1.v6-dead.test",family="ipv6",stage="connect",reason="refused"} 1"#,
+    ),
+    scene(
+        "split-view.test",
+        "another resolver tells of another address and of a second exchanger, which is silent",
+        r#"mx_resolvers_agree{name="split-view.test",type="MX"} 0"#,
     ),
     scene(
         "truncated.test",
@@ -220,6 +262,9 @@ const SCENES: [Scene; 29] = [
 
 /// The DNS of the scenes.
 const ZONES: &str = include_str!("scenes.zone");
+
+/// What the external name server says instead.
+const EXTERNAL: &str = include_str!("external.zone");
 
 #[cfg(test)]
 mod tests {
@@ -265,18 +310,43 @@ mod tests {
     }
 
     #[test]
+    fn the_external_name_server_answers_where_the_other_fails_and_else_says_the_same() {
+        let (inside, outside) = (Zones::parse(ZONES).unwrap(), external_zones(false).unwrap());
+        let code = |zones: &Zones, name: &str, rtype| {
+            Some(look_up(zones, name, rtype)?.metadata.response_code)
+        };
+        for (name, rtype) in [
+            ("mx1.aaaa-servfail.test", RecordType::AAAA),
+            ("mx1.aaaa-silent.test", RecordType::AAAA),
+            ("mx-servfail.test", RecordType::MX),
+        ] {
+            assert_ne!(code(&inside, name, rtype), Some(ResponseCode::NoError), "{name}");
+            assert_eq!(code(&outside, name, rtype), Some(ResponseCode::NoError), "{name}");
+        }
+        let answers = |zones: &Zones, name| look_up(zones, name, RecordType::MX).unwrap().answers;
+        for name in ["healthy.test", "null-mx.test", "shared-a.test"] {
+            assert_eq!(answers(&inside, name), answers(&outside, name));
+        }
+        assert_eq!(answers(&inside, "split-view.test").len(), 1);
+        assert_eq!(answers(&outside, "split-view.test").len(), 2);
+    }
+
+    #[test]
     fn every_address_has_its_server_and_every_server_its_name() {
-        let zones = Zones::parse(ZONES).unwrap();
         let mut named: Vec<IpAddr> = Vec::new();
-        for line in ZONES.lines().filter(|line| line.contains("  ")) {
-            let name = line.split_whitespace().next().unwrap();
-            let Some(reply) = look_up(&zones, &format!("{name}.test"), RecordType::A) else {
-                continue;
-            };
-            named.extend(reply.answers.iter().filter_map(|record| match &record.data {
-                RData::A(address) => Some(IpAddr::V4(address.0)),
-                _ => None,
-            }));
+        let lines = ZONES.lines().chain(EXTERNAL.lines()).filter(|line| line.contains("  "));
+        let names: BTreeSet<&str> =
+            lines.filter_map(|line| line.split_whitespace().next()).collect();
+        for zones in [Zones::parse(ZONES).unwrap(), external_zones(false).unwrap()] {
+            let replies = names
+                .iter()
+                .filter_map(|name| look_up(&zones, &format!("{name}.test"), RecordType::A));
+            for reply in replies {
+                named.extend(reply.answers.iter().filter_map(|record| match &record.data {
+                    RData::A(address) => Some(IpAddr::V4(address.0)),
+                    _ => None,
+                }));
+            }
         }
         named.sort_unstable();
         named.dedup();

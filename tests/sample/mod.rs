@@ -174,6 +174,8 @@ pub(crate) fn report(
     if lookups.is_empty() {
         addresses = sessions.iter().map(|s| s.peer.ip()).collect();
     }
+    addresses.sort_unstable();
+    addresses.dedup();
     let mut families = [FamilyCounts::default(), FamilyCounts::default()];
     for session in &sessions {
         let counts = &mut families[session.family() as usize];
@@ -273,8 +275,8 @@ fn addresses(of: &[&str]) -> Vec<Record> {
     of.iter().map(|a| Record::Address(a.parse().unwrap())).collect()
 }
 
-/// One domain whose first exchanger is silent on IPv6 and whose second fails its AAAA lookup, one
-/// domain that takes no mail, one smart host that refuses us, one not probed yet.
+/// One domain whose first exchanger is silent on IPv6 and whose second fails its AAAA lookup, but not
+/// through another resolver, one domain that takes no mail, one smart host that refuses us, one not probed yet.
 pub(crate) fn snapshot() -> Snapshot {
     use LookupStatus::{Nodata, Noerror, Servfail};
     use RecordType::{A, Aaaa};
@@ -282,7 +284,10 @@ pub(crate) fn snapshot() -> Snapshot {
     let relay = Exchanger { host: Host::Address("192.0.2.99".parse().unwrap()), port: 587 };
     let route = mx_route(&[(10, "mx1.example.com"), (20, "mx2.example.com")]);
     let domain = round(
-        vec![mx_lookup("example.com", "local", route)],
+        vec![
+            mx_lookup("example.com", "local", route.clone()),
+            mx_lookup("example.com", "public", route),
+        ],
         vec![(10, mx1.clone()), (20, mx2.clone())],
     );
     let null = round(vec![mx_lookup("null.example", "local", Route::Null)], vec![]);
@@ -299,6 +304,8 @@ pub(crate) fn snapshot() -> Snapshot {
         vec![
             lookup("mx2.example.com", A, "local", Noerror, addresses(&["198.51.100.2"])),
             lookup("mx2.example.com", Aaaa, "local", Servfail, vec![]),
+            lookup("mx2.example.com", A, "public", Noerror, addresses(&["198.51.100.2"])),
+            lookup("mx2.example.com", Aaaa, "public", Nodata, vec![]),
         ],
         vec![healthy("198.51.100.2")],
     );

@@ -24,7 +24,7 @@ pub const DOMAIN_EXCHANGERS: Metric = gauge(
 pub const DOMAIN_FINDING: Metric = gauge(
     "mx_domain_finding",
     &["domain", "resolver", "finding"],
-    "1 for every finding about the MX set that holds now: implicit, null, null_mixed, duplicate, ip_literal_target, too_many.",
+    "1 for what is remarkable about the MX set as this resolver gives it, at most the four gravest findings.",
 );
 /// Whether the resolver answered.
 pub const DNS_LOOKUP_SUCCESS: Metric = gauge(
@@ -44,17 +44,29 @@ pub const DNS_LOOKUP_DURATION: Metric = gauge(
     &["name", "type", "resolver"],
     "Time the last lookup took, repeated queries included.",
 );
+/// Whether it matters whom one asks.
+pub const RESOLVERS_AGREE: Metric = gauge(
+    "mx_resolvers_agree",
+    &["name", "type"],
+    "Whether all resolvers gave the same last answer, addresses that rotate aside; absent with fewer than two.",
+);
 /// How many records the last lookup gave.
 pub const DNS_LOOKUP_ANSWERS: Metric = gauge(
     "mx_dns_lookup_answers",
     &["name", "type", "resolver"],
-    "Number of records in the last answer; absent when there was none.",
+    "Number of addresses in the last answer; absent when there was none, and for MX, see mx_domain_exchangers.",
 );
 /// The lowest TTL of the last answer.
 pub const DNS_LOOKUP_TTL: Metric = gauge(
     "mx_dns_lookup_ttl_seconds",
     &["name", "type", "resolver"],
     "Lowest time to live in the last answer, of a negative answer by RFC 2308.",
+);
+/// What DNSSEC proves.
+pub const DNS_LOOKUP_AUTHENTIC_DATA: Metric = gauge(
+    "mx_dns_lookup_authentic_data",
+    &["name", "type", "resolver"],
+    "Whether the resolver said that DNSSEC proves its last answer (AD bit); absent when there was none.",
 );
 /// DNS exchanges since start.
 pub const DNS_LOOKUPS: Metric = counter(
@@ -85,6 +97,12 @@ pub const DNS_QUERY_DURATION: Metric = histogram(
     "mx_dns_query_duration_seconds",
     &["type", "resolver"],
     "Time of the DNS exchanges that got a response, over all names.",
+);
+/// Remarkable facts about address lookups.
+pub const EXCHANGER_FINDING: Metric = gauge(
+    "mx_exchanger_finding",
+    &["mx", "resolver", "finding"],
+    "1 for what is remarkable about the address lookups of the exchanger through this resolver.",
 );
 /// The one number per exchanger and family.
 pub const EXCHANGER_UP: Metric = gauge(

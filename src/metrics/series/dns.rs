@@ -2,7 +2,7 @@
 
 use crate::{
     config::Detail,
-    facts::Exchange,
+    facts::{self, Exchange, Lookup, RecordType},
     metrics::{
         names,
         text::{Block, Family},
@@ -24,12 +24,14 @@ pub(in crate::metrics) fn write_last(view: &View<'_>, detail: Detail, out: &mut 
     for (labels, lookup) in &view.lookups {
         family.sample(labels, &[], lookup.took().as_secs_f64());
     }
+    write_agreement(view, out);
     if detail == Detail::Lean {
         return;
     }
     let answer = |exchange: &&Exchange| exchange.status.answered();
     let mut family = Family::new(out, &names::DNS_LOOKUP_ANSWERS);
-    for (labels, lookup) in &view.lookups {
+    // The size of an MX set stands in a series of its own.
+    for (labels, lookup) in view.lookups.iter().filter(|(_, l)| l.rtype != RecordType::Mx) {
         if let Some(exchange) = lookup.deciding().filter(answer) {
             family.sample(labels, &[], exchange.answers);
         }
@@ -38,6 +40,24 @@ pub(in crate::metrics) fn write_last(view: &View<'_>, detail: Detail, out: &mut 
     for (labels, lookup) in &view.lookups {
         if let Some(ttl) = lookup.deciding().filter(answer).and_then(|e| e.ttl) {
             family.sample(labels, &[], ttl);
+        }
+    }
+    let mut family = Family::new(out, &names::DNS_LOOKUP_AUTHENTIC_DATA);
+    for (labels, lookup) in view.lookups.iter().filter(|(_, l)| l.status().answered()) {
+        family.sample(labels, &[], u8::from(lookup.authentic_data()));
+    }
+}
+
+fn write_agreement(view: &View<'_>, out: &mut String) {
+    let mut family = Family::new(out, &names::RESOLVERS_AGREE);
+    let asked_alike = |(_, a): &(Block, &Lookup), (_, b): &(Block, &Lookup)| {
+        (&a.name, a.rtype) == (&b.name, b.rtype)
+    };
+    for alike in view.lookups.chunk_by(asked_alike) {
+        if let Some(agreed) = facts::agree(alike.iter().map(|(_, lookup)| *lookup)) {
+            let first = alike[0].1;
+            let labels = [("name", &*first.name), ("type", first.rtype.label())];
+            family.sample(&Block::new(labels), &[], u8::from(agreed));
         }
     }
 }

@@ -30,11 +30,17 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
     }
     let mut family = Family::new(out, &names::DOMAIN_FINDING);
     for (domain, resolver, route) in mx_sets(view) {
-        for finding in route.findings() {
-            family.sample(&domain.labels, &[("resolver", resolver), ("finding", finding)], 1);
+        let findings = facts::of_route(route, |name| view.targets.get(&(name, resolver)).copied());
+        for finding in findings.into_iter().take(MOST_FINDINGS) {
+            let more = [("resolver", resolver), ("finding", finding.label())];
+            family.sample(&domain.labels, &more, 1);
         }
     }
 }
+
+/// Findings of one MX set that have a series, the gravest: a stranger's zone may bring about all of
+/// them, and a domain has no more than 40 series.
+const MOST_FINDINGS: usize = 4;
 
 /// When each domain and exchanger was last probed.
 pub(in crate::metrics) fn write_timestamps(view: &View<'_>, out: &mut String) {

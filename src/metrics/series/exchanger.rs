@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use crate::{
     agent::state::{FamilyCounts, ReplyCode},
     config::Detail,
-    facts::{Family, Session, Stage},
+    facts::{AddressPair, Family, Session, Stage},
     metrics::{
         histogram::Histogram,
         names,
@@ -35,6 +35,7 @@ struct Part<'a> {
 
 /// All families.
 pub(in crate::metrics) fn write(view: &View<'_>, detail: Detail, out: &mut String) {
+    write_findings(view, out);
     let parts = parts(view);
     write_states(&parts, out);
     let with_addresses: Vec<_> = parts.into_iter().filter(|part| part.addresses > 0).collect();
@@ -43,6 +44,19 @@ pub(in crate::metrics) fn write(view: &View<'_>, detail: Detail, out: &mut Strin
     write_stages(&with_addresses, detail, out);
     if detail == Detail::Full {
         write_extensions(&with_addresses, out);
+    }
+}
+
+/// What is remarkable about the address lookups: of the exchanger, not of one family.
+fn write_findings(view: &View<'_>, out: &mut String) {
+    let mut family = text::Family::new(out, &names::EXCHANGER_FINDING);
+    for exchanger in &view.exchangers {
+        for (resolver, pair) in exchanger.facts().into_iter().flat_map(AddressPair::by_resolver) {
+            for finding in pair.findings() {
+                let labels = [("mx", &*exchanger.name), ("resolver", resolver)];
+                family.sample(&Block::new(labels), &[("finding", finding.label())], 1);
+            }
+        }
     }
 }
 

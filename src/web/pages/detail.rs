@@ -15,7 +15,10 @@ use super::{
 use crate::{
     agent::state::{ExchangerReport, Snapshot},
     explain::trouble,
-    facts::{Facts, Lookup, MxLookup, Record, Session, StageFact},
+    facts::{
+        AddressPair, DomainFinding, ExchangerFacts, ExchangerFinding, Facts, Lookup, Record,
+        Session, StageFact,
+    },
     name::Destination,
     web::{
         summary::{self, Hop, Summary},
@@ -33,16 +36,17 @@ pub(super) fn page(snapshot: &Snapshot, destination: &Destination, now: Timestam
         shown = verdict::write(&mut out, &report.standings, facts, snapshot.mx_port, now);
     }
     if let Some(round) = snapshot.destinations.get(destination).and_then(|d| d.last.as_ref()) {
-        if !round.mx.is_empty() {
-            let findings = |mx: &MxLookup| mx.route.findings().join(", ").replace('_', " ");
-            lookups(&mut out, "MX lookup", round.mx.iter().map(|mx| (&mx.lookup, findings(mx))));
+        if let Some(facts) = facts.as_ref().filter(|facts| !facts.mx.is_empty()) {
+            let found = |mx| words(facts.domain_findings(mx).into_iter().map(DomainFinding::label));
+            lookups(&mut out, "MX lookup", facts.mx.iter().map(|mx| (&mx.lookup, found(mx))));
         }
         if let Some(facts) = &facts {
             troubles(&mut out, facts, &shown);
         }
-        for ((_, exchanger), hop) in round.route.iter().zip(&summary.exchangers) {
+        for (exchanger, hop) in round.exchangers().zip(&summary.exchangers) {
             let report = snapshot.exchangers.get(exchanger).map(AsRef::as_ref);
-            exchanger_part(&mut out, hop, report, now);
+            let facts = report.and_then(|report| report.facts.as_ref()).map(|f| round.own(f));
+            exchanger_part(&mut out, hop, report, facts.as_deref(), now);
         }
     }
     html::page(&format!("{} – mxwatch", summary.domain), &out)
@@ -79,8 +83,13 @@ fn troubles(out: &mut String, facts: &Facts, shown: &BTreeSet<String>) {
     out.push_str("</ul>\n");
 }
 
-fn exchanger_part(out: &mut String, hop: &Hop, report: Option<&ExchangerReport>, now: Timestamp) {
-    let facts = report.and_then(|report| report.facts.as_deref());
+fn exchanger_part(
+    out: &mut String,
+    hop: &Hop,
+    report: Option<&ExchangerReport>,
+    facts: Option<&ExchangerFacts>,
+    now: Timestamp,
+) {
     let pauses = report.into_iter().flat_map(|report| &report.families).map(|f| f.backoff);
     let pause = pauses
         .max()
@@ -88,17 +97,25 @@ fn exchanger_part(out: &mut String, hop: &Hop, report: Option<&ExchangerReport>,
         .map(|pause| format!(", refusing addresses are called only every {} s", pause.as_secs()));
     let pause = pause.unwrap_or_default();
     let (mx, preference) = (Text(&hop.mx), hop.preference);
+    let only = html::named_only_by(hop);
     let (families, age) = (html::families(hop), html::age(hop.checked_at, now));
     push(
         out,
         format_args!(
-            "<section>\n<h2><span class=\"preference\">{preference}</span> {mx}</h2>\n\
+            "<section>\n<h2><span class=\"preference\">{preference}</span> {mx}{only}</h2>\n\
              <p>{families} <span class=\"age\">probed {age}{pause}</span></p>\n"
         ),
     );
     if let Some(facts) = facts {
         if !facts.lookups.is_empty() {
-            let rows = facts.lookups.iter().map(|lookup| (lookup, String::new()));
+            let pairs = AddressPair::by_resolver(facts);
+            let rows = pairs.iter().flat_map(|(_, pair)| {
+                // What they come to together stands behind the second of them.
+                let found = words(pair.findings().map(ExchangerFinding::label));
+                let last = pair.lookups().count().saturating_sub(1);
+                let words = move |place| if place == last { found.clone() } else { String::new() };
+                pair.lookups().enumerate().map(move |(place, lookup)| (lookup, words(place)))
+            });
             lookups(out, "Address lookups", rows);
         }
         for session in &facts.sessions {
@@ -137,6 +154,11 @@ fn lookups<'a>(out: &mut String, title: &str, rows: impl Iterator<Item = (&'a Lo
         );
     }
     out.push_str("</tbody>\n</table>\n");
+}
+
+/// Findings as a person reads them.
+fn words(labels: impl Iterator<Item = &'static str>) -> String {
+    labels.collect::<Vec<_>>().join(", ").replace('_', " ")
 }
 
 fn record(record: &Record) -> String {

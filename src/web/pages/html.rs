@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
+    explain::several::listed,
     facts::{Failure, Family},
     shown::shown,
     web::summary::{Hop, Mail, Side, State},
@@ -64,6 +65,14 @@ pub(super) fn mail_badge(mail: Mail) -> String {
         Mail::NotJudged | Mail::Unknown => "quiet",
     };
     format!("<span class=\"badge {class}\">{}</span>", mail.words())
+}
+
+/// Who names an exchanger that is not on the primary resolver's route.
+pub(super) fn named_only_by(hop: &Hop) -> String {
+    match hop.named_only_by.as_slice() {
+        [] => String::new(),
+        names => format!(" <span class=\"by\">only by {}</span>", Text(listed(names))),
+    }
 }
 
 /// Both families of an exchanger.

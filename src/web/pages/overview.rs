@@ -80,12 +80,13 @@ fn row(out: &mut String, summary: &Summary, now: Timestamp) {
     }
     for hop in &summary.exchangers {
         let (preference, mx, families) = (hop.preference, Text(&hop.mx), html::families(hop));
+        let only = html::named_only_by(hop);
         let probed = html::age(hop.checked_at, now);
         push(
             out,
             format_args!(
                 "<div class=\"hop\"><span class=\"preference\">{preference}</span> \
-                 <span class=\"mx\">{mx}</span> {families} \
+                 <span class=\"mx\">{mx}</span>{only} {families} \
                  <span class=\"age\">{probed}</span></div>"
             ),
         );

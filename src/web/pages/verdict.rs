@@ -1,4 +1,4 @@
-//! The verdicts on one destination, each sender and resolver a block: what becomes of a message, why,
+//! The verdicts on one destination, each different one of a sender a block: what becomes of a message, why,
 //! since when, and what is ahead of one that waits.
 
 use std::{
@@ -22,6 +22,7 @@ use crate::{
     },
     explain::{
         judged::Judged,
+        several::{grouped, listed},
         verdict::{Cure, Explanation, Who},
         weak_points,
     },
@@ -44,8 +45,17 @@ pub(super) fn write(
     let mut sorted: Vec<&Standing> = standings.iter().collect();
     sorted.sort_by_key(|standing| mail(&standing.verdict));
     out.push_str("<div class=\"verdicts\">\n");
-    for standing in sorted {
-        block(out, standing, facts, &mut told, mx_port, now);
+    // Resolvers by which all is the same, and was before, stand in one block.
+    let judged = |standing: &Standing| {
+        let Standing { sender, resolver, verdict, .. } = standing;
+        Judged::new(facts, sender, resolver, verdict)
+    };
+    let alike = sorted.into_iter().map(|standing| {
+        let words = judged(standing).explanation.text;
+        (standing, (&standing.sender.name, &standing.verdict, &standing.history, words))
+    });
+    for (_, same) in grouped(alike) {
+        block(out, &same, judged(same[0]), &mut told, mx_port, now);
     }
     out.push_str("</div>\n");
     told.commands
@@ -65,23 +75,25 @@ fn mail(verdict: &Verdict) -> Mail {
 
 fn block(
     out: &mut String,
-    standing: &Standing,
-    facts: &Facts,
+    same: &[&Standing],
+    judged: Judged,
     told: &mut Told,
     mx_port: u16,
     now: Timestamp,
 ) {
-    let Standing { sender, resolver, verdict, history } = standing;
+    let standing = same[0];
+    let Standing { sender, verdict, history, .. } = standing;
     let badge = html::mail_badge(mail(verdict));
-    let by = match &**resolver {
+    let resolvers: Vec<&Arc<str>> = same.iter().map(|standing| &standing.resolver).collect();
+    let by = match &*listed(&resolvers) {
         "" => String::new(),
-        name => format!(" <span class=\"by\">by the answers of {}</span>", Text(name)),
+        names => format!(" <span class=\"by\">by the answers of {}</span>", Text(names)),
     };
     let name = Text(&sender.name);
     push(out, format_args!("<section class=\"verdict\">\n<h2>{name} {badge}{by}</h2>\n"));
     push(out, format_args!("<p>{}</p>\n", time(standing, now)));
     push(out, format_args!("<p class=\"note\">{}</p>\n", Text(gist(verdict, mx_port))));
-    let Judged { explanation, weaknesses, .. } = Judged::new(facts, sender, resolver, verdict);
+    let Judged { explanation, weaknesses, .. } = judged;
     explained(out, &sender.name, explanation, told);
     if let Some(words) = weak_points::words(&weaknesses) {
         push(out, format_args!("<p class=\"note\">{}</p>\n", Text(words)));
