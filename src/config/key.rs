@@ -47,10 +47,13 @@ pub(super) const DESTINATION: &[&str] = &[
 pub(super) const RESOLVER: &[&str] = &[
     "attempts",
     "each_server",
+    "interval",
     "kind",
     "late_window",
     "name",
+    "port",
     "resolv_conf",
+    "root_servers",
     "servers",
     "timeout",
     "transport",
