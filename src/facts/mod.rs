@@ -4,11 +4,13 @@
 //! of the JSON that `check --json` prints. Nothing here does I/O or judges. Durations are seconds
 //! in JSON; times are RFC 3339 in UTC.
 
+pub mod authority;
 mod lookup;
 mod policy;
 mod route;
 mod seconds;
 mod session;
+pub mod zone_findings;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -16,6 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    authority::{Missing, NameServer, Step, Zone},
     lookup::{
         Exchange, ExtendedError, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport,
     },
