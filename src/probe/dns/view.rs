@@ -10,11 +10,12 @@ use tokio::{
 
 use super::{
     Patience,
+    authority::Authority,
     exchange::{Channel, exchange},
     message::Question,
 };
 use crate::{
-    config::{Resolver, ResolverKind, ResolverTransport},
+    config::{Dns, Resolver, ResolverKind, ResolverTransport},
     facts::{Exchange, Lookup, LookupStatus, RecordType},
     name::presentation,
 };
@@ -34,6 +35,8 @@ pub struct View {
 /// Where answers come from.
 #[derive(Debug)]
 enum Source {
+    /// The servers that have authority, all of them.
+    Authority(Box<Authority>),
     /// Recursive resolvers, of which one that answers will do.
     Servers { addresses: Vec<SocketAddr>, channel: Channel },
 }
@@ -43,6 +46,9 @@ impl View {
     /// the caller; without, the view has none.
     pub(super) fn new(of: Arc<str>, resolver: Resolver, at_once: usize) -> Self {
         let source = match &resolver.kind {
+            ResolverKind::Authoritative { root_servers, port, interval } => {
+                Source::Authority(Box::new(Authority::new(root_servers, *port, *interval)))
+            }
             ResolverKind::Servers { addresses, transport } => Source::Servers {
                 addresses: addresses.clone(),
                 channel: match transport {
@@ -84,14 +90,16 @@ impl View {
             let asked = presentation(name).into();
             Lookup::new(Arc::clone(self.name()), rtype, asked, exchanges)
         };
-        let Some(_turn) = self.turn(deadline).await else { return made(Vec::new()) };
-        let end = Instant::now() + LOOKUP_LIMIT;
-        let until = deadline.map_or(end, |deadline| deadline.min(end));
-        match &self.source {
-            Source::Servers { addresses, channel } => {
-                made(self.ask_servers(addresses, channel, name, rtype, until).await)
+        let (addresses, channel) = match &self.source {
+            // Each of its queries waits for its turn.
+            Source::Authority(authority) => {
+                let errand = (&self.permits, &self.resolver.patience, until(deadline));
+                return authority.lookup(name, rtype, errand, made).await;
             }
-        }
+            Source::Servers { addresses, channel } => (addresses, channel),
+        };
+        let Some(_turn) = self.turn(deadline).await else { return made(Vec::new()) };
+        made(self.ask_servers(addresses, channel, name, rtype, until(deadline)).await)
     }
 
     /// `None` when the deadline comes first.
@@ -112,7 +120,7 @@ impl View {
         rtype: RecordType,
         until: Instant,
     ) -> Vec<Exchange> {
-        let mut question = Question { name: name.clone(), rtype, edns: true };
+        let mut question = Question::new(name.clone(), rtype);
         let mut exchanges: Vec<Exchange> = Vec::with_capacity(1);
         let mut worth_asking: Vec<SocketAddr> = addresses.to_vec();
         for _ in 0..self.resolver.patience.attempts {
@@ -148,15 +156,18 @@ impl View {
 
     /// What is left for one exchange; `None` when the deadline has passed.
     fn patience(&self, until: Instant) -> Option<Patience> {
-        let left = until.saturating_duration_since(Instant::now());
-        let timeout = self.resolver.patience.timeout.min(left);
-        // Listening for a late answer must not make those wait who have a deadline.
-        let late_window = self.resolver.patience.late_window.min(left.saturating_sub(timeout));
-        (!left.is_zero()).then_some(Patience { timeout, late_window })
+        let Dns { timeout, late_window, .. } = self.resolver.patience;
+        Patience { timeout, late_window }.until(until)
     }
 }
 
-const fn rejects_edns(status: LookupStatus) -> bool {
+/// When a lookup that begins now is given up.
+fn until(deadline: Option<Instant>) -> Instant {
+    let end = Instant::now() + LOOKUP_LIMIT;
+    deadline.map_or(end, |deadline| deadline.min(end))
+}
+
+pub(super) const fn rejects_edns(status: LookupStatus) -> bool {
     matches!(status, LookupStatus::Formerr | LookupStatus::Notimp)
 }
 
@@ -170,7 +181,7 @@ mod tests {
     use tokio::net::UdpSocket;
 
     use super::*;
-    use crate::{config::Dns, probe::dns::Resolvers};
+    use crate::probe::dns::Resolvers;
 
     async fn silent(patience: Dns) -> (UdpSocket, Resolver) {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
