@@ -381,6 +381,32 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
             "[[destination]]\ndomain = 'example.com'\nresolvers = []",
             "mxwatch.toml:4:13: destination[0].resolvers: is empty; leave the key out to ask all resolvers",
         ),
+            "[[resolver]]\nkind = 'recursive'",
+            "mxwatch.toml:2:1: resolver[0].name: missing; a resolver needs one, as in name = \"lan\"\n\
+             mxwatch.toml:3:8: resolver[0].kind: \"recursive\": no kind of resolver; there are \"authoritative\", \"servers\" and \"system\"",
+        ),
+        (
+            "[[resolver]]\nkind = 'authoritative'\nservers = ['192.0.2.53']",
+            "mxwatch.toml:4:11: resolver[0].servers: belongs to a resolver with kind = \"servers\", and this one is of kind \"authoritative\"",
+        ),
+        (
+            "[[resolver]]\nname = 'lan'\nservers = ['192.0.2.53']\nroot_servers = ['192.0.2.1']",
+            "mxwatch.toml:5:16: resolver[0].root_servers: belongs to a resolver with kind = \"authoritative\", and this one is of kind \"servers\"",
+        ),
+        (
+            "[[resolver]]\nkind = 'authoritative'\nroot_servers = []\ninterval = '100ms'\nport = 0",
+            "mxwatch.toml:4:16: resolver[0].root_servers: is empty; leave the key out for the root of the Internet\n\
+             mxwatch.toml:5:12: resolver[0].interval: must be from 1s to 1day, found \"100ms\"\n\
+             mxwatch.toml:6:8: resolver[0].port: must be from 1 to 65535, found 0",
+        ),
+        (
+            "[[resolver]]\nkind = 'authoritative'\nroot_servers = ['a.example.net']",
+            "mxwatch.toml:4:17: resolver[0].root_servers[0]: \"a.example.net\": not the address of a name server, such as \"192.0.2.53\", \"192.0.2.53:5353\" or \"[2001:db8::53]:53\"",
+        ),
+        (
+            "[[resolver]]\nkind = 'authoritative'\n[[resolver]]\nkind = 'authoritative'",
+            "mxwatch.toml:4:1: resolver[1].name: missing; a resolver needs one, as in name = \"lan\"",
+        ),
         // Senders.
         (
             "senders = 'postfix'",
@@ -751,6 +777,23 @@ fn mistakes_in_destination_files_have_their_place() {
         files.write(name, text);
         assert_eq!(files.problems(&[]), message);
     }
+}
+
+#[test]
+fn an_authoritative_resolver_has_a_name_and_the_internet_unless_told_otherwise() {
+    let config = |keys: &str| {
+        let text = format!("helo_name = 'mail.test'\n[[resolver]]\nkind = 'authoritative'\n{keys}");
+        Files::main(&text).load(&[]).config.resolvers.remove(0)
+    };
+    assert_eq!(config(""), Resolver::authoritative("authoritative", Dns::default()));
+    let private = config(
+        "name = 'ours'\nport = 5353\ninterval = '1h'\nroot_servers = ['192.0.2.1', '192.0.2.2:53']",
+    );
+    let root_servers =
+        ["192.0.2.1:5353", "192.0.2.2:53"].map(|server| server.parse().unwrap()).to_vec();
+    let interval = Duration::from_secs(3600);
+    assert_eq!(&*private.name, "ours");
+    assert_eq!(private.kind, ResolverKind::Authoritative { root_servers, port: 5353, interval });
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use hickory_resolver::proto::rr::Name;
@@ -33,6 +34,16 @@ pub struct Resolver {
 /// Who answers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ResolverKind {
+    /// The servers that have authority over a name, found by walking down from the root. As primary
+    /// they decide which exchangers are probed, and that is looked at once in each interval.
+    Authoritative {
+        /// Where the walk begins; empty stands for the root of the Internet.
+        root_servers: Vec<SocketAddr>,
+        /// The port of the servers that delegations name.
+        port: u16,
+        /// From one question about a name to the next.
+        interval: Duration,
+    },
     /// Servers named here, asked in this order until one answers; never empty.
     Servers {
         /// Their addresses.
@@ -62,6 +73,7 @@ impl ResolverKind {
     /// The word of the configuration for it.
     pub const fn label(&self) -> &'static str {
         match self {
+            Self::Authoritative { .. } => Word::Authoritative.text(),
             Self::Servers { .. } => Word::Servers.text(),
             Self::System { .. } => Word::System.text(),
         }
@@ -71,7 +83,9 @@ impl ResolverKind {
     pub const fn transport(&self) -> &'static str {
         match self {
             Self::Servers { transport: ResolverTransport::Tcp, .. } => "tcp",
-            Self::Servers { transport: ResolverTransport::Udp, .. } | Self::System { .. } => "udp",
+            Self::Authoritative { .. }
+            | Self::Servers { transport: ResolverTransport::Udp, .. }
+            | Self::System { .. } => "udp",
         }
     }
 }
@@ -81,6 +95,16 @@ impl Resolver {
     pub fn of_servers(name: &str, addresses: Vec<SocketAddr>, patience: Dns) -> Self {
         let transport = ResolverTransport::Udp;
         let kind = ResolverKind::Servers { addresses, transport };
+        Self { name: name.into(), kind, patience, control_name: Name::root() }
+    }
+
+    /// One that asks the authoritative servers of the Internet.
+    pub fn authoritative(name: &str, patience: Dns) -> Self {
+        let kind = ResolverKind::Authoritative {
+            root_servers: Vec::new(),
+            port: DNS_PORT,
+            interval: AUTHORITATIVE_INTERVAL,
+        };
         Self { name: name.into(), kind, patience, control_name: Name::root() }
     }
 
@@ -124,15 +148,17 @@ pub(super) fn read(root: &Table<'_>, dns: &Dns, from: &Path) -> Vec<Resolver> {
 /// The kinds by their words.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Word {
+    Authoritative,
     Servers,
     System,
 }
 
 impl Word {
-    const ALL: [Self; 2] = [Self::Servers, Self::System];
+    const ALL: [Self; 3] = [Self::Authoritative, Self::Servers, Self::System];
 
     const fn text(self) -> &'static str {
         match self {
+            Self::Authoritative => AUTHORITATIVE,
             Self::Servers => "servers",
             Self::System => SYSTEM,
         }
@@ -141,6 +167,7 @@ impl Word {
     /// The keys that only this kind has.
     const fn keys(self) -> &'static [&'static str] {
         match self {
+            Self::Authoritative => &["interval", "port", "root_servers"],
             Self::Servers => &["servers", "transport"],
             Self::System => &["each_server", "resolv_conf"],
         }
@@ -151,11 +178,10 @@ impl Word {
 fn word(table: &Table<'_>) -> Option<Word> {
     let word = match table.get("kind") {
         None => Word::Servers,
-        Some(node) => node.parse("\"servers\" or \"system\"", |text| {
-            Word::ALL
-                .into_iter()
-                .find(|word| word.text() == text)
-                .ok_or("no kind of resolver; there are \"servers\" and \"system\"")
+        Some(node) => node.parse("a kind such as \"system\"", |text| {
+            Word::ALL.into_iter().find(|word| word.text() == text).ok_or(
+                "no kind of resolver; there are \"authoritative\", \"servers\" and \"system\"",
+            )
         })?,
     };
     for other in Word::ALL.into_iter().filter(|other| *other != word) {
@@ -169,11 +195,22 @@ fn word(table: &Table<'_>) -> Option<Word> {
             }
         }
     }
+    if word == Word::Authoritative {
+        for name in ["control_name", "health_interval"] {
+            if let Some(node) = table.get(name) {
+                node.refuse(
+                    "means nothing here: the servers of an authoritative resolver are others', and \
+                     each is told of for itself; leave it out",
+                );
+            }
+        }
+    }
     Some(word)
 }
 
 fn kind(table: &Table<'_>, word: Word, from: &Path) -> Option<ResolverKind> {
     match word {
+        Word::Authoritative => Some(authoritative(table)),
         Word::Servers => {
             let transport = match table.get("transport") {
                 None => ResolverTransport::Udp,
@@ -195,6 +232,29 @@ fn kind(table: &Table<'_>, word: Word, from: &Path) -> Option<ResolverKind> {
     }
 }
 
+fn authoritative(table: &Table<'_>) -> ResolverKind {
+    let mut port = DNS_PORT;
+    table.set(&mut port, "port", |node| node.number(1..=u16::MAX));
+    let mut interval = AUTHORITATIVE_INTERVAL;
+    table
+        .set(&mut interval, "interval", |node| node.duration(SHORTEST_INTERVAL..=LONGEST_INTERVAL));
+    let mut root_servers = Vec::new();
+    table.set(&mut root_servers, "root_servers", |node| {
+        let items = node.list("a list such as [\"192.0.2.1\"]");
+        if items.is_empty() && node.is_list() {
+            node.refuse("is empty; leave the key out for the root of the Internet");
+        }
+        if items.len() > MAX_ROOT_SERVERS {
+            node.refuse(format!("names more than {MAX_ROOT_SERVERS} addresses"));
+        }
+        let server = |node: &Node<'_>| {
+            node.parse("an address such as \"192.0.2.1\"", |text| parse_server_at(text, port))
+        };
+        Some(items.iter().filter_map(server).collect())
+    });
+    ResolverKind::Authoritative { root_servers, port, interval }
+}
+
 fn transport(node: &Node<'_>) -> Option<ResolverTransport> {
     node.parse("\"udp\" or \"tcp\"", |text| match text {
         "udp" => Ok(ResolverTransport::Udp),
@@ -209,9 +269,11 @@ fn name(
     seen: &mut BTreeMap<String, Place>,
 ) -> Option<Arc<str>> {
     let Some(node) = table.get("name") else {
-        // There is one system, and no doubt what it is called.
+        // There is one system and one root, and no doubt what they are called.
         match word {
-            Some(word @ Word::System) if !seen.contains_key(word.text()) => {
+            Some(word @ (Word::Authoritative | Word::System))
+                if !seen.contains_key(word.text()) =>
+            {
                 seen.insert(word.text().to_owned(), table.node.place());
                 return Some(word.text().into());
             }
@@ -263,13 +325,21 @@ fn parse_control_name(text: &str) -> Result<Name, String> {
 
 /// Parses the address of a name server; the port is 53 unless it stands there.
 pub fn parse_server(text: &str) -> Result<SocketAddr, &'static str> {
+    parse_server_at(text, DNS_PORT)
+}
+
+/// The same with another port where none stands there.
+fn parse_server_at(text: &str, port: u16) -> Result<SocketAddr, &'static str> {
     let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-    let address = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT));
+    let address = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, port));
     let server = address.or_else(|_| text.parse());
     server.ok().filter(|server| server.port() != 0 && !server.ip().is_unspecified()).ok_or(
         "not the address of a name server, such as \"192.0.2.53\", \"192.0.2.53:5353\" or \"[2001:db8::53]:53\"",
     )
 }
+
+/// Name of the resolver that walks down from the root.
+pub const AUTHORITATIVE: &str = "authoritative";
 
 /// Name of the resolver that stands for resolv.conf(5).
 const SYSTEM: &str = "system";
@@ -279,5 +349,16 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// Each multiplies the lookups and their series.
 const MAX_RESOLVERS: usize = 8;
+
+/// Other people's servers are asked all at once, and nobody waits for their answers.
+const AUTHORITATIVE_INTERVAL: Duration = Duration::from_secs(15 * 60);
+
+/// More often is rude, but for a test of one's own servers.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
+/// The root of the Internet has two for each of its thirteen names.
+const MAX_ROOT_SERVERS: usize = 26;
 
 const DNS_PORT: u16 = 53;

@@ -128,7 +128,7 @@ impl Situation {
             }
             Destination::Domain(domain) => {
                 let answer = facts.mx.iter().find(|mx| &*mx.lookup.resolver == resolver);
-                let Some(answer) = answer.filter(|mx| !mx.lookup.exchanges.is_empty()) else {
+                let Some(answer) = answer.filter(|mx| mx.lookup.asked()) else {
                     return made;
                 };
                 made.mx_took = answer.lookup.took_to_answer();
@@ -233,7 +233,7 @@ impl View<'_> {
             let rtype = family.record_type();
             let lookups = known.into_iter().flat_map(|facts| &facts.lookups);
             let mut own = lookups.filter(|l| &*l.resolver == self.resolver && l.rtype == rtype);
-            let Some(lookup) = own.next().filter(|lookup| !lookup.exchanges.is_empty()) else {
+            let Some(lookup) = own.next().filter(|lookup| lookup.asked()) else {
                 continue;
             };
             let kind = match lookup.status() {

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
-use super::{is_false, seconds};
+use super::{Zone, is_false, seconds};
 use crate::name::ExchangerName;
 
 /// Records kept of one answer: a stranger's zone may hold thousands.
@@ -37,6 +37,10 @@ pub struct Lookup {
     /// rotates its answers, or has changed them. Kept only beside another resolver's answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier_addresses: Vec<IpAddr>,
+    /// The zone whose servers were asked, all of them at the same moment, one exchange for each
+    /// address or more; absent where a resolver was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Arc<Zone>>,
 }
 
 impl Lookup {
@@ -47,7 +51,20 @@ impl Lookup {
         name: Arc<str>,
         exchanges: Vec<Exchange>,
     ) -> Self {
-        Self { resolver, rtype, name, exchanges, asked_at: None, earlier_addresses: Vec::new() }
+        Self {
+            resolver,
+            rtype,
+            name,
+            exchanges,
+            asked_at: None,
+            earlier_addresses: Vec::new(),
+            zone: None,
+        }
+    }
+
+    /// Whether anybody was asked. Where a zone has no server to be asked, that is an answer, too.
+    pub fn asked(&self) -> bool {
+        !self.exchanges.is_empty() || self.zone.is_some()
     }
 
     /// The exchanges whose result may count, in the order made.
@@ -65,18 +82,35 @@ impl Lookup {
 
     /// The result that counts.
     pub fn status(&self) -> LookupStatus {
-        self.deciding().map_or(LookupStatus::Timeout, |e| e.status)
+        match self.deciding() {
+            Some(exchange) => exchange.status,
+            // A resolver that finds no servers, or lame ones alone, says so.
+            None if self.zone.is_some() => LookupStatus::Servfail,
+            None => LookupStatus::Timeout,
+        }
     }
 
-    /// All the time it took, every exchange counted but those that only find out more.
+    /// All the time it took, every exchange counted but those that only find out more. Where all
+    /// servers of a zone were asked at the same moment, that of the slowest.
     pub fn took(&self) -> Duration {
-        self.counting().map(|exchange| exchange.duration).sum()
+        if self.zone.is_none() {
+            return self.counting().map(|exchange| exchange.duration).sum();
+        }
+        let of_server = |server| {
+            self.counting().filter(|e| e.server == server).map(|exchange| exchange.duration).sum()
+        };
+        self.counting().map(|exchange| of_server(exchange.server)).max().unwrap_or_default()
     }
 
     /// The same as far as it would cost somebody else: zero without an answer, for how long there
     /// was none says nothing of how long another would wait for it.
     pub fn took_to_answer(&self) -> Duration {
-        if self.status().answered() { self.took() } else { Duration::ZERO }
+        match self.deciding().filter(|exchange| exchange.status.answered()) {
+            // Whoever needs one answer waits for no other.
+            Some(exchange) if self.zone.is_some() => exchange.duration,
+            Some(_) => self.took(),
+            None => Duration::ZERO,
+        }
     }
 
     /// Proved by DNSSEC, as the resolver says.
@@ -96,7 +130,7 @@ impl Lookup {
 
 impl Serialize for Lookup {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut fields = to.serialize_struct("Lookup", 7)?;
+        let mut fields = to.serialize_struct("Lookup", 8)?;
         fields.serialize_field("resolver", &self.resolver)?;
         fields.serialize_field("type", &self.rtype)?;
         fields.serialize_field("name", &self.name)?;
@@ -110,6 +144,10 @@ impl Serialize for Lookup {
             fields.skip_field("earlier_addresses")?;
         } else {
             fields.serialize_field("earlier_addresses", &self.earlier_addresses)?;
+        }
+        match &self.zone {
+            Some(zone) => fields.serialize_field("zone", zone)?,
+            None => fields.skip_field("zone")?,
         }
         fields.end()
     }

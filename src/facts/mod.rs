@@ -5,6 +5,7 @@
 //! in JSON; times are RFC 3339 in UTC.
 
 mod agreement;
+pub mod authority;
 mod finding;
 mod lookup;
 mod policy;
@@ -13,6 +14,7 @@ mod route;
 mod seconds;
 mod session;
 mod vantage;
+pub mod zone_findings;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -21,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     agreement::agree,
+    authority::{Missing, NameServer, Step, Zone},
     finding::{AddressPair, DomainFinding, ExchangerFinding, MAX_EXCHANGERS, Target, of_route},
     lookup::{
         Exchange, ExtendedError, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport,

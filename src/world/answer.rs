@@ -1,7 +1,8 @@
 //! One DNS query in, what the server does about it out. Pure: [`super::dns`] owns the sockets.
 //!
 //! The server plays authority and resolver at once (AA and RA are set), for that is what a probe
-//! needs to see. It follows CNAMEs inside the world, knows no delegation and signs nothing.
+//! needs to see. It follows CNAMEs inside the world, refers to the servers of a name that has NS
+//! records and is no origin itself, and signs nothing.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use hickory_resolver::proto::{
     rr::{DNSClass, Name, RData, Record, RecordType},
 };
 
-use super::zone::{Fault, Zones};
+use super::zone::{Fault, Referral, Zones};
 
 /// How a query came in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,6 +66,7 @@ struct Found {
     code: ResponseCode,
     answers: Vec<Record>,
     soa: Option<Record>,
+    referral: Option<Referral>,
     delay: Duration,
     fault: Option<Fault>,
 }
@@ -75,6 +77,7 @@ impl Default for Found {
             code: ResponseCode::NoError,
             answers: Vec::new(),
             soa: None,
+            referral: None,
             delay: Duration::ZERO,
             fault: None,
         }
@@ -92,6 +95,10 @@ fn find(zones: &Zones, asked: &Query) -> Found {
             }
             return found;
         };
+        if let Some(referral) = zones.referral(&apex, &owner) {
+            found.referral = Some(referral);
+            return found;
+        }
         let soa = zones.soa(&apex);
         let Some(node) = zones.node(&owner) else {
             if !zones.exists(&owner) {
@@ -148,12 +155,18 @@ fn encode(query: &Message, found: Found, transport: Transport) -> Option<Vec<u8>
     let mut message = Message::response(id, query.metadata.op_code);
     message.metadata = Metadata::response_from_request(&query.metadata);
     message.metadata.recursion_available = true;
+    // An alias comes from here, whatever it leads to.
+    let known = found.referral.is_none() || !found.answers.is_empty();
     message.metadata.authoritative =
-        matches!(found.code, ResponseCode::NoError | ResponseCode::NXDomain);
+        known && matches!(found.code, ResponseCode::NoError | ResponseCode::NXDomain);
     message.metadata.response_code = found.code;
     message.queries.clone_from(&query.queries);
     message.answers = found.answers;
     message.authorities.extend(found.soa);
+    if let Some(Referral { servers, addresses }) = found.referral {
+        message.authorities.extend(servers);
+        message.additionals.extend(addresses);
+    }
     if let Some(asked) = &query.edns {
         let mut edns = Edns::new();
         edns.set_max_payload(EDNS_SIZE).set_dnssec_ok(asked.flags().dnssec_ok);
@@ -220,7 +233,11 @@ mod tests {
         id      A     !wrong-id 127.0.0.5
         silent  *     !silent
         nx      A     !nxdomain
-        empty   A     !nodata 127.0.0.6";
+        empty   A     !nodata 127.0.0.6
+        sub     NS    ns1.sub
+        sub     NS    ns.elsewhere.test.
+        ns1.sub A     127.0.0.7
+        below   CNAME mx.sub";
 
     fn zones() -> Zones {
         let big: Vec<String> = (0..60).map(|n| format!("big A 127.1.0.{n}")).collect();
@@ -267,6 +284,27 @@ mod tests {
             assert!(reply.metadata.recursion_available && reply.metadata.recursion_desired);
             assert_eq!(reply.metadata.id, 4711);
         }
+    }
+
+    #[test]
+    fn names_below_a_delegation_are_referred_to_its_servers() {
+        for name in ["sub.a.test.", "mx.sub.a.test.", "ns1.sub.a.test."] {
+            let reply = ask(name, RecordType::A);
+            assert!(!reply.metadata.authoritative, "{name}");
+            assert_eq!(reply.metadata.response_code, ResponseCode::NoError);
+            let sizes = (reply.answers.len(), reply.authorities.len(), reply.additionals.len());
+            assert_eq!(sizes, (0, 2, 1), "{name}");
+            assert!(
+                reply.authorities.iter().all(|r| r.name == dns_name("sub.a.test.", None).unwrap())
+            );
+        }
+        let alias = ask("below.a.test.", RecordType::A);
+        assert!(alias.metadata.authoritative);
+        assert_eq!((alias.answers.len(), alias.authorities.len()), (1, 2));
+        let own = Zones::parse("$ORIGIN a.test.\n@ NS ns1\nns1 A 127.0.0.1").unwrap();
+        let query = query("a.test.", RecordType::NS).to_vec().unwrap();
+        let reply = answer(&own, &query, Transport::Udp).reply.unwrap();
+        assert_eq!(Message::from_vec(&reply).unwrap().answers.len(), 1, "its own servers");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     Patience,
     message::{Answer, Question, Reading, UDP_PAYLOAD, Wire},
+    pointers::Pointers,
 };
 use crate::facts::{Exchange, LookupStatus, Transport};
 
@@ -41,7 +42,7 @@ pub(super) async fn exchange(
 ) -> Exchange {
     match channel {
         Channel::Tcp => over_tcp(server, question, patience).await,
-        Channel::Udp => over_udp(server, question, patience).await,
+        Channel::Udp => over_udp(server, question, patience).await.0,
     }
 }
 
@@ -51,36 +52,42 @@ async fn over_tcp(server: SocketAddr, question: &Question, patience: Patience) -
         return unanswered(server, Transport::Tcp, LookupStatus::NetworkError, begun);
     };
     match stream_exchange(server, &query, begun + patience.timeout).await {
-        Ok(answer) => answered(server, Transport::Tcp, answer, begun),
+        Ok(answer) => answered(server, Transport::Tcp, answer, begun).0,
         Err(status) => unanswered(server, Transport::Tcp, status, begun),
     }
 }
 
-async fn over_udp(server: SocketAddr, question: &Question, patience: Patience) -> Exchange {
+/// The same over UDP, with what the response says of where to ask next.
+pub(super) async fn over_udp(
+    server: SocketAddr,
+    question: &Question,
+    patience: Patience,
+) -> (Exchange, Pointers) {
     let begun = Instant::now();
     let until = begun + patience.timeout;
+    let failed = |transport, status| (unanswered(server, transport, status, begun), Pointers::NONE);
     let Some(query) = Wire::encode(question) else {
-        return unanswered(server, Transport::Udp, LookupStatus::NetworkError, begun);
+        return failed(Transport::Udp, LookupStatus::NetworkError);
     };
     let Ok(socket) = send_datagram(server, &query).await else {
-        return unanswered(server, Transport::Udp, LookupStatus::NetworkError, begun);
+        return failed(Transport::Udp, LookupStatus::NetworkError);
     };
     match receive_datagram(&socket, &query, until).await {
         Ok(answer) if answer.truncated => {
             let mut over_tcp = match stream_exchange(server, &query, until).await {
                 Ok(answer) => answered(server, Transport::Tcp, answer, begun),
-                Err(status) => unanswered(server, Transport::Tcp, status, begun),
+                Err(status) => failed(Transport::Tcp, status),
             };
-            over_tcp.truncated = true;
+            over_tcp.0.truncated = true;
             over_tcp
         }
         Ok(answer) => answered(server, Transport::Udp, answer, begun),
         Err(LookupStatus::Timeout) => {
-            let mut silent = unanswered(server, Transport::Udp, LookupStatus::Timeout, begun);
-            silent.late = late_answer(&socket, &query, begun, until + patience.late_window).await;
+            let mut silent = failed(Transport::Udp, LookupStatus::Timeout);
+            silent.0.late = late_answer(&socket, &query, begun, until + patience.late_window).await;
             silent
         }
-        Err(status) => unanswered(server, Transport::Udp, status, begun),
+        Err(status) => failed(Transport::Udp, status),
     }
 }
 
@@ -171,8 +178,13 @@ async fn stream_exchange(
     }
 }
 
-fn answered(server: SocketAddr, transport: Transport, answer: Answer, begun: Instant) -> Exchange {
-    Exchange {
+fn answered(
+    server: SocketAddr,
+    transport: Transport,
+    answer: Answer,
+    begun: Instant,
+) -> (Exchange, Pointers) {
+    let exchange = Exchange {
         duration: begun.elapsed(),
         answers: answer.answers,
         records: answer.records,
@@ -181,7 +193,8 @@ fn answered(server: SocketAddr, transport: Transport, answer: Answer, begun: Ins
         authentic_data: answer.authentic_data,
         authoritative: answer.authoritative,
         ..Exchange::empty(server, transport, answer.status)
-    }
+    };
+    (exchange, answer.pointers.map_or(Pointers::NONE, |pointers| *pointers))
 }
 
 fn unanswered(
@@ -208,7 +221,7 @@ mod tests {
             let server = socket.local_addr().unwrap();
             drop(socket);
             let name = hickory_resolver::proto::rr::Name::from_ascii("example.test.").unwrap();
-            let question = Question { name, rtype: RecordType::Mx, edns: true };
+            let question = Question::new(name, RecordType::Mx);
             let patience =
                 Patience { timeout: Duration::from_secs(60), late_window: Duration::ZERO };
             let seen = exchange(&Channel::Udp, server, &question, patience).await;

@@ -7,6 +7,7 @@ use hickory_resolver::proto::{
     rr::{self, Name, RData},
 };
 
+use super::pointers::Pointers;
 use crate::{
     facts::{LookupStatus, MAX_RECORDS, Record, RecordType},
     name::{ExchangerName, presentation},
@@ -21,6 +22,15 @@ pub(super) struct Question {
     pub(super) rtype: RecordType,
     /// Whether to announce EDNS (RFC 6891).
     pub(super) edns: bool,
+    /// The RD bit: whether the server is to find the answer elsewhere (RFC 1035 §4.1.1).
+    pub(super) recursion_desired: bool,
+}
+
+impl Question {
+    /// What a stub resolver asks.
+    pub(super) const fn new(name: Name, rtype: RecordType) -> Self {
+        Self { name, rtype, edns: true, recursion_desired: true }
+    }
 }
 
 /// What a datagram or stream message turned out to be.
@@ -45,6 +55,8 @@ pub(super) struct Answer {
     pub(super) authentic_data: bool,
     pub(super) authoritative: bool,
     pub(super) truncated: bool,
+    /// Where to ask, as a server says that was asked without recursion; else nothing.
+    pub(super) pointers: Option<Box<Pointers>>,
 }
 
 impl Answer {
@@ -58,6 +70,7 @@ impl Answer {
         authentic_data: false,
         authoritative: false,
         truncated: true,
+        pointers: None,
     };
 }
 
@@ -68,13 +81,15 @@ pub(super) struct Wire {
     pub(super) bytes: Vec<u8>,
     id: u16,
     query: Query,
+    /// Whether the answer is also read for where to ask next.
+    pointers: bool,
 }
 
 impl Wire {
     /// Encodes a question under a fresh random id; `None` for a name that does not fit.
     pub(super) fn encode(question: &Question) -> Option<Self> {
         let mut message = Message::query();
-        message.metadata.recursion_desired = true;
+        message.metadata.recursion_desired = question.recursion_desired;
         // RFC 6840 §5.7: AD in a query asks for AD in the response without asking for RRSIGs.
         message.metadata.authentic_data = true;
         let query = Query::query(question.name.clone(), wire_type(question.rtype));
@@ -85,7 +100,7 @@ impl Wire {
             message.set_edns(edns);
         }
         let bytes = message.to_vec().ok()?;
-        Some(Self { bytes, id: message.metadata.id, query })
+        Some(Self { bytes, id: message.metadata.id, query, pointers: !question.recursion_desired })
     }
 
     /// Reads what came back.
@@ -156,6 +171,7 @@ impl Wire {
             authentic_data: message.metadata.authentic_data,
             authoritative: message.metadata.authoritative,
             truncated: message.metadata.truncation,
+            pointers: self.pointers.then(|| Box::new(Pointers::read(message))),
         }
     }
 }
@@ -249,7 +265,7 @@ mod tests {
     }
 
     fn ask(text: &str, rtype: RecordType) -> Wire {
-        Wire::encode(&Question { name: name(text), rtype, edns: true }).unwrap()
+        Wire::encode(&Question::new(name(text), rtype)).unwrap()
     }
 
     fn reply(to: &Wire, code: ResponseCode) -> Message {

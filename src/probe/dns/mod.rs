@@ -5,10 +5,13 @@
 //!
 //! - [`Resolvers`] all views, asked at the same moment; `view` one of them
 //! - `exchange` one query to one server, `message` its bytes
+//! - `authority` a view that asks those who have authority, `pointers` what leads it to them
 //! - `resolv_conf` the servers of the system
 
+mod authority;
 mod exchange;
 mod message;
+mod pointers;
 mod resolv_conf;
 mod view;
 
@@ -127,6 +130,17 @@ struct Patience {
     timeout: Duration,
     /// How long to listen on after that, to tell a late answer from none.
     late_window: Duration,
+}
+
+impl Patience {
+    /// What is left of it before a deadline; `None` when that has passed.
+    fn until(self, deadline: Instant) -> Option<Self> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = self.timeout.min(left);
+        // Listening for a late answer must not make those wait who have a deadline.
+        let late_window = self.late_window.min(left.saturating_sub(timeout));
+        (!left.is_zero()).then_some(Self { timeout, late_window })
+    }
 }
 
 /// Lookups under way at the same time over all resolvers, most of them with a socket.

@@ -9,16 +9,17 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use hickory_resolver::proto::rr::Name;
 use jiff::Timestamp;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    task::JoinSet,
     time::{Instant, timeout_at},
 };
 
 use super::{
     Patience,
+    authority::Authority,
     exchange::{Channel, exchange},
     message::Question,
 };
@@ -45,6 +46,8 @@ pub struct View {
 /// Where answers come from.
 #[derive(Debug)]
 enum Source {
+    /// The servers that have authority, all of them.
+    Authority(Box<Authority>),
     /// Recursive resolvers, of which one that answers will do.
     Servers { addresses: Vec<SocketAddr>, channel: Channel },
 }
@@ -54,6 +57,9 @@ impl View {
     /// the caller; without, the view has none.
     pub(super) fn new(of: Arc<str>, resolver: Resolver, at_once: usize) -> Self {
         let source = match &resolver.kind {
+            ResolverKind::Authoritative { root_servers, port, interval } => {
+                Source::Authority(Box::new(Authority::new(root_servers, *port, *interval)))
+            }
             ResolverKind::Servers { addresses, transport } => Source::Servers {
                 addresses: addresses.clone(),
                 channel: match transport {
@@ -99,26 +105,23 @@ impl View {
     /// Asks each server for NS of the control name, all at the same moment and never hurriedly, so
     /// that a slow one is found alive. It waits for no turn: lookups that pile up before a dead
     /// resolver are what it has to tell of.
-    pub async fn control(self: &Arc<Self>) -> ResolverFacts {
-        let Source::Servers { addresses, .. } = &self.source;
-        let mut asked = JoinSet::new();
-        for (place, &server) in addresses.iter().enumerate() {
-            let this = Arc::clone(self);
-            asked.spawn(async move { (place, this.control_of(server).await) });
-        }
-        let mut placed = asked.join_all().await;
-        placed.sort_by_key(|(place, _)| *place);
-        let servers = placed.into_iter().map(|(_, server)| server).collect();
+    /// Servers that have authority are strangers', and none of them is this resolver.
+    pub async fn control(&self) -> ResolverFacts {
+        let servers = match &self.source {
+            Source::Authority(_) => Vec::new(),
+            Source::Servers { addresses, channel } => {
+                join_all(addresses.iter().map(|&server| self.control_of(channel, server))).await
+            }
+        };
         let (resolver, of) = (Arc::clone(self.name()), Arc::clone(&self.of));
         ResolverFacts { resolver, of, observed_at: Timestamp::now(), servers }
     }
 
-    async fn control_of(&self, server: SocketAddr) -> ServerFacts {
+    async fn control_of(&self, channel: &Channel, server: SocketAddr) -> ServerFacts {
         let (name, rtype) = (&self.resolver.control_name, RecordType::Ns);
         // How late an answer comes matters to lookups; the next look tells whether one does.
         let pace = Dns { late_window: Duration::ZERO, ..self.resolver.patience.clone() };
         let until = Instant::now() + LOOKUP_LIMIT;
-        let Source::Servers { channel, .. } = &self.source;
         let exchanges = self.ask_servers(&[server], channel, name, rtype, &pace, until).await;
         let asked = if name.is_root() { ".".into() } else { presentation(name).into() };
         ServerFacts {
@@ -149,15 +152,17 @@ impl View {
             let asked = presentation(name).into();
             Lookup::new(Arc::clone(self.name()), rtype, asked, exchanges)
         };
-        let Some(_turn) = self.turn(deadline).await else { return made(Vec::new()) };
-        let end = Instant::now() + LOOKUP_LIMIT;
-        let until = deadline.map_or(end, |deadline| deadline.min(end));
-        match &self.source {
-            Source::Servers { addresses, channel } => {
-                let pace = self.pace(addresses.len());
-                made(self.ask_servers(addresses, channel, name, rtype, &pace, until).await)
+        let (addresses, channel) = match &self.source {
+            // Each of its queries waits for its turn.
+            Source::Authority(authority) => {
+                let errand = (&self.permits, &self.resolver.patience, until(deadline));
+                return authority.lookup(name, rtype, errand, made).await;
             }
-        }
+            Source::Servers { addresses, channel } => (addresses, channel),
+        };
+        let Some(_turn) = self.turn(deadline).await else { return made(Vec::new()) };
+        let pace = self.pace(addresses.len());
+        made(self.ask_servers(addresses, channel, name, rtype, &pace, until(deadline)).await)
     }
 
     /// `None` when the deadline comes first, or when it takes longer than a lookup: so many are
@@ -179,7 +184,7 @@ impl View {
         pace: &Dns,
         until: Instant,
     ) -> Vec<Exchange> {
-        let mut question = Question { name: name.clone(), rtype, edns: true };
+        let mut question = Question::new(name.clone(), rtype);
         let mut exchanges: Vec<Exchange> = Vec::with_capacity(1);
         let mut worth_asking: Vec<SocketAddr> = addresses.to_vec();
         for _ in 0..pace.attempts {
@@ -216,14 +221,17 @@ impl View {
 
 /// What is left for one exchange; `None` when the deadline has passed.
 fn left(pace: &Dns, until: Instant) -> Option<Patience> {
-    let left = until.saturating_duration_since(Instant::now());
-    let timeout = pace.timeout.min(left);
-    // Listening for a late answer must not make those wait who have a deadline.
-    let late_window = pace.late_window.min(left.saturating_sub(timeout));
-    (!left.is_zero()).then_some(Patience { timeout, late_window })
+    let Dns { timeout, late_window, .. } = *pace;
+    Patience { timeout, late_window }.until(until)
 }
 
-const fn rejects_edns(status: LookupStatus) -> bool {
+/// When a lookup that begins now is given up.
+fn until(deadline: Option<Instant>) -> Instant {
+    let end = Instant::now() + LOOKUP_LIMIT;
+    deadline.map_or(end, |deadline| deadline.min(end))
+}
+
+pub(super) const fn rejects_edns(status: LookupStatus) -> bool {
     matches!(status, LookupStatus::Formerr | LookupStatus::Notimp)
 }
 

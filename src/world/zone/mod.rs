@@ -27,7 +27,7 @@ impl Zones {
     /// comments as in a master file (RFC 1035 §5.1); indentation means nothing. Types are A, AAAA,
     /// CNAME, MX, NS, SOA and TXT.
     ///
-    /// Each `$ORIGIN` makes a zone. Its SOA may be left out.
+    /// Each `$ORIGIN` makes a zone. Its SOA may be left out. NS records of another name delegate it.
     ///
     /// Faults stand before the RDATA or in its place, and hold for that name and type, or with
     /// `*` as type for all types of the name:
@@ -84,6 +84,32 @@ impl Zones {
         Some(Record::from_rdata(apex.clone(), (*ttl).min(minimum), data.clone()))
     }
 
+    /// The delegation on the way from an origin down to a name, the topmost of them.
+    pub(super) fn referral(&self, apex: &Name, name: &Name) -> Option<Referral> {
+        let depth = usize::from(name.num_labels());
+        let mut cuts = (usize::from(apex.num_labels()) + 1..=depth).map(|labels| {
+            let mut cut = name.trim_to(labels);
+            cut.set_fqdn(true);
+            cut
+        });
+        let (cut, node) = cuts.find_map(|cut| {
+            let node = self.nodes.get(&cut)?;
+            (!node.records(RecordType::NS).is_empty()).then_some((cut, node))
+        })?;
+        let mut referral = Referral::default();
+        for (ttl, data) in node.records(RecordType::NS) {
+            referral.servers.push(Record::from_rdata(cut.clone(), *ttl, data.clone()));
+            let RData::NS(host) = data else { continue };
+            let Some(glue) = self.nodes.get(&host.0) else { continue };
+            for (ttl, data) in
+                [RecordType::A, RecordType::AAAA].iter().flat_map(|rtype| glue.records(*rtype))
+            {
+                referral.addresses.push(Record::from_rdata(host.0.clone(), *ttl, data.clone()));
+            }
+        }
+        Some(referral)
+    }
+
     /// What is written about a name.
     pub(super) fn node(&self, name: &Name) -> Option<&Node> {
         self.nodes.get(name)
@@ -94,6 +120,15 @@ impl Zones {
         // Names sort from the root downwards, so descendants follow their ancestor at once.
         self.nodes.range(name..).next().is_some_and(|(next, _)| name.zone_of(next))
     }
+}
+
+/// Who has authority over a name that lies in no zone of the world, though in the name of one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Referral {
+    /// NS records.
+    pub(super) servers: Vec<Record>,
+    /// The addresses that are written about those.
+    pub(super) addresses: Vec<Record>,
 }
 
 /// Everything written about one name.

@@ -1,0 +1,218 @@
+//! What is wrong at which server of a zone: closed words for what the exchanges show.
+
+use std::{cmp::Reverse, collections::BTreeMap, net::SocketAddr, sync::Arc};
+
+use super::{
+    Exchange, Lookup, LookupStatus, Record, Zone,
+    authority::{NameServer, newer},
+};
+
+/// One thing that is wrong at a name server.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Finding {
+    /// It is named as a server of the zone and shows no authority over it (RFC 9499, "lame
+    /// delegation").
+    Lame,
+    /// Some query to it had no answer in time.
+    Timeout,
+    /// It answers some question with SERVFAIL.
+    Servfail,
+    /// The network does not let queries through, or nobody listens.
+    NetworkError,
+    /// It answers with what is no DNS message, or with a code that says it does not know how.
+    Malformed,
+    /// No address of it is to be had.
+    NoAddress,
+    /// It says something else about mail than most others.
+    AnswersDiffer,
+    /// Its copy of the zone is older than another's.
+    SerialBehind,
+    /// The zone lists it, the delegation does not.
+    NotInParent,
+    /// The delegation names it, the zone does not.
+    NotInChild,
+}
+
+impl Finding {
+    /// All of them, the worst first.
+    pub const ALL: [Self; 10] = [
+        Self::Lame,
+        Self::Timeout,
+        Self::Servfail,
+        Self::NetworkError,
+        Self::Malformed,
+        Self::NoAddress,
+        Self::AnswersDiffer,
+        Self::SerialBehind,
+        Self::NotInParent,
+        Self::NotInChild,
+    ];
+
+    /// Value of the `finding` label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::AnswersDiffer => "answers_differ",
+            Self::Lame => "lame",
+            Self::Malformed => "malformed",
+            Self::NetworkError => "network_error",
+            Self::NoAddress => "no_address",
+            Self::NotInChild => "not_in_child",
+            Self::NotInParent => "not_in_parent",
+            Self::SerialBehind => "serial_behind",
+            Self::Servfail => "servfail",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// A zone with everything that was asked of its servers.
+#[derive(Clone, Debug)]
+pub struct ZoneView<'a> {
+    /// The newest picture of it.
+    pub zone: &'a Zone,
+    /// The lookups that its servers answered, in the order given.
+    pub lookups: Vec<&'a Lookup>,
+}
+
+impl<'a> ZoneView<'a> {
+    /// Every zone that lookups tell of, by name, but for those that only led to others.
+    pub fn all(lookups: impl IntoIterator<Item = &'a Lookup>) -> Vec<Self> {
+        let mut zones: BTreeMap<&str, Self> = BTreeMap::new();
+        for lookup in lookups {
+            let Some(zone) = &lookup.zone else { continue };
+            let view =
+                zones.entry(&zone.name).or_insert_with(|| Self { zone, lookups: Vec::new() });
+            if view.zone.asked_at < zone.asked_at {
+                view.zone = zone;
+            }
+            view.lookups.push(lookup);
+        }
+        zones.into_values().collect()
+    }
+
+    /// What is wrong, the worst first: each server and finding once.
+    pub fn findings(&self) -> Vec<(&'a Arc<str>, Finding)> {
+        let newest = self.zone.serials().first().copied();
+        let differing: Vec<SocketAddr> = self.lookups.iter().flat_map(|l| odd_ones(l)).collect();
+        let mut found = Vec::new();
+        for finding in Finding::ALL {
+            for server in &self.zone.servers {
+                let holds = match finding {
+                    Finding::NoAddress => server.missing.is_some(),
+                    Finding::NotInParent => server.in_parent == Some(false),
+                    Finding::NotInChild => server.in_child == Some(false),
+                    Finding::SerialBehind => {
+                        newest.is_some_and(|newest| server.serials().any(|s| newer(newest, s)))
+                    }
+                    Finding::AnswersDiffer => {
+                        let mut of_server = self.of_server(server);
+                        of_server.any(|exchange| differing.contains(&exchange.server))
+                    }
+                    _ => self.of_server(server).any(|exchange| shows(exchange) == Some(finding)),
+                };
+                if holds {
+                    found.push((&server.name, finding));
+                }
+            }
+        }
+        found
+    }
+
+    /// All that was asked of a server; where it was asked again, the last try.
+    fn of_server(&self, server: &'a NameServer) -> impl Iterator<Item = &'a Exchange> {
+        let asked = self.lookups.iter().flat_map(|lookup| last_tries(lookup));
+        let named = move |exchange: &&Exchange| exchange.server_name.as_ref() == Some(&server.name);
+        server.outcomes().chain(asked.filter(named))
+    }
+}
+
+/// The failure that one exchange shows.
+fn shows(exchange: &Exchange) -> Option<Finding> {
+    if exchange.lame {
+        return Some(Finding::Lame);
+    }
+    match exchange.status {
+        LookupStatus::Timeout => Some(Finding::Timeout),
+        LookupStatus::Servfail | LookupStatus::Bogus => Some(Finding::Servfail),
+        LookupStatus::NetworkError => Some(Finding::NetworkError),
+        LookupStatus::Malformed | LookupStatus::Formerr | LookupStatus::Notimp => {
+            Some(Finding::Malformed)
+        }
+        LookupStatus::Refused => Some(Finding::Lame),
+        LookupStatus::Noerror | LookupStatus::Nodata | LookupStatus::Nxdomain => None,
+    }
+}
+
+/// The exchanges of a lookup without those that were repeated.
+pub fn last_tries(lookup: &Lookup) -> impl Iterator<Item = &Exchange> {
+    let all = &lookup.exchanges;
+    all.iter().enumerate().filter_map(move |(place, exchange)| {
+        let again = all[place + 1..].iter().any(|later| later.server == exchange.server);
+        (!again).then_some(exchange)
+    })
+}
+
+/// What a server says about a question, in a form that two servers can agree on: records in any
+/// order, TTLs left out.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Said {
+    /// How it ended.
+    pub status: LookupStatus,
+    /// No authority was shown.
+    pub lame: bool,
+    /// The records as text, sorted.
+    pub records: Vec<String>,
+}
+
+impl Said {
+    /// Of one exchange.
+    pub fn of(exchange: &Exchange) -> Self {
+        let mut records: Vec<String> = exchange.records.iter().map(text).collect();
+        records.sort_by_cached_key(|text| preference_first(text));
+        Self { status: exchange.status, lame: exchange.lame, records }
+    }
+}
+
+/// MX sort by number, the rest as text.
+fn preference_first(text: &str) -> (u16, String) {
+    let number = text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or_default();
+    (number, text.to_owned())
+}
+
+/// One record as a zone file would have it.
+fn text(record: &Record) -> String {
+    match record {
+        Record::Address(address) => address.to_string(),
+        Record::Mx { preference, exchanger: Some(exchanger) } => {
+            format!("{preference} {exchanger}")
+        }
+        Record::Mx { preference, exchanger: None } => format!("{preference} ."),
+        Record::Name(name) => name.to_string(),
+        Record::Serial(serial) => format!("serial {serial}"),
+    }
+}
+
+/// The different answers to a question with the exchanges that gave them, the most frequent first;
+/// of those that are as frequent the one that a resolver would take.
+pub fn groups(lookup: &Lookup) -> Vec<(Said, Vec<&Exchange>)> {
+    let mut groups: Vec<(Said, Vec<&Exchange>)> = Vec::new();
+    for exchange in last_tries(lookup) {
+        let said = Said::of(exchange);
+        match groups.iter_mut().find(|(known, _)| *known == said) {
+            Some((_, with)) => with.push(exchange),
+            None => groups.push((said, vec![exchange])),
+        }
+    }
+    let usable = |said: &Said| said.status.answered() && !said.lame;
+    groups.sort_by_key(|(said, with)| (Reverse(usable(said)), Reverse(with.len())));
+    groups
+}
+
+/// Those who answer, but not as most others do; all of them where no answer has a majority.
+fn odd_ones(lookup: &Lookup) -> Vec<SocketAddr> {
+    let mut groups = groups(lookup);
+    groups.retain(|(said, _)| said.status.answered() && !said.lame);
+    let tie = matches!(groups.as_slice(), [(_, a), (_, b), ..] if a.len() == b.len());
+    let odd = groups.iter().skip(usize::from(!tie));
+    odd.flat_map(|(_, with)| with.iter().map(|exchange| exchange.server)).collect()
+}
