@@ -46,13 +46,16 @@ pub(super) const DESTINATION: &[&str] = &[
 /// The keys of `[[resolver]]`.
 pub(super) const RESOLVER: &[&str] = &[
     "attempts",
+    "ca_file",
     "each_server",
     "kind",
     "late_window",
     "name",
+    "path",
     "resolv_conf",
     "servers",
     "timeout",
+    "tls_name",
     "transport",
 ];
 

@@ -11,6 +11,7 @@ use super::{
     dns::Dns,
     key,
     problem::Place,
+    resolver_transport::ResolverTransport,
     table::{Node, Table},
 };
 
@@ -42,15 +43,6 @@ pub enum ResolverKind {
         /// Each of its servers is a view of its own, so that they can be compared.
         each_server: bool,
     },
-}
-
-/// What carries the queries to a resolver.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ResolverTransport {
-    /// TCP alone (RFC 7766).
-    Tcp,
-    /// UDP, and TCP when an answer is truncated.
-    Udp,
 }
 
 impl Resolver {
@@ -113,7 +105,7 @@ impl Word {
     /// The keys that only this kind has.
     const fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::Servers => &["servers", "transport"],
+            Self::Servers => &["ca_file", "path", "servers", "tls_name", "transport"],
             Self::System => &["each_server", "resolv_conf"],
         }
     }
@@ -147,11 +139,10 @@ fn word(table: &Table<'_>) -> Option<Word> {
 fn kind(table: &Table<'_>, word: Word, from: &Path) -> Option<ResolverKind> {
     match word {
         Word::Servers => {
-            let transport = match table.get("transport") {
-                None => ResolverTransport::Udp,
-                Some(node) => transport(&node)?,
-            };
-            let addresses = servers(table)?;
+            let transport = ResolverTransport::read(table, from);
+            // What is wrong with the one does not hide what is wrong with the other.
+            let port = transport.as_ref().map_or(DNS_PORT, ResolverTransport::port);
+            let (addresses, transport) = (servers(table, port)?, transport?);
             Some(ResolverKind::Servers { addresses, transport })
         }
         Word::System => {
@@ -165,14 +156,6 @@ fn kind(table: &Table<'_>, word: Word, from: &Path) -> Option<ResolverKind> {
             Some(ResolverKind::System { file, each_server })
         }
     }
-}
-
-fn transport(node: &Node<'_>) -> Option<ResolverTransport> {
-    node.parse("\"udp\" or \"tcp\"", |text| match text {
-        "udp" => Ok(ResolverTransport::Udp),
-        "tcp" => Ok(ResolverTransport::Tcp),
-        _ => Err("no transport for DNS; there are \"udp\" and \"tcp\""),
-    })
 }
 
 fn name(
@@ -207,7 +190,7 @@ fn name(
     Some(name.into())
 }
 
-fn servers(table: &Table<'_>) -> Option<Vec<SocketAddr>> {
+fn servers(table: &Table<'_>, port: u16) -> Option<Vec<SocketAddr>> {
     let Some(node) = table.get("servers") else {
         table.missing("servers", "missing; a resolver needs one, as in servers = [\"192.0.2.53\"]");
         return None;
@@ -216,18 +199,22 @@ fn servers(table: &Table<'_>) -> Option<Vec<SocketAddr>> {
     if items.is_empty() && node.is_list() {
         node.refuse("is empty; a resolver needs a server");
     }
-    let servers: Vec<_> = items.iter().filter_map(server).collect();
+    let servers: Vec<_> = items.iter().filter_map(|item| server(item, port)).collect();
     (!servers.is_empty()).then_some(servers)
 }
 
-fn server(node: &Node<'_>) -> Option<SocketAddr> {
-    node.parse("an address such as \"192.0.2.53\"", parse_server)
+fn server(node: &Node<'_>, port: u16) -> Option<SocketAddr> {
+    node.parse("an address such as \"192.0.2.53\"", |text| parse_server_at(text, port))
 }
 
 /// Parses the address of a name server; the port is 53 unless it stands there.
 pub fn parse_server(text: &str) -> Result<SocketAddr, &'static str> {
+    parse_server_at(text, DNS_PORT)
+}
+
+fn parse_server_at(text: &str, port: u16) -> Result<SocketAddr, &'static str> {
     let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-    let address = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT));
+    let address = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, port));
     let server = address.or_else(|_| text.parse());
     server.ok().filter(|server| server.port() != 0 && !server.ip().is_unspecified()).ok_or(
         "not the address of a name server, such as \"192.0.2.53\", \"192.0.2.53:5353\" or \"[2001:db8::53]:53\"",
@@ -243,4 +230,5 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// Each multiplies the lookups and their series.
 const MAX_RESOLVERS: usize = 8;
 
-const DNS_PORT: u16 = 53;
+/// Of DNS without TLS.
+pub(super) const DNS_PORT: u16 = 53;

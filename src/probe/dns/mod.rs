@@ -4,12 +4,23 @@
 //! AAAA: what hides a failure from an application must not hide it from us.
 //!
 //! - [`Resolvers`] all views, asked at the same moment; `view` one of them
-//! - `exchange` one query to one server, `message` its bytes
+//! - `exchange` one query to one server, `message` its bytes, `failed` why no response came
+//! - `encrypted` servers asked over TLS: `tls` the handshake, `kept` the connection that is shared,
+//!   `pipeline` with its `framing` and `http2` what is spoken on it
+//! - `validation` whether SERVFAIL is for DNSSEC
 //! - `resolv_conf` the servers of the system
 
+mod encrypted;
 mod exchange;
+mod failed;
+mod framing;
+mod http2;
+mod kept;
 mod message;
+mod pipeline;
 mod resolv_conf;
+mod tls;
+mod validation;
 mod view;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

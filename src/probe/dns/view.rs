@@ -12,9 +12,10 @@ use super::{
     Patience,
     exchange::{Channel, exchange},
     message::Question,
+    validation::tell_bogus,
 };
 use crate::{
-    config::{Resolver, ResolverKind, ResolverTransport},
+    config::{Resolver, ResolverKind},
     facts::{Exchange, Lookup, LookupStatus, RecordType},
     name::presentation,
 };
@@ -45,16 +46,15 @@ impl View {
         let source = match &resolver.kind {
             ResolverKind::Servers { addresses, transport } => Source::Servers {
                 addresses: addresses.clone(),
-                channel: match transport {
-                    ResolverTransport::Tcp => Channel::Tcp,
-                    ResolverTransport::Udp => Channel::Udp,
-                },
+                channel: Channel::new(transport, addresses),
             },
             ResolverKind::System { .. } => {
                 Source::Servers { addresses: Vec::new(), channel: Channel::Udp }
             }
         };
-        Self { of, resolver, source, at_once, permits: Semaphore::new(at_once) }
+        let Source::Servers { channel, .. } = &source;
+        let permits = Semaphore::new(at_once.min(channel.capacity()));
+        Self { of, resolver, source, at_once, permits }
     }
 
     /// Whether another one would be the same.
@@ -85,11 +85,15 @@ impl View {
             Lookup::new(Arc::clone(self.name()), rtype, asked, exchanges)
         };
         let Some(_turn) = self.turn(deadline).await else { return made(Vec::new()) };
-        let end = Instant::now() + LOOKUP_LIMIT;
-        let until = deadline.map_or(end, |deadline| deadline.min(end));
+        let limit =
+            |now: Instant| deadline.map_or(now + LOOKUP_LIMIT, |d| d.min(now + LOOKUP_LIMIT));
         match &self.source {
             Source::Servers { addresses, channel } => {
-                made(self.ask_servers(addresses, channel, name, rtype, until).await)
+                channel.prepare().await;
+                let until = limit(Instant::now());
+                let mut exchanges = self.ask_servers(addresses, channel, name, rtype, until).await;
+                tell_bogus(channel, (name, rtype), &mut exchanges, self.patience(until)).await;
+                made(exchanges)
             }
         }
     }
@@ -112,7 +116,7 @@ impl View {
         rtype: RecordType,
         until: Instant,
     ) -> Vec<Exchange> {
-        let mut question = Question { name: name.clone(), rtype, edns: true };
+        let mut question = Question::new(name.clone(), rtype);
         let mut exchanges: Vec<Exchange> = Vec::with_capacity(1);
         let mut worth_asking: Vec<SocketAddr> = addresses.to_vec();
         for _ in 0..self.resolver.patience.attempts {
