@@ -125,7 +125,8 @@ fn every_key_is_taken() {
     let system = Resolver {
         name: "own".into(),
         kind: ResolverKind::System { file, each_server: true },
-        patience: Dns { timeout, attempts: 1, late_window },
+        patience: Dns { timeout, attempts: 1, late_window, ..Dns::default() },
+        control_name: Name::root(),
     };
     assert_eq!(config.resolvers[1], system);
     let (addresses, transport) = (vec!["192.0.2.55:53".parse().unwrap()], ResolverTransport::Tcp);
@@ -347,7 +348,7 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
         ),
         (
             "[[resolver]]\nname = 'lan'\nkind = 'stub'",
-            "mxwatch.toml:4:8: resolver[0].kind: \"stub\": no kind of resolver; there are \"servers\" and \"system\"",
+            "mxwatch.toml:4:8: resolver[0].kind: \"stub\": no kind of resolver; there are \"authoritative\", \"servers\" and \"system\"",
         ),
         (
             "[[resolver]]\nkind = 'system'\nservers = ['192.0.2.53']",
@@ -363,7 +364,7 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
         ),
         (
             "[[resolver]]\nname = 'lan'\nservers = ['192.0.2.53']\ntransport = 'quic'",
-            "mxwatch.toml:5:13: resolver[0].transport: \"quic\": no transport for DNS; there are \"udp\" and \"tcp\"",
+            "mxwatch.toml:5:13: resolver[0].transport: \"quic\": no transport for DNS; there are \"udp\", \"tcp\", \"tls\" and \"https\"",
         ),
         (
             "[[destination]]\ndomain = 'example.com'\nresolvers = ['sytem']",
@@ -381,6 +382,7 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
             "[[destination]]\ndomain = 'example.com'\nresolvers = []",
             "mxwatch.toml:4:13: destination[0].resolvers: is empty; leave the key out to ask all resolvers",
         ),
+        (
             "[[resolver]]\nkind = 'recursive'",
             "mxwatch.toml:2:1: resolver[0].name: missing; a resolver needs one, as in name = \"lan\"\n\
              mxwatch.toml:3:8: resolver[0].kind: \"recursive\": no kind of resolver; there are \"authoritative\", \"servers\" and \"system\"",

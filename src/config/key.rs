@@ -46,6 +46,7 @@ pub(super) const DESTINATION: &[&str] = &[
 /// The keys of `[[resolver]]`.
 pub(super) const RESOLVER: &[&str] = &[
     "attempts",
+    "ca_file",
     "control_name",
     "each_server",
     "health_interval",
@@ -53,11 +54,13 @@ pub(super) const RESOLVER: &[&str] = &[
     "kind",
     "late_window",
     "name",
+    "path",
     "port",
     "resolv_conf",
     "root_servers",
     "servers",
     "timeout",
+    "tls_name",
     "transport",
 ];
 

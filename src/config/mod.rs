@@ -21,6 +21,7 @@ mod probe;
 mod problem;
 mod reading;
 mod resolver;
+mod resolver_transport;
 mod sender;
 mod source;
 mod table;
@@ -39,7 +40,8 @@ pub use self::{
     politeness::Politeness,
     probe::{Probe, SessionSettings},
     problem::{Place, Problem, Problems},
-    resolver::{AUTHORITATIVE, Resolver, ResolverKind, ResolverTransport, parse_server},
+    resolver::{AUTHORITATIVE, Resolver, ResolverKind, parse_server},
+    resolver_transport::{ResolverTls, ResolverTransport},
     watch::{Watch, watch},
     web::Web,
 };

@@ -14,6 +14,7 @@ use super::{
     dns::Dns,
     key,
     problem::Place,
+    resolver_transport::ResolverTransport,
     table::{Node, Table},
 };
 use crate::name::ExchangerName;
@@ -60,15 +61,6 @@ pub enum ResolverKind {
     },
 }
 
-/// What carries the queries to a resolver.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ResolverTransport {
-    /// TCP alone (RFC 7766).
-    Tcp,
-    /// UDP, and TCP when an answer is truncated.
-    Udp,
-}
-
 impl ResolverKind {
     /// The word of the configuration for it.
     pub const fn label(&self) -> &'static str {
@@ -80,12 +72,10 @@ impl ResolverKind {
     }
 
     /// The word of the configuration for what carries queries.
-    pub const fn transport(&self) -> &'static str {
+    pub fn transport(&self) -> &'static str {
         match self {
-            Self::Servers { transport: ResolverTransport::Tcp, .. } => "tcp",
-            Self::Authoritative { .. }
-            | Self::Servers { transport: ResolverTransport::Udp, .. }
-            | Self::System { .. } => "udp",
+            Self::Servers { transport, .. } => transport.label(),
+            Self::Authoritative { .. } | Self::System { .. } => ResolverTransport::Udp.label(),
         }
     }
 }
@@ -168,7 +158,7 @@ impl Word {
     const fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Authoritative => &["interval", "port", "root_servers"],
-            Self::Servers => &["servers", "transport"],
+            Self::Servers => &["ca_file", "path", "servers", "tls_name", "transport"],
             Self::System => &["each_server", "resolv_conf"],
         }
     }
@@ -212,11 +202,10 @@ fn kind(table: &Table<'_>, word: Word, from: &Path) -> Option<ResolverKind> {
     match word {
         Word::Authoritative => Some(authoritative(table)),
         Word::Servers => {
-            let transport = match table.get("transport") {
-                None => ResolverTransport::Udp,
-                Some(node) => transport(&node)?,
-            };
-            let addresses = servers(table)?;
+            let transport = ResolverTransport::read(table, from);
+            // What is wrong with the one does not hide what is wrong with the other.
+            let port = transport.as_ref().map_or(DNS_PORT, ResolverTransport::port);
+            let (addresses, transport) = (servers(table, port)?, transport?);
             Some(ResolverKind::Servers { addresses, transport })
         }
         Word::System => {
@@ -255,14 +244,6 @@ fn authoritative(table: &Table<'_>) -> ResolverKind {
     ResolverKind::Authoritative { root_servers, port, interval }
 }
 
-fn transport(node: &Node<'_>) -> Option<ResolverTransport> {
-    node.parse("\"udp\" or \"tcp\"", |text| match text {
-        "udp" => Ok(ResolverTransport::Udp),
-        "tcp" => Ok(ResolverTransport::Tcp),
-        _ => Err("no transport for DNS; there are \"udp\" and \"tcp\""),
-    })
-}
-
 fn name(
     table: &Table<'_>,
     word: Option<Word>,
@@ -297,7 +278,7 @@ fn name(
     Some(name.into())
 }
 
-fn servers(table: &Table<'_>) -> Option<Vec<SocketAddr>> {
+fn servers(table: &Table<'_>, port: u16) -> Option<Vec<SocketAddr>> {
     let Some(node) = table.get("servers") else {
         table.missing("servers", "missing; a resolver needs one, as in servers = [\"192.0.2.53\"]");
         return None;
@@ -306,12 +287,12 @@ fn servers(table: &Table<'_>) -> Option<Vec<SocketAddr>> {
     if items.is_empty() && node.is_list() {
         node.refuse("is empty; a resolver needs a server");
     }
-    let servers: Vec<_> = items.iter().filter_map(server).collect();
+    let servers: Vec<_> = items.iter().filter_map(|item| server(item, port)).collect();
     (!servers.is_empty()).then_some(servers)
 }
 
-fn server(node: &Node<'_>) -> Option<SocketAddr> {
-    node.parse("an address such as \"192.0.2.53\"", parse_server)
+fn server(node: &Node<'_>, port: u16) -> Option<SocketAddr> {
+    node.parse("an address such as \"192.0.2.53\"", |text| parse_server_at(text, port))
 }
 
 /// The root, or what may be a zone's name.
@@ -361,4 +342,5 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 /// The root of the Internet has two for each of its thirteen names.
 const MAX_ROOT_SERVERS: usize = 26;
 
-const DNS_PORT: u16 = 53;
+/// Of DNS without TLS.
+pub(super) const DNS_PORT: u16 = 53;

@@ -1,13 +1,14 @@
 //! Why, as a clause that follows a colon: one for every reason.
 
 use super::{
-    plain::{one_line, roundly, said},
+    plain::{roundly, said},
     seen::{Seen, answer_of},
 };
 use crate::{
     delivery::Why,
     facts::{Failure, Family, LookupStatus, Reason, RecordType},
     name::Destination,
+    shown::one_line,
 };
 
 /// What was seen, and what about this sender makes it count.

@@ -2,20 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{facts::Reply, shown::shown};
-
-/// A text in which nothing controls a terminal or a page, on one line and not too long.
-pub(super) fn one_line(text: &str, most: usize) -> String {
-    let mut line = String::new();
-    for (at, c) in text.chars().enumerate() {
-        if at == most {
-            line.push('…');
-            break;
-        }
-        line.push(shown(c));
-    }
-    line
-}
+use crate::{facts::Reply, shown::one_line};
 
 /// A reply as the server gave it, its lines in one.
 pub(super) fn said(reply: &Reply) -> String {

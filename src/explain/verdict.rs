@@ -9,13 +9,14 @@ use super::{
     by_hand,
     cure::cure,
     detour,
-    plain::{one_line, roundly},
+    plain::roundly,
     seen::Seen,
     sender_log,
 };
 use crate::{
     delivery::{Confidence, Outcome, Possible, Sender, Verdict, Via, lifetime},
     facts::{Facts, Stage},
+    shown::one_line,
 };
 
 /// What a postmaster reads about a verdict.

@@ -259,6 +259,11 @@ pub struct ExtendedError {
     pub text: String,
 }
 
+impl ExtendedError {
+    /// The codes that say that DNSSEC validation failed, or could not be done.
+    pub const OF_DNSSEC: [u16; 12] = [1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 25, 27];
+}
+
 /// One record of the asked type.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -371,8 +376,12 @@ impl LookupStatus {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Transport {
+    /// HTTP/2 over TLS (RFC 8484).
+    Https,
     /// TCP.
     Tcp,
+    /// TLS (RFC 7858).
+    Tls,
     /// UDP.
     Udp,
 }

@@ -1,8 +1,9 @@
 //! One query to one server over UDP, over TCP when the answer was truncated or nothing else is
-//! wanted.
+//! wanted, or over TLS.
 //!
-//! A fresh connected socket per exchange: the kernel picks an unpredictable source port (RFC 5452)
-//! and reports a closed port at once. Exactly one datagram is sent; retries are the caller's.
+//! A fresh connected socket per exchange over UDP: the kernel picks an unpredictable source port
+//! (RFC 5452) and reports a closed port at once. Exactly one datagram is sent; retries are the
+//! caller's.
 
 use std::{
     io::{self, Read},
@@ -10,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::BytesMut;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, Interest},
@@ -19,18 +21,54 @@ use tokio::{
 
 use super::{
     Patience,
+    encrypted::Encrypted,
+    failed::{CLOSED, Failed},
+    framing::{self, Inbox},
     message::{Answer, Question, Reading, UDP_PAYLOAD, Wire},
     pointers::Pointers,
 };
-use crate::facts::{Exchange, LookupStatus, Transport};
+use crate::{
+    config::ResolverTransport,
+    facts::{Exchange, LookupStatus, Transport},
+};
 
 /// What carries queries.
 #[derive(Debug)]
 pub(super) enum Channel {
+    /// A connection to each server that is kept.
+    Encrypted(Box<Encrypted>),
     /// A connection each.
     Tcp,
     /// A datagram each, and a connection when its answer is truncated.
     Udp,
+}
+
+impl Channel {
+    /// The one to these servers.
+    pub(super) fn new(transport: &ResolverTransport, servers: &[SocketAddr]) -> Self {
+        let encrypted = |tls, path| Self::Encrypted(Box::new(Encrypted::new(tls, path, servers)));
+        match transport {
+            ResolverTransport::Https { tls, path } => encrypted(tls, Some(path)),
+            ResolverTransport::Tcp => Self::Tcp,
+            ResolverTransport::Tls(tls) => encrypted(tls, None),
+            ResolverTransport::Udp => Self::Udp,
+        }
+    }
+
+    /// The most exchanges at the same time that need not wait for each other.
+    pub(super) const fn capacity(&self) -> usize {
+        match self {
+            Self::Encrypted(_) => super::kept::MOST_UNDER_WAY,
+            Self::Tcp | Self::Udp => usize::MAX,
+        }
+    }
+
+    /// Makes ready what no server is to be blamed for.
+    pub(super) async fn prepare(&self) {
+        if let Self::Encrypted(encrypted) = self {
+            encrypted.prepare().await;
+        }
+    }
 }
 
 /// Puts one question to one server and says what came of it.
@@ -41,19 +79,39 @@ pub(super) async fn exchange(
     patience: Patience,
 ) -> Exchange {
     match channel {
-        Channel::Tcp => over_tcp(server, question, patience).await,
+        Channel::Encrypted(encrypted) => {
+            let ask = |query: Wire, until| async move {
+                let response = encrypted.ask(server, &query.bytes, until).await?;
+                whole(query.read(&response))
+            };
+            // Too large to be a part of every exchange, of which most need none of it.
+            Box::pin(over_stream(encrypted.transport(), server, question, patience, ask)).await
+        }
+        Channel::Tcp => {
+            let ask = |query, until| async move { stream_exchange(server, &query, until).await };
+            over_stream(Transport::Tcp, server, question, patience, ask).await
+        }
         Channel::Udp => over_udp(server, question, patience).await.0,
     }
 }
 
-async fn over_tcp(server: SocketAddr, question: &Question, patience: Patience) -> Exchange {
+async fn over_stream<F>(
+    transport: Transport,
+    server: SocketAddr,
+    question: &Question,
+    patience: Patience,
+    ask: impl FnOnce(Wire, Instant) -> F,
+) -> Exchange
+where
+    F: Future<Output = Result<Answer, Failed>>,
+{
     let begun = Instant::now();
     let Some(query) = Wire::encode(question) else {
-        return unanswered(server, Transport::Tcp, LookupStatus::NetworkError, begun);
+        return unanswered(server, transport, unsendable(), begun);
     };
-    match stream_exchange(server, &query, begun + patience.timeout).await {
-        Ok(answer) => answered(server, Transport::Tcp, answer, begun).0,
-        Err(status) => unanswered(server, Transport::Tcp, status, begun),
+    match ask(query, begun + patience.timeout).await {
+        Ok(answer) => answered(server, transport, answer, begun).0,
+        Err(failed) => unanswered(server, transport, failed, begun),
     }
 }
 
@@ -65,30 +123,35 @@ pub(super) async fn over_udp(
 ) -> (Exchange, Pointers) {
     let begun = Instant::now();
     let until = begun + patience.timeout;
-    let failed = |transport, status| (unanswered(server, transport, status, begun), Pointers::NONE);
+    let failed = |transport, failed| (unanswered(server, transport, failed, begun), Pointers::NONE);
     let Some(query) = Wire::encode(question) else {
-        return failed(Transport::Udp, LookupStatus::NetworkError);
+        return failed(Transport::Udp, unsendable());
     };
-    let Ok(socket) = send_datagram(server, &query).await else {
-        return failed(Transport::Udp, LookupStatus::NetworkError);
+    let socket = match send_datagram(server, &query).await {
+        Ok(socket) => socket,
+        Err(error) => return failed(Transport::Udp, error.into()),
     };
     match receive_datagram(&socket, &query, until).await {
         Ok(answer) if answer.truncated => {
             let mut over_tcp = match stream_exchange(server, &query, until).await {
                 Ok(answer) => answered(server, Transport::Tcp, answer, begun),
-                Err(status) => failed(Transport::Tcp, status),
+                Err(other) => failed(Transport::Tcp, other),
             };
             over_tcp.0.truncated = true;
             over_tcp
         }
         Ok(answer) => answered(server, Transport::Udp, answer, begun),
-        Err(LookupStatus::Timeout) => {
-            let mut silent = failed(Transport::Udp, LookupStatus::Timeout);
+        Err(silence @ Failed { status: LookupStatus::Timeout, .. }) => {
+            let mut silent = failed(Transport::Udp, silence);
             silent.0.late = late_answer(&socket, &query, begun, until + patience.late_window).await;
             silent
         }
-        Err(status) => failed(Transport::Udp, status),
+        Err(other) => failed(Transport::Udp, other),
     }
+}
+
+fn unsendable() -> Failed {
+    Failed::network("the question does not fit into a query")
 }
 
 async fn send_datagram(server: SocketAddr, query: &Wire) -> io::Result<UdpSocket> {
@@ -107,24 +170,24 @@ async fn receive_datagram(
     socket: &UdpSocket,
     query: &Wire,
     until: Instant,
-) -> Result<Answer, LookupStatus> {
+) -> Result<Answer, Failed> {
     // A closed port makes a socket erroneous, never readable.
     let events = Interest::READABLE.add(Interest::ERROR);
     loop {
         let event = match timeout_at(until, socket.ready(events)).await {
-            Err(_) => return Err(LookupStatus::Timeout),
-            Ok(Err(_)) => return Err(LookupStatus::NetworkError),
+            Err(_) => return Err(Failed::SILENT),
+            Ok(Err(error)) => return Err(error.into()),
             Ok(Ok(ready)) if ready.is_error() => Interest::ERROR,
             Ok(Ok(_)) => Interest::READABLE,
         };
         match read_datagram(socket, query, event) {
             Ok(Some(Reading::Answer(answer))) => return Ok(answer),
-            Ok(Some(Reading::Malformed)) => return Err(LookupStatus::Malformed),
+            Ok(Some(Reading::Malformed)) => return Err(LookupStatus::Malformed.into()),
             // The timer must get its turn, however many forgeries arrive.
             Ok(Some(Reading::Ignore)) => tokio::task::yield_now().await,
             Ok(None) => {}
             // ICMP port or host unreachable, as the kernel tells a connected socket.
-            Err(_) => return Err(LookupStatus::NetworkError),
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -155,26 +218,35 @@ async fn stream_exchange(
     server: SocketAddr,
     query: &Wire,
     until: Instant,
-) -> Result<Answer, LookupStatus> {
+) -> Result<Answer, Failed> {
     let dialogue = async {
         let mut stream = TcpStream::connect(server).await?;
-        let length = u16::try_from(query.bytes.len()).map_err(io::Error::other)?;
-        let mut framed = length.to_be_bytes().to_vec();
-        framed.extend_from_slice(&query.bytes);
+        let mut framed = BytesMut::new();
+        if !framing::put(&query.bytes, &mut framed) {
+            return Err(unsendable());
+        }
         stream.write_all(&framed).await?;
-        // The length field bounds the message at 64 KiB.
-        let length = stream.read_u16().await?;
-        let mut response = vec![0; usize::from(length)];
-        stream.read_exact(&mut response).await?;
-        io::Result::Ok(response)
+        let mut inbox = Inbox::default();
+        loop {
+            if let Some(response) = inbox.take() {
+                return Ok(response);
+            }
+            if stream.read_buf(inbox.room()).await? == 0 {
+                return Err(Failed::network(CLOSED));
+            }
+        }
     };
     match timeout_at(until, dialogue).await {
-        Err(_) => Err(LookupStatus::Timeout),
-        Ok(Err(_)) => Err(LookupStatus::NetworkError),
-        Ok(Ok(response)) => match query.read(&response) {
-            Reading::Answer(answer) if !answer.truncated => Ok(answer),
-            _ => Err(LookupStatus::Malformed),
-        },
+        Err(_) => Err(Failed::SILENT),
+        Ok(response) => whole(query.read(&response?)),
+    }
+}
+
+/// On a stream nothing is truncated, and nothing arrives that was not asked for.
+fn whole(reading: Reading) -> Result<Answer, Failed> {
+    match reading {
+        Reading::Answer(answer) if !answer.truncated => Ok(answer),
+        _ => Err(LookupStatus::Malformed.into()),
     }
 }
 
@@ -192,6 +264,8 @@ fn answered(
         cname_chain: answer.cname_chain,
         authentic_data: answer.authentic_data,
         authoritative: answer.authoritative,
+        stray_addresses: answer.stray_addresses,
+        extended_errors: answer.extended_errors,
         ..Exchange::empty(server, transport, answer.status)
     };
     (exchange, answer.pointers.map_or(Pointers::NONE, |pointers| *pointers))
@@ -200,10 +274,10 @@ fn answered(
 fn unanswered(
     server: SocketAddr,
     transport: Transport,
-    status: LookupStatus,
+    Failed { status, error }: Failed,
     begun: Instant,
 ) -> Exchange {
-    Exchange { duration: begun.elapsed(), ..Exchange::empty(server, transport, status) }
+    Exchange { duration: begun.elapsed(), error, ..Exchange::empty(server, transport, status) }
 }
 
 /// More than is announced, because servers overdo it; never a jumbo buffer.
@@ -226,6 +300,7 @@ mod tests {
                 Patience { timeout: Duration::from_secs(60), late_window: Duration::ZERO };
             let seen = exchange(&Channel::Udp, server, &question, patience).await;
             assert_eq!(seen.status, LookupStatus::NetworkError);
+            assert_eq!(seen.error.as_deref(), Some("the connection is refused"));
             assert!(seen.duration < Duration::from_secs(30), "{:?}", seen.duration);
         }
     }

@@ -2,15 +2,21 @@
 //!
 //! No sockets and no clock. Hostile input ends in [`Reading::Ignore`] or [`Reading::Malformed`].
 
+use std::net::IpAddr;
+
 use hickory_resolver::proto::{
     op::{Edns, Message, MessageType, Query, ResponseCode},
-    rr::{self, Name, RData},
+    rr::{
+        self, Name, RData,
+        rdata::opt::{EdnsCode, EdnsOption},
+    },
 };
 
 use super::pointers::Pointers;
 use crate::{
-    facts::{LookupStatus, MAX_RECORDS, Record, RecordType},
+    facts::{ExtendedError, LookupStatus, MAX_RECORDS, Record, RecordType},
     name::{ExchangerName, presentation},
+    shown::one_line,
 };
 
 /// One question.
@@ -24,12 +30,14 @@ pub(super) struct Question {
     pub(super) edns: bool,
     /// The RD bit: whether the server is to find the answer elsewhere (RFC 1035 §4.1.1).
     pub(super) recursion_desired: bool,
+    /// The CD bit: whether the server is to leave out validation (RFC 4035 §3.2.2).
+    pub(super) checking_disabled: bool,
 }
 
 impl Question {
     /// What a stub resolver asks.
     pub(super) const fn new(name: Name, rtype: RecordType) -> Self {
-        Self { name, rtype, edns: true, recursion_desired: true }
+        Self { name, rtype, edns: true, recursion_desired: true, checking_disabled: false }
     }
 }
 
@@ -57,6 +65,8 @@ pub(super) struct Answer {
     pub(super) truncated: bool,
     /// Where to ask, as a server says that was asked without recursion; else nothing.
     pub(super) pointers: Option<Box<Pointers>>,
+    pub(super) stray_addresses: Vec<IpAddr>,
+    pub(super) extended_errors: Vec<ExtendedError>,
 }
 
 impl Answer {
@@ -71,6 +81,8 @@ impl Answer {
         authoritative: false,
         truncated: true,
         pointers: None,
+        stray_addresses: Vec::new(),
+        extended_errors: Vec::new(),
     };
 }
 
@@ -90,6 +102,7 @@ impl Wire {
     pub(super) fn encode(question: &Question) -> Option<Self> {
         let mut message = Message::query();
         message.metadata.recursion_desired = question.recursion_desired;
+        message.metadata.checking_disabled = question.checking_disabled;
         // RFC 6840 §5.7: AD in a query asks for AD in the response without asking for RRSIGs.
         message.metadata.authentic_data = true;
         let query = Query::query(question.name.clone(), wire_type(question.rtype));
@@ -159,6 +172,8 @@ impl Wire {
         } else {
             status(message.metadata.response_code, answers)
         };
+        // Only those that could be taken for an answer.
+        let strays = wanted == rr::RecordType::AAAA && status == LookupStatus::Nodata;
         if status != LookupStatus::Noerror {
             ttl = status.answered().then(|| negative_ttl(message)).flatten();
         }
@@ -172,8 +187,44 @@ impl Wire {
             authoritative: message.metadata.authoritative,
             truncated: message.metadata.truncation,
             pointers: self.pointers.then(|| Box::new(Pointers::read(message))),
+            stray_addresses: if strays { addresses_beside(message, &owner) } else { Vec::new() },
+            extended_errors: extended_errors(message),
         }
     }
+}
+
+/// The addresses of a name in the additional section.
+fn addresses_beside(message: &Message, name: &Name) -> Vec<IpAddr> {
+    let of_name = message.additionals.iter().filter(|record| record.name == *name);
+    let address = |record: &rr::Record| match &record.data {
+        RData::A(address) => Some(address.0.into()),
+        _ => None,
+    };
+    of_name.filter_map(address).take(MAX_RECORDS).collect()
+}
+
+/// RFC 8914 §2: an INFO-CODE of two bytes, the rest is EXTRA-TEXT in UTF-8.
+fn extended_errors(message: &Message) -> Vec<ExtendedError> {
+    let options = message.edns.iter().flat_map(|edns| &edns.options().options);
+    let error = |option: &EdnsOption| {
+        let EdnsOption::Unknown(_, data) = option else { return None };
+        let (code, text) = data.split_first_chunk()?;
+        Some(ExtendedError {
+            code: u16::from_be_bytes(*code),
+            text: one_line(&String::from_utf8_lossy(text), MAX_ERROR_TEXT),
+        })
+    };
+    options
+        .filter(|(code, _)| *code == EdnsCode::Unknown(EXTENDED_ERROR))
+        .filter_map(|(_, option)| error(option))
+        .take(MAX_ERRORS)
+        .collect()
+}
+
+/// Gives a message another id and returns the one it had; `None` when it is too short for any.
+pub(super) fn renumber(message: &mut [u8], id: u16) -> Option<u16> {
+    let place = message.first_chunk_mut()?;
+    Some(u16::from_be_bytes(std::mem::replace(place, id.to_be_bytes())))
 }
 
 /// Whether the header says that this is a response and truncated (RFC 1035 §4.1.1). Its body may
@@ -247,6 +298,15 @@ const fn wire_type(rtype: RecordType) -> rr::RecordType {
 
 /// RFC 9715 §3.1 and DNS flag day 2020: avoids fragments on every path.
 pub(super) const UDP_PAYLOAD: u16 = 1232;
+
+/// OPTION-CODE of an extended error (RFC 8914 §2).
+const EXTENDED_ERROR: u16 = 15;
+
+/// Kept of one response, which may hold thousands.
+const MAX_ERRORS: usize = 4;
+
+/// Characters of its text that are kept: RFC 8914 §2 wants it short.
+const MAX_ERROR_TEXT: usize = 200;
 
 /// Longer chains are loops or attacks; resolvers stop earlier.
 const MAX_CNAMES: usize = 16;
@@ -431,7 +491,117 @@ mod tests {
         assert!(matches!(wire.read(&wire.bytes), Reading::Malformed), "a query is no response");
     }
 
+    #[test]
+    fn the_bits_of_a_query_are_as_the_question_wants_them() {
+        for (recursion_desired, checking_disabled) in [(true, false), (false, true)] {
+            let question = Question::new(name("example.test"), RecordType::Ns);
+            let question = Question { recursion_desired, checking_disabled, ..question };
+            let sent = Message::from_vec(&Wire::encode(&question).unwrap().bytes).unwrap();
+            assert_eq!(sent.metadata.recursion_desired, recursion_desired);
+            assert_eq!(sent.metadata.checking_disabled, checking_disabled);
+        }
+    }
+
+    /// An OPT record with these extended errors.
+    fn with_errors(message: &mut Message, errors: &[(u16, &[u8])]) {
+        let mut edns = Edns::new();
+        for (code, text) in errors {
+            let data = [&code.to_be_bytes()[..], text].concat();
+            // `insert` would have each replace the one before.
+            let options = &mut edns.options_mut().options;
+            options.push((EdnsCode::Unknown(15), EdnsOption::Unknown(15, data)));
+        }
+        message.set_edns(edns);
+    }
+
+    #[test]
+    fn extended_errors_are_read_escaped_and_cut_off() {
+        let wire = ask("example.test", RecordType::A);
+        let mut message = reply(&wire, ResponseCode::ServFail);
+        let long = "x".repeat(5000);
+        with_errors(
+            &mut message,
+            &[
+                (7, b""),
+                (6, b"bad\x1b[2J\xff\nword"),
+                (49152, long.as_bytes()),
+                (0, b"a"),
+                (1, b"b"),
+            ],
+        );
+        let errors = read(&wire, &message).extended_errors;
+        let codes: Vec<_> = errors.iter().map(|error| error.code).collect();
+        assert_eq!(codes, [7, 6, 49152, 0], "no more than are bearable");
+        assert_eq!(errors[0].text, "");
+        assert_eq!(errors[1].text, "bad\u{fffd}[2J\u{fffd}\u{fffd}word");
+        assert_eq!(errors[2].text.chars().count(), MAX_ERROR_TEXT + 1);
+    }
+
+    #[test]
+    fn an_extended_error_without_code_is_none() {
+        let wire = ask("example.test", RecordType::A);
+        let mut message = reply(&wire, ResponseCode::ServFail);
+        let mut edns = Edns::new();
+        let options = &mut edns.options_mut().options;
+        options.push((EdnsCode::Unknown(15), EdnsOption::Unknown(15, vec![7])));
+        message.set_edns(edns);
+        assert_eq!(read(&wire, &message).extended_errors, []);
+    }
+
+    #[test]
+    fn addresses_beside_an_empty_aaaa_answer_are_strays_and_no_answer() {
+        let a = |owner, last| {
+            let address = RData::A(A::new(192, 0, 2, last));
+            rr::Record::from_rdata(name(owner), 60, address)
+        };
+        for (rtype, strays) in [(RecordType::Aaaa, 1), (RecordType::Mx, 0)] {
+            let wire = ask("mx1.example.test", rtype);
+            let mut message = reply(&wire, ResponseCode::NoError);
+            message.metadata.recursion_available = true;
+            message.add_additional(a("mx1.example.test", 1));
+            message.add_additional(a("mx2.example.test", 2));
+            let answer = read(&wire, &message);
+            assert_eq!((answer.status, answer.answers), (LookupStatus::Nodata, 0));
+            assert_eq!(answer.stray_addresses.len(), strays, "{rtype:?}");
+        }
+        let wire = ask("mx1.example.test", RecordType::Aaaa);
+        let mut message = reply(&wire, ResponseCode::NoError);
+        message.metadata.recursion_available = true;
+        for last in 0..=200 {
+            message.add_additional(a("mx1.example.test", last));
+        }
+        assert_eq!(read(&wire, &message).stray_addresses.len(), MAX_RECORDS);
+        let aaaa = RData::AAAA(rr::rdata::AAAA::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+        message.add_answer(rr::Record::from_rdata(name("mx1.example.test"), 60, aaaa));
+        let answer = read(&wire, &message);
+        assert_eq!((answer.answers, answer.stray_addresses.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_message_gets_another_id_where_it_has_one() {
+        let mut message = vec![1, 2, 3];
+        assert_eq!(renumber(&mut message, 0xfffe), Some(0x0102));
+        assert_eq!(message, [0xff, 0xfe, 3]);
+        assert_eq!(renumber(&mut [1], 7), None);
+    }
+
     proptest! {
+        #[test]
+        fn no_options_make_it_panic(data in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let wire = ask("example.test", RecordType::Aaaa);
+            let mut message = reply(&wire, ResponseCode::NoError);
+            let mut edns = Edns::new();
+            for piece in data.chunks(60) {
+                let option = EdnsOption::Unknown(15, piece.to_vec());
+                edns.options_mut().options.push((EdnsCode::Unknown(15), option));
+            }
+            message.set_edns(edns);
+            for error in read(&wire, &message).extended_errors {
+                prop_assert!(error.text.chars().count() <= MAX_ERROR_TEXT + 1);
+                prop_assert!(!error.text.contains(char::is_control));
+            }
+        }
+
         #[test]
         fn no_bytes_make_it_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
             let wire = ask("example.test", RecordType::A);

@@ -4,15 +4,26 @@
 //! AAAA: what hides a failure from an application must not hide it from us.
 //!
 //! - [`Resolvers`] all views, asked at the same moment; `view` one of them
-//! - `exchange` one query to one server, `message` its bytes
+//! - `exchange` one query to one server, `message` its bytes, `failed` why no response came
+//! - `encrypted` servers asked over TLS: `tls` the handshake, `kept` the connection that is shared,
+//!   `pipeline` with its `framing` and `http2` what is spoken on it
+//! - `validation` whether SERVFAIL is for DNSSEC
 //! - `authority` a view that asks those who have authority, `pointers` what leads it to them
 //! - `resolv_conf` the servers of the system
 
 mod authority;
+mod encrypted;
 mod exchange;
+mod failed;
+mod framing;
+mod http2;
+mod kept;
 mod message;
+mod pipeline;
 mod pointers;
 mod resolv_conf;
+mod tls;
+mod validation;
 mod view;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

@@ -22,9 +22,10 @@ use super::{
     authority::Authority,
     exchange::{Channel, exchange},
     message::Question,
+    validation::tell_bogus,
 };
 use crate::{
-    config::{Dns, Resolver, ResolverKind, ResolverTransport},
+    config::{Dns, Resolver, ResolverKind},
     facts::{Exchange, Lookup, LookupStatus, RecordType, ResolverFacts, ServerFacts},
     name::presentation,
 };
@@ -62,16 +63,17 @@ impl View {
             }
             ResolverKind::Servers { addresses, transport } => Source::Servers {
                 addresses: addresses.clone(),
-                channel: match transport {
-                    ResolverTransport::Tcp => Channel::Tcp,
-                    ResolverTransport::Udp => Channel::Udp,
-                },
+                channel: Channel::new(transport, addresses),
             },
             ResolverKind::System { .. } => {
                 Source::Servers { addresses: Vec::new(), channel: Channel::Udp }
             }
         };
-        let (permits, hurried) = (Semaphore::new(at_once), AtomicBool::new(false));
+        let most = match &source {
+            Source::Authority(_) => at_once,
+            Source::Servers { channel, .. } => at_once.min(channel.capacity()),
+        };
+        let (permits, hurried) = (Semaphore::new(most), AtomicBool::new(false));
         Self { of, resolver, source, at_once, permits, hurried }
     }
 
@@ -121,6 +123,7 @@ impl View {
         let (name, rtype) = (&self.resolver.control_name, RecordType::Ns);
         // How late an answer comes matters to lookups; the next look tells whether one does.
         let pace = Dns { late_window: Duration::ZERO, ..self.resolver.patience.clone() };
+        channel.prepare().await;
         let until = Instant::now() + LOOKUP_LIMIT;
         let exchanges = self.ask_servers(&[server], channel, name, rtype, &pace, until).await;
         let asked = if name.is_root() { ".".into() } else { presentation(name).into() };
@@ -161,8 +164,11 @@ impl View {
             Source::Servers { addresses, channel } => (addresses, channel),
         };
         let Some(_turn) = self.turn(deadline).await else { return made(Vec::new()) };
-        let pace = self.pace(addresses.len());
-        made(self.ask_servers(addresses, channel, name, rtype, &pace, until(deadline)).await)
+        channel.prepare().await;
+        let (pace, until) = (self.pace(addresses.len()), until(deadline));
+        let mut exchanges = self.ask_servers(addresses, channel, name, rtype, &pace, until).await;
+        tell_bogus(channel, (name, rtype), &mut exchanges, left(&pace, until)).await;
+        made(exchanges)
     }
 
     /// `None` when the deadline comes first, or when it takes longer than a lookup: so many are
