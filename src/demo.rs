@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, Write},
-    net::SocketAddr,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -53,6 +53,9 @@ fn configuration(world: &World, interval: Duration) -> Arc<Config> {
     let patience = Dns { timeout, attempts: 1, late_window, ..Dns::default() };
     config.politeness.max_backoff = interval * 2;
     config.resolvers = vec![Resolver::of_servers("demo", vec![world.dns_addr()], patience)];
+    // What the servers of the demo see, whatever address this host has elsewhere.
+    config.probe.public_ipv4 = Some(Ipv4Addr::LOCALHOST);
+    config.probe.public_ipv6 = World::ipv6_available().then_some(Ipv6Addr::LOCALHOST);
     let settings = config.default_settings();
     config.destinations = scenes::scenes()
         .iter()

@@ -1,7 +1,7 @@
 //! The JSON document of one destination: the same from `check --json`, `judge --json` and the API.
 //! `docs/json.md` describes it field by field.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::{
         judged::Judged,
         verdict::{Cure, Explanation},
     },
-    facts::{FACTS_VERSION, Facts},
+    facts::{FACTS_VERSION, Facts, ResolverFacts, Vantage},
     name::Destination,
 };
 
@@ -27,15 +27,39 @@ pub struct Document<'a> {
     pub checked_at: Option<Timestamp>,
     /// What was found; null before the first round.
     pub facts: Option<&'a Facts>,
+    /// What holds whatever the destination is.
+    #[serde(flatten)]
+    pub surroundings: Surroundings,
     /// One for each resolver and sender.
     pub verdicts: Vec<Entry>,
 }
 
+/// What is known apart from any destination.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Surroundings {
+    /// How this host looks to receivers; null where nobody looked.
+    pub vantage: Option<Arc<Vantage>>,
+    /// The health of each resolver; empty where nobody looked.
+    pub resolvers: Vec<Arc<ResolverFacts>>,
+}
+
+impl Surroundings {
+    /// The resolvers of which no server responded.
+    pub fn dead(&self) -> impl Iterator<Item = &ResolverFacts> {
+        self.resolvers.iter().map(AsRef::as_ref).filter(|facts| facts.up() == Some(false))
+    }
+}
+
 impl<'a> Document<'a> {
     /// Of one destination.
-    pub fn new(domain: &'a Destination, facts: Option<&'a Facts>, verdicts: Vec<Entry>) -> Self {
+    pub fn new(
+        domain: &'a Destination,
+        facts: Option<&'a Facts>,
+        surroundings: Surroundings,
+        verdicts: Vec<Entry>,
+    ) -> Self {
         let checked_at = facts.map(|facts| facts.observed_at);
-        Self { version: FACTS_VERSION, domain, checked_at, facts, verdicts }
+        Self { version: FACTS_VERSION, domain, checked_at, facts, surroundings, verdicts }
     }
 }
 

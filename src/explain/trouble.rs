@@ -215,7 +215,7 @@ fn verb(stage: Stage) -> &'static str {
 }
 
 /// Which server failed how, as in `SERVFAIL from 192.0.2.53:53 after 3 ms`.
-fn failed(lookup: &Lookup) -> String {
+pub(super) fn failed(lookup: &Lookup) -> String {
     let Some(exchange) = lookup.deciding() else { return "it was not asked".to_owned() };
     let (server, took) = (exchange.server, spoken(exchange.duration));
     match exchange.status {
