@@ -302,7 +302,7 @@ fn vantage() -> Vantage {
         seen_as: own,
         forward: Some(true),
         reverse: Some(false),
-        confirmed: None,
+        confirmed: Some(true),
         ..ipv4
     };
     let ipv6 = FamilyVantage { way: Way::Open, source: "fd00::1".parse().ok(), ..ipv6 };
