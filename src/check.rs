@@ -8,18 +8,23 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinHandle},
+    time::Instant,
+};
 
 use crate::{
-    agent::{self, Settings, politeness::Politeness},
+    agent::{self, Settings, politeness::Politeness, round::Prober},
     chosen,
     cli::{CheckArgs, When},
     config::{Config, DestinationSettings, Resolver, parse_helo_name},
     connectivity_log::ConnectivityLog,
     delivery::Outcome,
-    document::{Document, Entry},
+    document::{Document, Entry, Surroundings},
     ended::Ended,
     explain::{
+        self,
         judged::{self, Judged},
         paint::Paint,
         report::{self, Style},
@@ -50,60 +55,108 @@ pub async fn run(args: CheckArgs) -> io::Result<Ended> {
         }
     };
     let (stopping, stop) = watch::channel(false);
-    let mut looks = start(&args, &config, stop);
     let style = Style { paint: Paint { on: colour(args.color) }, transcript: args.transcript };
-    let mut worst = Outcome::Deliver;
+    let Looks { around, mut domains } = start(&args, &config, stop);
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
-    while let Some((destination, look)) = looks.front_mut() {
+    let around = tokio::select! {
+        found = around => settle(found),
+        _ = &mut interrupted => None,
+    };
+    let Some(around) = around else { return interrupt(&stopping, domains).await };
+    if !args.json {
+        say(&introduction(&around, style.paint))?;
+    }
+    let mut worst = Outcome::Deliver;
+    while let Some((destination, look)) = domains.front_mut() {
         let found = tokio::select! {
             found = patiently(destination, look) => found,
             _ = &mut interrupted => None,
         };
-        let Some(facts) = found else {
-            // Open sessions say QUIT; each is bounded in time by itself.
-            let _ = stopping.send(true);
-            for (_, look) in looks {
-                let _ = look.await;
-            }
-            return Ok(Ended::Interrupted);
-        };
-        looks.pop_front();
+        let Some(facts) = found else { return interrupt(&stopping, domains).await };
+        domains.pop_front();
         let judged = judged::all(&facts, &senders);
         worst = worst.max(judged::worst(&judged));
-        print(&facts, &judged, args.json, style)?;
+        let text = if args.json {
+            document(&facts, around.clone(), &judged)?
+        } else {
+            written(&facts, &around, &judged, style)
+        };
+        say(&text)?;
     }
     Ok(Ended::Judged(worst))
 }
 
-type Look = JoinHandle<Option<Facts>>;
+/// Lets open sessions say QUIT; each is bounded in time by itself.
+async fn interrupt(
+    stopping: &watch::Sender<bool>,
+    domains: VecDeque<(Destination, Look<Facts>)>,
+) -> io::Result<Ended> {
+    let _ = stopping.send(true);
+    for (_, look) in domains {
+        let _ = look.await;
+    }
+    Ok(Ended::Interrupted)
+}
 
-/// Starts all looks; they share one gate, so that no provider meets a crowd.
-fn start(
-    args: &CheckArgs,
-    config: &Arc<Config>,
-    stop: watch::Receiver<bool>,
-) -> VecDeque<(Destination, Look)> {
+type Look<T> = JoinHandle<Option<T>>;
+
+/// What is being looked at.
+struct Looks {
+    around: Look<Surroundings>,
+    domains: VecDeque<(Destination, Look<Facts>)>,
+}
+
+/// Starts all looks at the same moment; they share one gate, so that no provider meets a crowd.
+fn start(args: &CheckArgs, config: &Arc<Config>, stop: watch::Receiver<bool>) -> Looks {
     let settings = Settings::new(Arc::clone(config), ConnectivityLog::off(), None);
     let politeness = Arc::new(Politeness::new(config.politeness.clone()));
     let prober = Arc::new(agent::prober(&settings, politeness, &Own::new(), stop));
+    let around = tokio::spawn(look_around(Arc::clone(&prober), vantage::Plan::new(config)));
     let mut seen = BTreeSet::new();
     let destinations = args.destinations.iter().filter(|name| seen.insert(*name)).cloned();
-    destinations
-        .map(|destination| {
-            let configured = config.destinations.get(&destination).cloned();
-            let mut own = configured.unwrap_or_else(|| config.default_settings());
-            if let Some(most) = args.timeout {
-                limit(&mut own, most);
-            }
-            let (prober, name) = (Arc::clone(&prober), destination.clone());
-            let look = tokio::spawn(async move {
-                let seen = once::observe(&prober, &name, &own).await?;
-                Some(seen.facts(&name))
-            });
-            (destination, look)
-        })
-        .collect()
+    let domains = destinations.map(|destination| {
+        let configured = config.destinations.get(&destination).cloned();
+        let mut own = configured.unwrap_or_else(|| config.default_settings());
+        if let Some(most) = args.timeout {
+            limit(&mut own, most);
+        }
+        let (prober, name) = (Arc::clone(&prober), destination.clone());
+        let look = tokio::spawn(async move {
+            let seen = once::observe(&prober, &name, &own).await?;
+            Some(seen.facts(&name))
+        });
+        (destination, look)
+    });
+    let domains = domains.collect();
+    Looks { around, domains }
 }
+
+/// Looks at the resolvers and at how this host looks to receivers. Own names that are not found soon
+/// are a finding by themselves, and no reason to keep anybody waiting for the domains. Resolvers
+/// take no longer than the first lookup through them.
+async fn look_around(prober: Arc<Prober>, plan: vantage::Plan) -> Option<Surroundings> {
+    let primary = Arc::clone(prober.resolvers.views().first()?);
+    let deadline = Some(Instant::now() + VANTAGE_PATIENCE);
+    let hurried = Prober { deadline, ..Prober::clone(&prober) };
+    let controls = prober.resolvers.views().iter().cloned().map(|view| {
+        let prober = Arc::clone(&prober);
+        async move {
+            let facts = prober.control(&view).await?;
+            view.hurry(facts.up() == Some(false));
+            Some(Arc::new(facts))
+        }
+    });
+    let controls: Vec<_> = controls.map(tokio::spawn).collect();
+    let vantage = Arc::new(hurried.vantage(&plan, &primary).await?);
+    let mut resolvers = Vec::with_capacity(controls.len());
+    for control in controls {
+        resolvers.push(settle(control.await)?);
+    }
+    Some(Surroundings { vantage: Some(vantage), resolvers })
+}
+
+/// For what DNS says of the own names.
+const VANTAGE_PATIENCE: Duration = Duration::from_secs(5);
 
 fn limit(settings: &mut DestinationSettings, most: Duration) {
     let session = &mut settings.session;
@@ -113,7 +166,7 @@ fn limit(settings: &mut DestinationSettings, most: Duration) {
 }
 
 /// Waits for a look; tells a person at a terminal what takes so long.
-async fn patiently(destination: &Destination, look: &mut Look) -> Option<Facts> {
+async fn patiently(destination: &Destination, look: &mut Look<Facts>) -> Option<Facts> {
     let slow = tokio::time::sleep(Duration::from_secs(3));
     tokio::select! {
         found = &mut *look => return settle(found),
@@ -127,30 +180,44 @@ async fn patiently(destination: &Destination, look: &mut Look) -> Option<Facts> 
     settle(look.await)
 }
 
-fn settle(found: Result<Option<Facts>, tokio::task::JoinError>) -> Option<Facts> {
+fn settle<T>(found: Result<Option<T>, JoinError>) -> Option<T> {
     found.unwrap_or_else(|error| match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(_) => None,
     })
 }
 
-fn print(facts: &Facts, judged: &[Judged], json: bool, style: Style) -> io::Result<()> {
-    let mut text = if json {
-        document(facts, judged)?
-    } else {
-        let troubles = trouble::find(facts);
-        let shown = troubles.into_iter().flat_map(|trouble| trouble.by_hand).collect();
-        let verdicts = verdicts::write(judged, &shown, style.paint);
-        format!("{}\n{verdicts}", report::write(facts, style))
-    };
-    text.push('\n');
-    io::stdout().lock().write_all(text.as_bytes())
+/// What is said once, before any destination.
+fn introduction(around: &Surroundings, paint: Paint) -> String {
+    let mut text = around.vantage.iter().map(|v| explain::vantage::write(v, paint)).collect();
+    for facts in around.dead() {
+        report::write_trouble(&mut text, &explain::resolver::dead(facts), paint.bad("✗"), paint);
+    }
+    text
+}
+
+fn written(facts: &Facts, around: &Surroundings, judged: &[Judged], style: Style) -> String {
+    let dead: Vec<_> = around.dead().map(|facts| Arc::clone(&facts.resolver)).collect();
+    let troubles = trouble::find(&facts.without(&dead));
+    let shown = troubles.into_iter().flat_map(|trouble| trouble.by_hand).collect();
+    let verdicts = verdicts::write(judged, &shown, style.paint);
+    format!("{}\n{verdicts}", report::write(facts, &dead, style))
+}
+
+fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.write_all(b"\n")
 }
 
 /// The JSON of one destination, on one line.
-pub(crate) fn document(facts: &Facts, judged: &[Judged]) -> io::Result<String> {
+pub(crate) fn document(
+    facts: &Facts,
+    around: Surroundings,
+    judged: &[Judged],
+) -> io::Result<String> {
     let entries = judged.iter().cloned().map(Entry::from).collect();
-    Ok(serde_json::to_string(&Document::new(&facts.destination, Some(facts), entries))?)
+    Ok(serde_json::to_string(&Document::new(&facts.destination, Some(facts), around, entries))?)
 }
 
 /// Whether to colour what goes to standard output.

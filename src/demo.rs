@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, Write},
-    net::SocketAddr,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -61,6 +61,9 @@ fn configuration(
     config.politeness.max_backoff = interval * 2;
     let resolver = |(name, addr)| Resolver::of_servers(name, vec![addr], patience.clone());
     config.resolvers = resolvers.map(resolver).into();
+    // What the servers of the demo see, whatever address this host has elsewhere.
+    config.probe.public_ipv4 = Some(Ipv4Addr::LOCALHOST);
+    config.probe.public_ipv6 = World::ipv6_available().then_some(Ipv6Addr::LOCALHOST);
     let settings = config.default_settings();
     config.destinations = scenes::scenes()
         .iter()

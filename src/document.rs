@@ -1,7 +1,7 @@
 //! The JSON document of one destination: the same from `check --json`, `judge --json` and the API.
 //! `docs/json.md` describes it field by field.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::{
         judged::Judged,
         verdict::{Cure, Explanation},
     },
-    facts::{AddressPair, FACTS_VERSION, Facts},
+    facts::{AddressPair, FACTS_VERSION, Facts, ResolverFacts, Vantage},
     name::Destination,
 };
 
@@ -29,16 +29,40 @@ pub struct Document<'a> {
     pub facts: Option<&'a Facts>,
     /// What is remarkable about it, by resolver; read from the facts.
     pub findings: Vec<Finding>,
+    /// What holds whatever the destination is.
+    #[serde(flatten)]
+    pub surroundings: Surroundings,
     /// One for each resolver and sender.
     pub verdicts: Vec<Entry>,
 }
 
+/// What is known apart from any destination.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Surroundings {
+    /// How this host looks to receivers; null where nobody looked.
+    pub vantage: Option<Arc<Vantage>>,
+    /// The health of each resolver; empty where nobody looked.
+    pub resolvers: Vec<Arc<ResolverFacts>>,
+}
+
+impl Surroundings {
+    /// The resolvers of which no server responded.
+    pub fn dead(&self) -> impl Iterator<Item = &ResolverFacts> {
+        self.resolvers.iter().map(AsRef::as_ref).filter(|facts| facts.up() == Some(false))
+    }
+}
+
 impl<'a> Document<'a> {
     /// Of one destination.
-    pub fn new(domain: &'a Destination, facts: Option<&'a Facts>, verdicts: Vec<Entry>) -> Self {
+    pub fn new(
+        domain: &'a Destination,
+        facts: Option<&'a Facts>,
+        surroundings: Surroundings,
+        verdicts: Vec<Entry>,
+    ) -> Self {
         let checked_at = facts.map(|facts| facts.observed_at);
         let findings = facts.map(findings).unwrap_or_default();
-        Self { version: FACTS_VERSION, domain, checked_at, facts, findings, verdicts }
+        Self { version: FACTS_VERSION, domain, checked_at, facts, findings, surroundings, verdicts }
     }
 }
 

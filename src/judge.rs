@@ -14,6 +14,7 @@ use crate::{
     chosen,
     cli::JudgeArgs,
     delivery::{Outcome, what_if::WhatIf},
+    document::Surroundings,
     ended::Ended,
     explain::{
         judged::{self, Judged},
@@ -61,8 +62,11 @@ pub fn run(args: &JudgeArgs) -> io::Result<Ended> {
     for facts in &all {
         let judged = judged::all(facts, &senders);
         worst = worst.max(judged::worst(&judged));
-        let text =
-            if args.json { document(facts, &judged)? } else { report(facts, &judged, paint) };
+        let text = if args.json {
+            document(facts, Surroundings::default(), &judged)?
+        } else {
+            report(facts, &judged, paint)
+        };
         writeln!(io::stdout().lock(), "{text}")?;
     }
     Ok(Ended::Judged(worst))

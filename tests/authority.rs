@@ -47,8 +47,12 @@ impl Internet {
     fn patient(&self, timeout: Duration, interval: Duration) -> Resolvers {
         let root_servers = vec![SocketAddr::from(([127, self.net, 0, 1], self.port))];
         let kind = ResolverKind::Authoritative { root_servers, port: self.port, interval };
-        let patience = Dns { timeout, attempts: 1, late_window: Duration::ZERO };
-        Resolvers::new(&[Resolver { name: "authoritative".into(), kind, patience }], None)
+        let (attempts, late_window) = (1, Duration::ZERO);
+        let patience = Dns { timeout, attempts, late_window, ..Dns::default() };
+        Resolvers::new(
+            &[Resolver { kind, ..Resolver::authoritative("authoritative", patience) }],
+            None,
+        )
     }
 
     async fn look(&self, name: &str, rtype: RecordType) -> Lookup {

@@ -62,10 +62,13 @@ fn every_key_is_taken() {
         session_timeout = "4s"
         source_ipv4 = "192.0.2.1"
         source_ipv6 = "2001:db8::1"
+        public_ipv4 = "198.51.100.1"
+        public_ipv6 = "2001:db8:1::1"
         [dns]
         timeout = "1s"
         attempts = 3
         late_window = "0s"
+        health_interval = "20s"
         [[resolver]]
         name = "lan"
         servers = ["192.0.2.53", "192.0.2.54:5353", "[2001:db8::53]:5353", "2001:db8::53", "[2001:db8::54]"]
@@ -77,6 +80,8 @@ fn every_key_is_taken() {
         timeout = "9s"
         attempts = 1
         late_window = "1s"
+        control_name = "example.org"
+        health_interval = "1m"
         [[resolver]]
         kind = "servers"
         name = "strict"
@@ -109,7 +114,15 @@ fn every_key_is_taken() {
     assert_eq!(config.probe.session.command_timeout, Duration::from_secs(3));
     assert_eq!(config.probe.source_ipv4, Some([192, 0, 2, 1].into()));
     assert_eq!(config.probe.source_ipv6, "2001:db8::1".parse().ok());
+    assert_eq!(config.probe.public_ipv4, Some([198, 51, 100, 1].into()));
+    assert_eq!(config.probe.public_ipv6, "2001:db8:1::1".parse().ok());
     assert_eq!((config.dns.attempts, config.dns.late_window), (3, Duration::ZERO));
+    let health = |place: usize| {
+        let resolver = &config.resolvers[place];
+        (resolver.control_name.to_string(), resolver.patience.health_interval.as_secs())
+    };
+    assert_eq!(health(0), (".".to_owned(), 20));
+    assert_eq!(health(1), ("example.org.".to_owned(), 60));
     let servers: Vec<SocketAddr> = [
         "192.0.2.53:53",
         "192.0.2.54:5353",
@@ -125,8 +138,13 @@ fn every_key_is_taken() {
     let system = Resolver {
         name: "own".into(),
         kind: ResolverKind::System { file, each_server: true },
-        patience: Dns { timeout, attempts: 1, late_window, ..Dns::default() },
-        control_name: Name::root(),
+        patience: Dns {
+            timeout,
+            attempts: 1,
+            late_window,
+            health_interval: Duration::from_secs(60),
+        },
+        control_name: config.resolvers[1].control_name.clone(),
     };
     assert_eq!(config.resolvers[1], system);
     let (addresses, transport) = (vec!["192.0.2.55:53".parse().unwrap()], ResolverTransport::Tcp);
@@ -259,6 +277,18 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
         (
             "[probe]\nsource_ipv6 = '192.0.2.1'",
             "mxwatch.toml:3:15: probe.source_ipv6: \"192.0.2.1\": not an IPv6 address",
+        ),
+        (
+            "[probe]\npublic_ipv4 = 'mail.test'",
+            "mxwatch.toml:3:15: probe.public_ipv4: \"mail.test\": not an IPv4 address",
+        ),
+        (
+            "[dns]\nhealth_interval = '100ms'",
+            "mxwatch.toml:3:19: dns.health_interval: must be from 1s to 7days, found \"100ms\"",
+        ),
+        (
+            "[[resolver]]\nname = 'lan'\nservers = ['192.0.2.53']\ncontrol_name = 'a..b'",
+            "mxwatch.toml:5:16: resolver[0].control_name: \"a..b\": labels are letters, digits and inner hyphens, separated by single dots",
         ),
         (
             "[politeness]\nmax_sessions = -1",

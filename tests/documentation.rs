@@ -7,7 +7,7 @@ use mxwatch::{
     cli::Cli,
     config,
     delivery::{Outcome, Why, builtin, depth::Failing, what_if::WhatIf},
-    document::{Document, Entry},
+    document::{Document, Entry, Surroundings},
     explain::{judged, verdict::Who},
     judge,
     metrics::names::CATALOGUE,
@@ -109,7 +109,8 @@ fn every_field_and_label_of_the_document_is_described() {
     let facts = judge::read_facts(&shorthand).unwrap().remove(0);
     let senders: Vec<_> = builtin::all().iter().cloned().map(Into::into).collect();
     let entries = judged::all(&facts, &senders).into_iter().map(Entry::from).collect();
-    let document = Document::new(&facts.destination, Some(&facts), entries);
+    let document =
+        Document::new(&facts.destination, Some(&facts), Surroundings::default(), entries);
     let mut document = serde_json::to_value(&document).unwrap();
     let mut verdict = document["verdicts"][0].take();
     for object in [&mut document, &mut verdict] {

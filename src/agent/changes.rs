@@ -180,9 +180,9 @@ pub fn log_resolver(before: &ResolverReport, after: &ResolverReport) {
         let was = old.map_or("not known yet", LookupStatus::label);
         let (server, status) = (after.server, new.label());
         if new.answered() {
-            info!(resolver, %server, was, status, "resolver's server changed");
+            info!(resolver, %server, was, status, "server of a resolver changed");
         } else {
-            warn!(resolver, %server, was, status, "resolver's server changed");
+            warn!(resolver, %server, was, status, "server of a resolver changed");
         }
     }
 }

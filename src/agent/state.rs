@@ -223,6 +223,11 @@ impl Snapshot {
         self.resolvers.iter().filter(|(_, report)| report.down())
     }
 
+    /// Whether no server of the resolver of this name responds.
+    pub fn is_down(&self, resolver: &str) -> bool {
+        self.resolvers.get(resolver).is_some_and(|report| report.down())
+    }
+
     /// Forgets what every other resolver said: one that is no longer asked takes its series along.
     pub fn retain_resolvers(&mut self, kept: &BTreeSet<Arc<str>>) {
         Arc::make_mut(&mut self.lookups).retain(|key, _| kept.contains(&key.resolver));

@@ -1,8 +1,14 @@
 //! The report of `check`: one domain at a glance.
 
-use std::{collections::BTreeSet, fmt::Write, net::SocketAddr, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, fmt::Write, net::SocketAddr, sync::Arc};
 
-use super::{paint::Paint, several::listed, side_by_side::Column, spoken, transcript, trouble};
+use super::{
+    paint::Paint,
+    several::listed,
+    side_by_side::Column,
+    spoken, transcript,
+    trouble::{self, Trouble},
+};
 use crate::{
     delivery,
     facts::{ExchangerFacts, Facts, Family, Lookup, MxLookup, Session, Stage},
@@ -18,8 +24,18 @@ pub struct Style {
     pub transcript: bool,
 }
 
-/// Writes the report; ends with what is wrong, or with the word that nothing is.
-pub fn write(facts: &Facts, style: Style) -> String {
+/// Writes the report; ends with what is wrong, or with the word that nothing is. Of resolvers that
+/// are `dead` it shows what has no answer for it only where they decide the route.
+pub fn write(facts: &Facts, dead: &[Arc<str>], style: Style) -> String {
+    let known = facts.without(dead);
+    let primary = facts.mx.first().map(|answer| &answer.lookup.resolver);
+    let facts = &match primary.filter(|primary| dead.contains(primary)) {
+        None => Cow::Borrowed(&*known),
+        Some(primary) => {
+            let others: Vec<_> = dead.iter().filter(|name| *name != primary).cloned().collect();
+            facts.without(&others)
+        }
+    };
     let mut out = String::new();
     let paint = style.paint;
     let servers = servers(facts);
@@ -47,7 +63,7 @@ pub fn write(facts: &Facts, style: Style) -> String {
         }
         write_unprobed(&mut out, exchanger, paint);
     }
-    write_troubles(&mut out, facts, paint);
+    write_troubles(&mut out, &known, dead.is_empty(), paint);
     out
 }
 
@@ -149,24 +165,30 @@ fn write_session(out: &mut String, session: &Session, style: Style) {
     }
 }
 
-fn write_troubles(out: &mut String, facts: &Facts, paint: Paint) {
+fn write_troubles(out: &mut String, facts: &Facts, all_known: bool, paint: Paint) {
     let troubles = trouble::find(facts);
     put(out, "");
-    if troubles.is_empty() {
+    if troubles.is_empty() && all_known {
         put(out, &format!("  {}", paint.good("Nothing wrong was found.")));
+    } else if troubles.is_empty() {
+        put(out, &format!("  {}", paint.faint("Nothing else was found.")));
     }
     for line in trouble::notes(facts).iter().flat_map(|note| wrapped(note, PROSE)) {
         put(out, &format!("  {}", paint.faint(line)));
     }
     for trouble in troubles {
-        let mut mark = paint.bad("✗");
-        for line in wrapped(&trouble.what, PROSE) {
-            put(out, &format!("  {mark} {line}"));
-            " ".clone_into(&mut mark);
-        }
-        for command in trouble.by_hand {
-            put(out, &format!("      {}", paint.faint(format!("$ {command}"))));
-        }
+        write_trouble(out, &trouble, paint.bad("✗"), paint);
+    }
+}
+
+/// A sentence beside its mark, and the commands that show the same.
+pub(crate) fn write_trouble(out: &mut String, trouble: &Trouble, mut mark: String, paint: Paint) {
+    for line in wrapped(&trouble.what, PROSE) {
+        put(out, &format!("  {mark} {line}"));
+        " ".clone_into(&mut mark);
+    }
+    for command in &trouble.by_hand {
+        put(out, &format!("      {}", paint.faint(format!("$ {command}"))));
     }
 }
 

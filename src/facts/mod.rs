@@ -16,7 +16,7 @@ mod session;
 mod vantage;
 pub mod zone_findings;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,22 @@ impl Facts {
             own_host: None,
             answers_in_order: false,
         }
+    }
+
+    /// The same without what these resolvers said or failed to say.
+    pub fn without(&self, resolvers: &[Arc<str>]) -> Cow<'_, Self> {
+        if resolvers.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let theirs = |lookup: &Lookup| resolvers.contains(&lookup.resolver);
+        let mut facts = self.clone();
+        facts.mx.retain(|answer| !theirs(&answer.lookup));
+        for exchanger in &mut facts.exchangers {
+            if exchanger.lookups.iter().any(theirs) {
+                Arc::make_mut(exchanger).lookups.retain(|lookup| !theirs(lookup));
+            }
+        }
+        Cow::Owned(facts)
     }
 }
 

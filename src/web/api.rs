@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     agent::{standing::Standing, state::Snapshot},
-    document::{Document, Entry},
+    document::{Document, Entry, Surroundings},
     explain::judged::Judged,
     facts::{FACTS_VERSION, Facts},
     name::Destination,
@@ -26,7 +26,11 @@ pub(super) fn domain(snapshot: &Snapshot, destination: &Destination) -> Answer {
     let entries = facts.iter().flat_map(|facts| {
         standings.into_iter().flatten().map(move |standing| entry(facts, standing))
     });
-    response::json(&Document::new(destination, facts.as_ref(), entries.collect()))
+    let surroundings = Surroundings {
+        vantage: snapshot.vantage.clone(),
+        resolvers: snapshot.resolvers.values().filter_map(|report| report.last.clone()).collect(),
+    };
+    response::json(&Document::new(destination, facts.as_ref(), surroundings, entries.collect()))
 }
 
 fn entry(facts: &Facts, standing: &Standing) -> Entry {

@@ -190,8 +190,11 @@ pub(super) struct Side {
 }
 
 impl Side {
-    fn new(facts: &ExchangerFacts, family: Family) -> Self {
-        let lookups = facts.lookups.iter().filter(|lookup| lookup.rtype == family.record_type());
+    /// What resolvers that are down do not answer is not the exchanger's.
+    fn new(facts: &ExchangerFacts, family: Family, snapshot: &Snapshot) -> Self {
+        let lookups = facts.lookups.iter().filter(|lookup| {
+            lookup.rtype == family.record_type() && !snapshot.is_down(&lookup.resolver)
+        });
         let mut statuses = lookups.map(Lookup::status);
         let tried = || facts.sessions_of(family).filter(|session| session.tried());
         Self {
@@ -209,9 +212,14 @@ impl Side {
 }
 
 impl Hop {
-    fn new(preference: u16, mx: String, report: Option<&ExchangerReport>) -> Self {
+    fn new(
+        preference: u16,
+        mx: String,
+        report: Option<&ExchangerReport>,
+        snapshot: &Snapshot,
+    ) -> Self {
         let facts = report.and_then(|report| report.facts.as_deref());
-        let side = |family| facts.map(|f| Side::new(f, family)).unwrap_or_default();
+        let side = |family| facts.map(|f| Side::new(f, family, snapshot)).unwrap_or_default();
         Self {
             mx,
             preference,
@@ -238,7 +246,7 @@ pub(super) fn one(snapshot: &Snapshot, destination: &Destination) -> Summary {
     let route = round.map_or(&[][..], |round| &round.route);
     let hop = |preference: u16, mx: &Exchanger| {
         let report = snapshot.exchangers.get(mx).map(AsRef::as_ref);
-        Hop::new(preference, mx.label(snapshot.mx_port), report)
+        Hop::new(preference, mx.label(snapshot.mx_port), report, snapshot)
     };
     let mut exchangers: Vec<Hop> = route.iter().map(|(best, mx)| hop(*best, mx)).collect();
     let state = match round.map(|round| round.mx.first().map(|mx| &mx.route)) {

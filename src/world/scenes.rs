@@ -29,7 +29,7 @@ pub struct Scene {
 
 /// The demo's world, ready to start. Without IPv6 the healthy domain is IPv4 only.
 pub fn world(ipv6: bool) -> Result<WorldBuilder, WorldError> {
-    let mut builder = World::builder().zone(ZONES)?;
+    let mut builder = World::builder().zone(ZONES)?.zone(CALLER)?;
     for (last, script) in servers() {
         builder = builder.smtp([127, 83, 0, last], script);
     }
@@ -265,6 +265,16 @@ const ZONES: &str = include_str!("scenes.zone");
 
 /// What the external name server says instead.
 const EXTERNAL: &str = include_str!("external.zone");
+/// Who calls, as the servers of the scenes see it: names and addresses of the demo's agent.
+const CALLER: &str = "\
+$ORIGIN mxwatch.demo.test.
+@ A 127.0.0.1
+@ AAAA ::1
+$ORIGIN 127.in-addr.arpa.
+1.0.0 PTR mxwatch.demo.test.
+$ORIGIN ip6.arpa.
+1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0 PTR mxwatch.demo.test.
+";
 
 #[cfg(test)]
 mod tests {

@@ -112,7 +112,8 @@ async fn several_domains_come_in_the_order_given() {
         .filter(|line| !line.starts_with(' ') && !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(heads, ["mute.test", "slow.test", "good.test"]);
+    // First what holds for all of them.
+    assert_eq!(heads, ["this", "mute.test", "slow.test", "good.test"]);
     // All at the same time: two seconds for the silent one, not the sum.
     assert!(several.took < Duration::from_secs(20), "{:?}", several.took);
 }
@@ -248,7 +249,7 @@ async fn a_reader_that_leaves_early_is_no_failure() {
     let status = wait_until("its end", || child.try_wait().unwrap());
     let mut errors = String::new();
     child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-    assert!(first.starts_with("good.test"), "{first}");
+    assert!(first.starts_with("this host  calls as"), "{first}");
     assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
 }
 

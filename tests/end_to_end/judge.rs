@@ -81,7 +81,18 @@ async fn judge_repeats_what_check_said() {
     let file = path.to_str().unwrap();
 
     let again = run(&["judge", "--json", file]);
-    assert_eq!((again.code, &again.stdout), (Some(2), &checked.stdout), "{}", again.stderr);
+    assert_eq!(again.code, Some(2), "{}", again.stderr);
+    // All but what is known of this host and its resolvers, which are no facts about a domain.
+    let lines = |said: &str| -> Vec<Value> {
+        let mut lines: Vec<Value> =
+            said.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        for line in &mut lines {
+            let (vantage, _) = (line["vantage"].take(), line["resolvers"].take());
+            assert_eq!(vantage.is_null(), said == again.stdout, "{vantage}");
+        }
+        lines
+    };
+    assert_eq!(lines(&again.stdout), lines(&checked.stdout));
     let report = run(&["judge", file]);
     assert_eq!(report.code, Some(2));
     for part in [

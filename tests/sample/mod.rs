@@ -5,17 +5,19 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use mxwatch::{
     agent::{
+        health::ResolverReport,
         standing::Standing,
         state::{
             DestinationReport, DestinationRound, ExchangerReport, FamilyCounts, LookupCounts,
             LookupKey, ReplyCode, Snapshot,
         },
     },
-    config::{DestinationSettings, SessionSettings},
+    config::{DestinationSettings, Dns, Resolver, SessionSettings},
     delivery::{Confidence, Outcome, Possible, Sender, Verdict, Via, Why, builtin},
     facts::{
-        Exchange, ExchangerFacts, Failure, Family, Lookup, LookupStatus, MxLookup, MxTarget,
-        Reason, Record, RecordType, Reply, Route, Session, Stage, StageFact, Transport,
+        Exchange, ExchangerFacts, Failure, Family, FamilyVantage, Lookup, LookupStatus, MxLookup,
+        MxTarget, Reason, Record, RecordType, Reply, ResolverFacts, Route, ServerFacts, Session,
+        Stage, StageFact, Transport, Vantage, Way,
     },
     name::{Destination, Exchanger, ExchangerName, Host},
 };
@@ -275,10 +277,46 @@ fn addresses(of: &[&str]) -> Vec<Record> {
     of.iter().map(|a| Record::Address(a.parse().unwrap())).collect()
 }
 
+/// A resolver whose servers answered its last control query like this; down when none responded.
+fn resolver(name: &str, servers: &[(&str, LookupStatus)]) -> Arc<ResolverReport> {
+    let server = |&(ip, status): &(&str, LookupStatus)| ServerFacts {
+        server: (ip.parse::<IpAddr>().unwrap(), 53).into(),
+        control: lookup(".", RecordType::Ns, name, status, vec![]),
+    };
+    let facts = ResolverFacts {
+        resolver: name.into(),
+        of: name.into(),
+        observed_at: at(20),
+        servers: servers.iter().map(server).collect(),
+    };
+    let config = Resolver::of_servers(name, Vec::new(), Dns::default());
+    let unknown = ResolverReport::new(&config.kind, name == "local");
+    Arc::new(unknown.next(facts.clone()).next(facts))
+}
+
+/// In IPv4 the address leads elsewhere, in IPv6 receivers see another one.
+fn vantage() -> Vantage {
+    let [ipv4, ipv6] = Family::ALL.map(FamilyVantage::unknown);
+    let own = "198.51.100.1".parse().ok();
+    let ipv4 = FamilyVantage {
+        way: Way::Open,
+        source: own,
+        seen_as: own,
+        forward: Some(true),
+        reverse: Some(false),
+        confirmed: Some(true),
+        ..ipv4
+    };
+    let ipv6 = FamilyVantage { way: Way::Open, source: "fd00::1".parse().ok(), ..ipv6 };
+    let (helo_name, observed_at) = ("probe.example.org".into(), at(20));
+    Vantage { helo_name, observed_at, families: [ipv4, ipv6] }
+}
+
 /// One domain whose first exchanger is silent on IPv6 and whose second fails its AAAA lookup, but not
-/// through another resolver, one domain that takes no mail, one smart host that refuses us, one not probed yet.
+/// through another resolver, one domain that takes no mail, one smart host that refuses us, one not
+/// probed yet.
 pub(crate) fn snapshot() -> Snapshot {
-    use LookupStatus::{Nodata, Noerror, Servfail};
+    use LookupStatus::{Nodata, Noerror, Servfail, Timeout};
     use RecordType::{A, Aaaa};
     let (mx1, mx2) = (exchanger("mx1.example.com", 25), exchanger("mx2.example.com", 25));
     let relay = Exchanger { host: Host::Address("192.0.2.99".parse().unwrap()), port: 587 };
@@ -334,6 +372,11 @@ pub(crate) fn snapshot() -> Snapshot {
             (destination("new.example"), destination_report(&[], None)),
         ]),
         exchangers: BTreeMap::from([(mx1, first), (mx2, second), (relay, Arc::new(third))]),
+        resolvers: BTreeMap::from([
+            ("backup".into(), resolver("backup", &[("192.0.2.54", Timeout)])),
+            ("local".into(), resolver("local", &[("192.0.2.53", Noerror), ("::1", Timeout)])),
+        ]),
+        vantage: Some(Arc::new(vantage())),
         lookups: Arc::new(BTreeMap::from([(key, counts)])),
         mx_port: 25,
         terms: Arc::default(),

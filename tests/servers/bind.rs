@@ -111,7 +111,7 @@ impl Dig {
         let show = ["+noall", "+comments", "+answer", "+authority"];
         // The size that mxwatch announces, so that truncation comes at the same answer.
         let asked = [&show[..], &["+bufsize=1232", name, rtype]].concat();
-        Answer::read(&self.run(server, &asked))
+        Answer::read(&self.run(server, &asked), rtype)
     }
 
     fn run(&self, server: SocketAddr, args: &[&str]) -> String {
@@ -143,7 +143,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn read(text: &str) -> Self {
+    fn read(text: &str, rtype: &str) -> Self {
         let mut answer = Self { truncated: text.contains("retrying in TCP"), ..Self::default() };
         let (mut ttls, mut negative, mut code) = (Vec::new(), None, None);
         for line in text.lines() {
@@ -162,7 +162,7 @@ impl Answer {
             let ttl: u32 = words[1].parse().unwrap_or_else(|_| panic!("no TTL in {line:?}"));
             match words[3] {
                 "SOA" => negative = Some(ttl.min(words[10].parse().unwrap())),
-                "NS" => {}
+                "NS" if rtype != "NS" => {}
                 "CNAME" => {
                     ttls.push(ttl);
                     answer.aliases.push(words[4].trim_end_matches('.').to_owned());

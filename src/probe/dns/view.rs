@@ -298,6 +298,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nobody_waits_long_for_a_resolver_that_is_down_and_its_health_is_looked_at_patiently() {
+        let (first, _) = silent(Dns::default()).await;
+        let (second, _) = silent(Dns::default()).await;
+        let both = vec![first.local_addr().unwrap(), second.local_addr().unwrap()];
+        let resolver = Resolver::of_servers("silent", both, Dns::default());
+        let view = Arc::new(View::new("silent".into(), resolver, 1));
+        // The clock goes on by itself as soon as there is nothing to do but to wait.
+        tokio::time::pause();
+        let seconds = async || {
+            let lookup = view.lookup(&Name::root(), RecordType::A, None).await;
+            (lookup.exchanges.len(), lookup.took().as_secs_f64().round())
+        };
+        assert_eq!(seconds().await, (4, 20.0));
+        view.hurry(true);
+        assert_eq!(seconds().await, (2, 1.0));
+        let control = view.control().await;
+        let asked = control.servers.iter().map(|server| &server.control);
+        let asked: Vec<_> = asked.map(|c| (c.exchanges.len(), c.took().as_secs())).collect();
+        assert_eq!((control.up(), asked), (Some(false), vec![(2, 10), (2, 10)]));
+        view.hurry(false);
+        assert_eq!(seconds().await, (4, 20.0));
+    }
+
+    #[tokio::test]
     async fn a_view_that_stays_the_same_keeps_its_turns_over_a_reload() {
         let (_socket, resolver) = silent(Dns::default()).await;
         let before = Resolvers::new(std::slice::from_ref(&resolver), None);

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     fmt::{Arguments, Write},
+    sync::Arc,
 };
 
 use jiff::Timestamp;
@@ -41,7 +42,7 @@ pub(super) fn page(snapshot: &Snapshot, destination: &Destination, now: Timestam
             lookups(&mut out, "MX lookup", facts.mx.iter().map(|mx| (&mx.lookup, found(mx))));
         }
         if let Some(facts) = &facts {
-            troubles(&mut out, facts, &shown);
+            troubles(&mut out, snapshot, facts, &shown);
         }
         for (exchanger, hop) in round.exchangers().zip(&summary.exchangers) {
             let report = snapshot.exchangers.get(exchanger).map(AsRef::as_ref);
@@ -65,20 +66,18 @@ fn head(out: &mut String, summary: &Summary, now: Timestamp) {
     );
 }
 
-/// The same sentences and commands that `check` shows, but for the commands shown above.
-fn troubles(out: &mut String, facts: &Facts, shown: &BTreeSet<String>) {
-    let troubles = trouble::find(facts);
-    if troubles.is_empty() {
+/// The same sentences and commands that `check` shows, but for the commands shown above. What
+/// resolvers that are down do not answer is said once for each of those.
+fn troubles(out: &mut String, snapshot: &Snapshot, facts: &Facts, shown: &BTreeSet<String>) {
+    let names: Vec<_> = snapshot.dead_resolvers().map(|(name, _)| Arc::clone(name)).collect();
+    let dead = html::dead_resolvers(snapshot);
+    let troubles = trouble::find(&facts.without(&names));
+    if troubles.is_empty() && dead.is_empty() {
         return;
     }
-    out.push_str("<ul class=\"troubles\">\n");
+    push(out, format_args!("<ul class=\"troubles\">\n{dead}"));
     for trouble in troubles {
-        let commands = trouble.by_hand.iter().filter(|command| !shown.contains(*command));
-        let commands: Vec<_> = commands.map(|command| Text(command).to_string()).collect();
-        push(out, format_args!("<li>{}\n", Text(&trouble.what)));
-        if !commands.is_empty() {
-            push(out, format_args!("<pre>{}</pre>\n", commands.join("\n")));
-        }
+        out.push_str(&html::item(&trouble, shown));
     }
     out.push_str("</ul>\n");
 }

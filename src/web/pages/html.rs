@@ -1,11 +1,12 @@
 //! Pieces that both pages are made of. Every text goes through [`Text`].
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use jiff::Timestamp;
 
 use crate::{
-    explain::several::listed,
+    agent::state::Snapshot,
+    explain::{resolver, several::listed, trouble::Trouble},
     facts::{Failure, Family},
     shown::shown,
     web::summary::{Hop, Mail, Side, State},
@@ -109,6 +110,23 @@ pub(super) fn words(failure: Failure) -> String {
     let refused = if failure.refuses_us() { "refuses us: " } else { "" };
     let (stage, reason) = (failure.stage.label(), failure.reason.label());
     format!("{refused}{stage} {reason}").replace('_', " ")
+}
+
+/// The resolvers that are down, as items of a list.
+pub(super) fn dead_resolvers(snapshot: &Snapshot) -> String {
+    let dead = snapshot.dead_resolvers().filter_map(|(_, report)| report.last.as_deref());
+    dead.map(|facts| item(&resolver::dead(facts), &BTreeSet::new())).collect()
+}
+
+/// One thing that is wrong as an item of a list, with the commands that are not `shown` yet.
+pub(super) fn item(trouble: &Trouble, shown: &BTreeSet<String>) -> String {
+    let commands = trouble.by_hand.iter().filter(|command| !shown.contains(*command));
+    let commands: Vec<_> = commands.map(|command| Text(command).to_string()).collect();
+    let commands = match commands.as_slice() {
+        [] => String::new(),
+        commands => format!("<pre>{}</pre>\n", commands.join("\n")),
+    };
+    format!("<li>{}\n{commands}", Text(&trouble.what))
 }
 
 /// How long ago, for reading at a glance; the exact time is the tooltip.

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     agent::state::Snapshot,
+    explain::vantage,
     web::{
         summary::{self, Given, Mail, Summary},
         target,
@@ -28,12 +29,14 @@ pub(super) fn page(snapshot: &Snapshot, now: Timestamp) -> String {
     let mut content = counts(&all);
     all.sort_by_key(Summary::urgency);
     all.truncate(ROWS);
+    around(&mut content, snapshot);
     content.push_str(
         "<table class=\"list\">\n<thead><tr><th>Destination<th>Mail<th>State\
          <th>Exchangers, most preferred first<th>Looked up</thead>\n<tbody>\n",
     );
+    let primary_down = snapshot.dead_resolvers().any(|(_, report)| report.primary);
     for summary in &all {
-        row(&mut content, summary, now);
+        row(&mut content, summary, primary_down, now);
     }
     content.push_str("</tbody>\n</table>\n");
     if total > ROWS {
@@ -48,6 +51,16 @@ pub(super) fn page(snapshot: &Snapshot, now: Timestamp) -> String {
         content.push_str("<p class=\"note\">No destination is configured.</p>\n");
     }
     html::page("mxwatch", &content)
+}
+
+/// What is wrong apart from any destination.
+fn around(out: &mut String, snapshot: &Snapshot) {
+    let own = snapshot.vantage.iter().flat_map(|vantage| vantage::troubles(vantage));
+    let own = own.map(|trouble| html::item(&trouble, &BTreeSet::new()));
+    let troubles: String = std::iter::once(html::dead_resolvers(snapshot)).chain(own).collect();
+    if !troubles.is_empty() {
+        push(out, format_args!("<ul class=\"troubles\">\n{troubles}</ul>\n"));
+    }
 }
 
 fn counts(all: &[Summary]) -> String {
@@ -68,13 +81,14 @@ fn tally<T: Copy + Ord>(all: impl Iterator<Item = T>, badge: impl Fn(T) -> Strin
     format!("<ul class=\"counts\">\n{}\n</ul>\n", items.collect::<Vec<_>>().join("\n"))
 }
 
-fn row(out: &mut String, summary: &Summary, now: Timestamp) {
+/// With a `dead` primary nobody needs to be told for each that its lookup fails.
+fn row(out: &mut String, summary: &Summary, dead: bool, now: Timestamp) {
     let link = target::encode(&summary.domain);
     let name = Text(&summary.domain);
     let badge = html::badge(summary.state);
     push(out, format_args!("<tr><td><a href=\"/domains/{link}\">{name}</a>"));
     push(out, format_args!("<td class=\"mail\">{}<td>{badge}<td>", mail(summary, now)));
-    if let Some(status) = summary.lookup_failure {
+    if let Some(status) = summary.lookup_failure.filter(|_| !dead) {
         let status = status.label().replace('_', " ");
         push(out, format_args!("<div><span class=\"badge bad\">MX lookup {status}</span></div>"));
     }

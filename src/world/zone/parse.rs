@@ -138,6 +138,7 @@ impl Reader<'_> {
             }
             (RecordType::CNAME, [target]) => RData::CNAME(rdata::CNAME(self.name(target)?)),
             (RecordType::NS, [target]) => RData::NS(rdata::NS(self.name(target)?)),
+            (RecordType::PTR, [target]) => RData::PTR(rdata::PTR(self.name(target)?)),
             (RecordType::MX, [preference, target]) => {
                 let preference = number(preference, "a preference from 0 to 65535")?;
                 RData::MX(MX::new(preference, self.name(target)?))
@@ -207,12 +208,13 @@ fn number<T: FromStr>(word: &str, what: &str) -> Result<T, String> {
 /// The TTL of records before any `$TTL`, in seconds.
 const DEFAULT_TTL: u32 = 300;
 
-const SERVED: [RecordType; 7] = [
+const SERVED: [RecordType; 8] = [
     RecordType::A,
     RecordType::AAAA,
     RecordType::CNAME,
     RecordType::MX,
     RecordType::NS,
+    RecordType::PTR,
     RecordType::SOA,
     RecordType::TXT,
 ];
