@@ -15,6 +15,7 @@ mod log;
 mod probe;
 mod reload;
 mod resilience;
+mod resolvers;
 mod senders;
 mod stories;
 mod verdict;
