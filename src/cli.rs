@@ -130,8 +130,8 @@ pub struct CheckArgs {
     /// address in brackets.
     #[arg(long, value_name = "NAME", value_parser = parse_helo_name)]
     pub helo_name: Option<Arc<str>>,
-    /// DNS server to ask instead of the configured ones; may be given several times: each is a
-    /// resolver of its own, the first is the primary.
+    /// DNS server to ask instead of the configured resolvers; may be given several times: each is a
+    /// resolver of its own, named after its address, the first the primary.
     #[arg(long = "dns-server", value_name = "ADDRESS", value_parser = parse_server)]
     pub dns_servers: Vec<SocketAddr>,
     /// Port of the exchangers instead of the configured one.

@@ -9,6 +9,7 @@ use mxwatch::{
     delivery::{Outcome, Why, builtin, depth::Failing, what_if::WhatIf},
     document::{Document, Entry, Surroundings},
     explain::{judged, verdict::Who},
+    facts::{DomainFinding, ExchangerFinding},
     judge,
     metrics::names::CATALOGUE,
 };
@@ -47,6 +48,18 @@ fn every_outcome_and_reason_is_in_the_readme() {
     let outcomes = Outcome::ALL.iter().map(|outcome| outcome.label());
     for label in outcomes.chain(Why::ALL.iter().map(|why| why.label())) {
         assert!(line.contains(&format!("`{label}`")), "{label}");
+    }
+}
+
+#[test]
+fn every_finding_is_described() {
+    let domain = DomainFinding::ALL.map(DomainFinding::label);
+    let exchanger = ExchangerFinding::ALL.map(ExchangerFinding::label);
+    for file in ["README.md", "docs/json.md"] {
+        let text = read(file);
+        for label in domain.iter().chain(&exchanger) {
+            assert!(text.contains(&format!("`{label}`")), "{label} in {file}");
+        }
     }
 }
 

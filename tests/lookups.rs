@@ -174,7 +174,8 @@ async fn each_resolver_has_its_own_patience_and_every_try_is_an_exchange() {
     let server = world("127.0.0.1:0").await;
     let named = |name, attempts, millis| {
         let (timeout, late_window) = (Duration::from_millis(millis), Duration::ZERO);
-        Resolver::of_servers(name, vec![server.addr()], Dns { timeout, attempts, late_window })
+        let patience = Dns { timeout, attempts, late_window, ..Dns::default() };
+        Resolver::of_servers(name, vec![server.addr()], patience)
     };
     let resolvers = Resolvers::new(&[named("once", 1, 400), named("thrice", 3, 100)], None);
     let name = Domain::parse("silent.lookups.test").unwrap().to_dns();

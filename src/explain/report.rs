@@ -67,12 +67,13 @@ pub fn write(facts: &Facts, dead: &[Arc<str>], style: Style) -> String {
     out
 }
 
-/// The servers whose answers counted, with the names of their resolvers.
+/// The servers whose answers counted, with the names of their resolvers, the primary's first.
 fn servers(facts: &Facts) -> Vec<String> {
     let of_domain = facts.mx.iter().map(|answer| &answer.lookup);
     let lookups = of_domain.chain(facts.exchangers.iter().flat_map(|e| &e.lookups));
     let named = lookups.filter_map(|lookup| Some(server(lookup, lookup.deciding()?.server)));
-    named.collect::<BTreeSet<_>>().into_iter().collect()
+    let mut seen = BTreeSet::new();
+    named.filter(|name| seen.insert(name.clone())).collect()
 }
 
 fn server(lookup: &Lookup, server: SocketAddr) -> String {

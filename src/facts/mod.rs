@@ -49,7 +49,8 @@ pub struct Facts {
     /// The route as each resolver gives it, the primary resolver first; empty for a smart host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mx: Vec<MxLookup>,
-    /// Every exchanger on the primary route, most preferred first.
+    /// Every exchanger on the primary route, most preferred first, then those that only other
+    /// resolvers name.
     pub exchangers: Vec<Arc<ExchangerFacts>>,
     /// The MTA-STS policy of the domain (RFC 8461); absent when nobody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]

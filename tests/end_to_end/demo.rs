@@ -7,7 +7,8 @@ use mxwatch::world::{World, scenes::scenes};
 use crate::harness::{Agent, Scrape, run, wait_until};
 
 /// What no exchanger of the demo fails with but these: mx, family, stage, reason.
-const FAILURES: [(&str, &str, &str, &str); 12] = [
+const FAILURES: [(&str, &str, &str, &str); 13] = [
+    ("backup.split-view.test", "ipv4", "banner", "timeout"),
     ("mx1.banner-421.test", "ipv4", "banner", "reply_4xx"),
     ("mx1.banner-554.test", "ipv4", "banner", "reply_5xx"),
     ("mx1.closed.test", "ipv4", "banner", "closed"),
@@ -23,7 +24,9 @@ const FAILURES: [(&str, &str, &str, &str); 12] = [
 ];
 
 /// Every lookup of the demo that gives neither records nor "none of that type".
-const LOOKUPS: [(&str, &str, &str); 7] = [
+const LOOKUPS: [(&str, &str, &str); 9] = [
+    ("backup.split-view.test", "A", "nxdomain"),
+    ("backup.split-view.test", "AAAA", "nxdomain"),
     ("garbage.test", "MX", "malformed"),
     ("mx-servfail.test", "MX", "servfail"),
     ("mx1.aaaa-servfail.test", "AAAA", "servfail"),
@@ -92,6 +95,7 @@ fn every_scene_shows_what_it_stands_for() {
         "mx1.provider.test",
         "mx2.provider.test",
         "mx1.v6-dead.test",
+        "mx.split-view.test",
     ] {
         assert_eq!(up(mx, "ipv4"), Some(1.0), "{mx}");
     }

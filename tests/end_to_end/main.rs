@@ -7,6 +7,7 @@ mod harness;
 
 mod agent;
 mod check;
+mod chosen_resolvers;
 mod config;
 mod demo;
 mod ending;

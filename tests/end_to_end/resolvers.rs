@@ -1,130 +1,206 @@
-//! Which resolvers are asked: those of the system as resolv.conf names them now, and of a
-//! destination those it has chosen.
+//! Several resolvers side by side: what each of them sees, whether they agree, and that what only
+//! one of them knows is probed and judged.
 
-use mxwatch::world::{World, smtp_script::Script};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use mxwatch::world::{World, dns::DnsServer, smtp_script::Script, zone::Zones};
 use serde_json::Value;
 
 use crate::{
     config::Config,
-    harness::{Agent, wait_until},
+    harness::{Agent, Scrape, program, run_command},
 };
 
-/// What the API says of a domain, once it says anything.
-fn facts(agent: &Agent, domain: &str) -> Option<Value> {
-    let reply = agent.get(&format!("/api/v1/domains/{domain}"));
-    let json: Value = serde_json::from_str(&reply.body).unwrap();
-    Some(json["facts"].clone()).filter(Value::is_object)
+/// A second name server, with its own idea of everything.
+async fn public(zone: &str) -> DnsServer {
+    let zones = Zones::parse(zone).unwrap();
+    DnsServer::start((Ipv4Addr::LOCALHOST, 0).into(), zones).await.unwrap()
 }
 
-/// A configuration whose only resolver is that of the system, whose file is beside it.
-fn system(more: &str) -> String {
-    format!(
-        "helo_name = \"probe.example.org\"\ndomains = [\"a.test\"]\n[probe]\ninterval = \"1s\"\n\
-         [dns]\nattempts = 1\n[[resolver]]\nkind = \"system\"\nresolv_conf = \"resolv.conf\"\n{more}\n"
-    )
+/// Looks up at both, which are `world` and `public`.
+fn config(world: &World, public: &DnsServer) -> Config {
+    let server = public.addr();
+    let section = format!("[[resolver]]\nname = \"public\"\nservers = [\"{server}\"]");
+    Config::of(world).section(&section)
 }
 
-fn start(config: &str, resolv_conf: &str) -> Agent {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("mxwatch.toml"), config).unwrap();
-    std::fs::write(folder.path().join("resolv.conf"), resolv_conf).unwrap();
-    Agent::start_in(folder, &[])
+fn agree(scrape: &Scrape, name: &str, rtype: &str) -> Option<f64> {
+    scrape.value("mx_resolvers_agree", &[("name", name), ("type", rtype)])
 }
 
-/// The first server asked for the MX of a.test. Nobody listens there, which is an exchange too.
-fn asked(agent: &Agent) -> Option<String> {
-    let facts = facts(agent, "a.test")?;
-    facts["mx"][0]["exchanges"][0]["server"].as_str().map(str::to_owned)
-}
-
-#[test]
-fn a_change_of_resolv_conf_is_followed_without_a_reload() {
-    let agent = start(&system(""), "nameserver 127.44.53.1\n");
-    wait_until("the first server", || asked(&agent).filter(|at| at == "127.44.53.1:53"));
-    agent.write("resolv.conf", "nameserver 127.44.53.2\n");
-    wait_until("the other server", || asked(&agent).filter(|at| at == "127.44.53.2:53"));
-    agent.wait_for_log(&["resolv.conf names other servers"]);
-    // The configuration itself was not read again.
-    assert_eq!(agent.log_with(&["configuration reloaded"]), [] as [String; 0]);
-}
-
-#[test]
-fn each_server_of_the_system_can_be_shown_apart() {
-    let two = "nameserver 127.44.53.3\nnameserver 127.44.53.4\n";
-    let agent = start(&system("each_server = true"), two);
-    let success = |resolver: &str| {
-        let labels = [("name", "a.test"), ("type", "MX"), ("resolver", resolver)];
-        agent.scrape().value("mx_dns_lookup_success", &labels)
-    };
-    wait_until("both views", || {
-        let both = ["system-127.44.53.3", "system-127.44.53.4"].map(success);
-        (both == [Some(0.0); 2]).then_some(())
-    });
-    agent.write("resolv.conf", "nameserver 127.44.53.4\n");
-    agent.wait_for_log(&["resolv.conf names other servers"]);
-    assert!(!agent.scrape().mentions("system-127.44.53.3"), "its series went along");
-    assert_eq!(success("system-127.44.53.4"), Some(0.0));
+/// What a sender that goes by this resolver would do.
+fn outcome<'a>(scrape: &'a Scrape, domain: &str, resolver: &str) -> Option<[&'a str; 3]> {
+    let labels = [("domain", domain), ("resolver", resolver)];
+    let sample = scrape.sample("mx_delivery_outcome", &labels)?;
+    Some(["outcome", "reason", "mx"].map(|label| sample.label(label)))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_destination_is_shown_as_the_resolvers_it_has_chosen_see_it() {
-    let zone = |host: u8| {
-        format!(
-            "$ORIGIN test.\na MX 10 mx\nb MX 10 mx\nc MX 10 mx\nmx A 127.90.70.{host}\n\
-             relay A 127.90.70.{host}"
-        )
-    };
-    let world = |host| {
-        let builder = World::builder().zone(&zone(host)).unwrap();
-        builder.smtp([127, 90, 70, host], Script::healthy("mx.test"))
-    };
-    let inside = world(1).start().await.unwrap();
-    let outside = world(2).smtp_port(inside.smtp_port()).start().await.unwrap();
-    let config = Config::of(&inside).domains(&["c.test"]).section(&format!(
-        "[[resolver]]\nname = \"outside\"\nservers = [\"{}\"]\n\
-         [[destination]]\ndomain = \"a.test\"\nresolvers = [\"world\"]\n\
-         [[destination]]\ndomain = \"b.test\"\nresolvers = [\"outside\", \"world\"]\n\
-         [[destination]]\nsmarthost = \"relay.test:{}\"\nresolvers = [\"outside\"]",
-        outside.dns_addr(),
-        inside.smtp_port(),
-    ));
-    let agent = Agent::start(&config.text());
-    // The exchanger that all share is asked for through one resolver more when it turns out that
-    // one more destination goes there.
-    agent.scrape_until("all verdicts", |scrape| {
-        scrape.matching("mx_delivery_deliverable", &[("sender", "postfix")]).len() == 6
+async fn an_aaaa_failure_of_one_resolver_is_cured_by_asking_the_other() {
+    let zone = "$ORIGIN test.\nstory MX 10 mx.story\nmx.story A 127.90.80.1\n";
+    let world = World::builder()
+        .zone(&format!("{zone}mx.story AAAA !servfail"))
+        .unwrap()
+        .smtp([127, 90, 80, 1], Script::healthy("mx.story.test"))
+        .start()
+        .await
+        .unwrap();
+    let public = public(zone).await;
+    let config = config(&world, &public).domains(&["story.test"]);
+    let agent = Agent::start(&config.top("senders = [\"exchange-2010\"]").text());
+    let scrape = agent.scrape_until("both views are judged", |scrape| {
+        outcome(scrape, "story.test", "world").is_some()
+            && outcome(scrape, "story.test", "public").is_some()
     });
-    for (domain, views) in [
-        ("a.test", &["world"][..]),
-        ("b.test", &["outside", "world"]),
-        ("c.test", &["world", "outside"]),
+    let mx = "mx.story.test";
+    assert_eq!(outcome(&scrape, "story.test", "world"), Some(["defer", "host_dns_temp", mx]));
+    assert_eq!(outcome(&scrape, "story.test", "public"), Some(["deliver", "ok", mx]));
+    let findings = scrape.matching("mx_exchanger_finding", &[]);
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert!(findings[0].has(&[
+        ("mx", mx),
+        ("resolver", "world"),
+        ("finding", "aaaa_servfail_a_ok")
+    ]));
+    assert_eq!(agree(&scrape, "story.test", "MX"), Some(1.0));
+    assert_eq!(agree(&scrape, mx, "A"), Some(1.0));
+    assert_eq!(agree(&scrape, mx, "AAAA"), Some(0.0));
+
+    let document: Value =
+        serde_json::from_str(&agent.get("/api/v1/domains/story.test").body).unwrap();
+    let found = serde_json::json!(
+        [{"resolver": "world", "mx": mx, "finding": "aaaa_servfail_a_ok"}]
+    );
+    assert_eq!(document["findings"], found);
+    let verdicts = document["verdicts"].as_array().unwrap();
+    let held = verdicts.iter().find(|verdict| verdict["resolver"] == "world").unwrap();
+    assert_eq!(held["cure"]["who"], "your_resolver");
+    let cure = "AAAA of mx.story.test is answered through public: let the sender ask there, which \
+                cures it at once";
+    assert!(held["cure"]["what"].as_str().unwrap().starts_with(cure), "{held}");
+    let page = agent.get("/domains/story.test").body;
+    for part in [
+        "aaaa servfail a ok",
+        "its AAAA lookup fails through world",
+        "The answer to AAAA is NODATA through public: another resolver cures it at once.",
     ] {
-        let facts = facts(&agent, domain).unwrap();
-        let resolvers = |lookups: &Value| -> Vec<String> {
-            let lookups = lookups.as_array().unwrap().iter();
-            lookups.map(|lookup| lookup["resolver"].as_str().unwrap().to_owned()).collect()
-        };
-        assert_eq!(resolvers(&facts["mx"]), views, "{domain}");
-        // They share the exchanger, which is asked for through both.
-        let mut of_addresses = resolvers(&facts["exchangers"][0]["lookups"]);
-        of_addresses.sort();
-        of_addresses.dedup();
-        let mut sorted = views.to_vec();
-        sorted.sort_unstable();
-        assert_eq!(of_addresses, sorted, "{domain}");
-        let scrape = agent.scrape();
-        let judged = scrape.matching("mx_delivery_deliverable", &[("domain", domain)]);
-        let mut judged: Vec<_> = judged.iter().map(|sample| sample.label("resolver")).collect();
-        judged.sort_unstable();
-        judged.dedup();
-        assert_eq!(judged, sorted, "{domain}");
+        assert!(page.contains(part), "{part:?} is missing in {page}");
     }
-    let relay = format!("relay.test:{}", inside.smtp_port());
-    let facts = facts(&agent, &relay).unwrap();
-    assert_eq!(facts["exchangers"][0]["lookups"][0]["resolver"], "outside");
-    assert_eq!(facts["exchangers"][0]["lookups"].as_array().unwrap().len(), 2);
-    // What one of them knows is probed for both.
-    let both = agent.scrape();
-    let up = both.value("mx_exchanger_addresses_up", &[("mx", "mx.test"), ("family", "ipv4")]);
-    assert_eq!(up, Some(2.0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn addresses_that_rotate_are_no_disagreement_once_that_was_seen() {
+    let zone = |last: u8| format!("$ORIGIN test.\nturn MX 10 mx.turn\nmx.turn A 127.90.81.{last}");
+    let world = World::builder()
+        .zone(&zone(1))
+        .unwrap()
+        .smtp([127, 90, 81, 1], Script::healthy("mx.turn.test"))
+        .smtp([127, 90, 81, 2], Script::healthy("mx.turn.test"))
+        .start()
+        .await
+        .unwrap();
+    let public = public(&zone(2)).await;
+    let agent = Agent::start(&config(&world, &public).domains(&["turn.test"]).text());
+    let until = |what, addresses, agreed| {
+        agent.scrape_until(what, |scrape| {
+            let ipv4 = [("mx", "mx.turn.test"), ("family", "ipv4")];
+            scrape.value("mx_exchanger_addresses", &ipv4) == Some(addresses)
+                && agree(scrape, "mx.turn.test", "A") == Some(agreed)
+        })
+    };
+    until("each gives its own, and nobody has seen more", 2.0, 0.0);
+    world.dns().set_zones(Zones::parse(&zone(2)).unwrap());
+    until("both give the second", 1.0, 1.0);
+    public.set_zones(Zones::parse(&zone(1)).unwrap());
+    until("each gives another again, and both gave both", 2.0, 1.0);
+    assert!(world.smtp([127, 90, 81, 2]).tally().accepted > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_the_second_resolver_names_is_probed_and_judged() {
+    let inside = "$ORIGIN test.\nhost MX 10 in.host\nin.host A 127.90.82.1\n\
+                  address MX 10 mx.address\nmx.address A 127.90.82.9\n";
+    let outside = "$ORIGIN test.\nhost MX 30 out.host\nout.host A 127.90.82.2\n\
+                   address MX 10 mx.address\nmx.address A 127.90.82.3\n";
+    let healthy = || Script::healthy("mx.test");
+    let world = World::builder()
+        .zone(inside)
+        .unwrap()
+        .smtp([127, 90, 82, 1], healthy())
+        .smtp([127, 90, 82, 2], healthy())
+        .smtp([127, 90, 82, 3], healthy())
+        .start()
+        .await
+        .unwrap();
+    let public = public(outside).await;
+    let config = config(&world, &public).domains(&["host.test", "address.test"]);
+    let agent = Agent::start(&config.top("senders = [\"postfix\"]").text());
+    let judged = |what, domain: &str, resolver: &str, wanted: [&str; 3]| {
+        agent.scrape_until(what, |scrape| outcome(scrape, domain, resolver) == Some(wanted))
+    };
+    judged("in.host", "host.test", "world", ["deliver", "ok", "in.host.test"]);
+    let scrape = judged("out.host", "host.test", "public", ["deliver", "ok", "out.host.test"]);
+    assert_eq!(scrape.value("mx_exchanger_up", &[("mx", "out.host.test")]), Some(1.0));
+    assert_eq!(agree(&scrape, "host.test", "MX"), Some(0.0));
+    // Nobody listens at the address that the first resolver gives.
+    let refused = ["defer", "connect_refused", "mx.address.test"];
+    judged("the wrong address", "address.test", "world", refused);
+    let well = ["deliver", "ok", "mx.address.test"];
+    judged("the right address", "address.test", "public", well);
+    let document = agent.get("/api/v1/domains").body;
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let hops = &document["domains"][1]["exchangers"];
+    assert_eq!(hops[1]["mx"], "out.host.test");
+    assert_eq!(hops[1]["preference"], 30);
+    assert_eq!(hops[1]["named_only_by"], serde_json::json!(["public"]));
+    let page = agent.get("/domains/host.test").body;
+    assert!(page.contains("out.host.test <span class=\"by\">only by public</span>"), "{page}");
+
+    // What becomes of it is judged anew although the primary resolver's route has no part in it.
+    let failing = outside.replace("out.host A 127.90.82.2", "out.host A !servfail");
+    public.set_zones(Zones::parse(&failing).unwrap());
+    let lost = ["defer", "host_dns_temp", "out.host.test"];
+    judged("its address cannot be had", "host.test", "public", lost);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_shows_resolvers_side_by_side() {
+    let zone = "$ORIGIN test.\nmx.split A 127.90.83.1\nout.split A 127.90.83.2\n";
+    let world = World::builder()
+        .zone(&format!("{zone}split MX 10 mx.split\nmx.split AAAA !servfail"))
+        .unwrap()
+        .smtp([127, 90, 83, 1], Script::healthy("mx.split.test"))
+        .smtp([127, 90, 83, 2], Script::healthy("out.split.test"))
+        .start()
+        .await
+        .unwrap();
+    let public = public(&format!("{zone}split MX 10 mx.split\nsplit MX 20 out.split")).await;
+    let (lan, public): (SocketAddr, SocketAddr) = (world.dns_addr(), public.addr());
+    let mut command = program();
+    command.args(["check", "--helo-name=probe.example.org", "--timeout=2s", "split.test"]);
+    command.args([format!("--dns-server={lan}"), format!("--dns-server={public}")]);
+    command.arg(format!("--port={}", world.smtp_port()));
+    let ran = run_command(command);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let words = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        // The same answer once, others apart, each with who gave it.
+        &*format!("MX 10 mx.split.test through {lan}: "),
+        &format!("10 mx.split.test, 20 out.split.test through {public}: "),
+        &format!(" A 127.90.83.1 through {lan} "),
+        &format!(" AAAA SERVFAIL through {lan}: "),
+        &format!(" none through {public}: "),
+        &format!(" 20 out.split.test named only through {public}"),
+        "Resolvers give different MX records of split.test:",
+        &format!(
+            "The answer to AAAA is NODATA through {public}: another resolver cures it at once."
+        ),
+        // Only outside is there another exchanger, should this one fail.
+        &format!("postfix delivers via mx.split.test (ipv4) by {lan} One failure"),
+        &format!("postfix delivers via mx.split.test (ipv4) by {public}"),
+        &format!("exchange-2010 defers: host_dns_temp at mx.split.test by {lan}"),
+        &format!("exchange-2010 delivers via mx.split.test (ipv4) by {public}"),
+    ] {
+        assert!(words.contains(part), "{part:?} is missing in\n{}", ran.stdout);
+    }
 }
