@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write, net::SocketAddr};
 
-use super::{paint::Paint, spoken, transcript, trouble};
+use super::{extended_error, paint::Paint, spoken, transcript, trouble};
 use crate::{
     facts::{ExchangerFacts, Facts, Family, Lookup, LookupStatus, Record, Route, Session, Stage},
     name::Destination,
@@ -165,14 +165,17 @@ fn lookup_tail(lookup: &Lookup, name_server: bool) -> String {
     if exchange.truncated {
         tail.push("truncated, so over TCP".to_owned());
     }
+    tail.extend(exchange.error.as_deref().map(str::to_owned));
+    tail.extend(extended_error::each(exchange));
     if exchange.authentic_data {
         tail.push("AD".to_owned());
     }
     if !exchange.cname_chain.is_empty() {
         tail.push(format!("via CNAME {}", exchange.cname_chain.join(", ")));
     }
-    if lookup.exchanges.len() > 1 {
-        tail.push(format!("{} exchanges in {}", lookup.exchanges.len(), spoken(lookup.took())));
+    let counting = lookup.exchanges.iter().filter(|exchange| exchange.counts()).count();
+    if counting > 1 {
+        tail.push(format!("{counting} exchanges in {}", spoken(lookup.took())));
     }
     let shown = exchange.records.iter().filter(|r| matches!(r, Record::Address(_))).count();
     if exchange.answers > exchange.records.len() && shown > 0 {

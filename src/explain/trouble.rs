@@ -3,8 +3,8 @@
 //! It names what was seen. What a given sender would make of it is the verdict's business.
 
 use super::{
-    by_hand::{self, dig},
-    spoken,
+    by_hand::{self, digs},
+    seen, spoken,
 };
 use crate::{
     facts::{
@@ -83,7 +83,7 @@ fn route(domain: &str, lookup: &Lookup, route: &Route) -> Option<Trouble> {
         }
         Route::Implicit { .. } => return None,
     };
-    Some(Trouble { what, by_hand: vec![dig(lookup)] })
+    Some(Trouble { what, by_hand: digs([lookup]) })
 }
 
 /// RFC 2181 §10.3: the name in an MX record must not be an alias. A smart host's may.
@@ -101,7 +101,7 @@ fn alias(facts: &Facts, exchanger: &ExchangerFacts) -> Option<Trouble> {
          senders follow it all the same.",
         lookup.name
     );
-    Some(Trouble { what, by_hand: vec![dig(lookup)] })
+    Some(Trouble { what, by_hand: digs([lookup]) })
 }
 
 fn lookups(facts: &ExchangerFacts) -> Vec<Trouble> {
@@ -109,7 +109,7 @@ fn lookups(facts: &ExchangerFacts) -> Vec<Trouble> {
     for pair in facts.lookups.chunks(2) {
         let [a, aaaa] = pair else { continue };
         let name = &a.name;
-        let by_hand = || vec![dig(a), dig(aaaa)];
+        let by_hand = || digs([a, aaaa]);
         let what = match (a.status(), aaaa.status()) {
             (LookupStatus::Noerror, bad) if !bad.answered() => format!(
                 "{name} has an address, but its AAAA lookup fails: {}. Senders that insist on an \
@@ -218,7 +218,8 @@ fn verb(stage: Stage) -> &'static str {
 fn failed(lookup: &Lookup) -> String {
     let Some(exchange) = lookup.deciding() else { return "it was not asked".to_owned() };
     let (server, took) = (exchange.server, spoken(exchange.duration));
-    match exchange.status {
+    let what = match exchange.status {
+        LookupStatus::Bogus => format!("DNSSEC validation fails at {server}"),
         LookupStatus::Timeout => match exchange.late {
             Some(late) => format!("{server} answered only after {}", spoken(late)),
             None => match lookup.exchanges.len() {
@@ -231,6 +232,10 @@ fn failed(lookup: &Lookup) -> String {
             format!("{server} answers with something that is no DNS message")
         }
         status => format!("{} from {server} after {took}", status.label().to_uppercase()),
+    };
+    match seen::why(exchange) {
+        Some(why) => format!("{what}: {why}"),
+        None => what,
     }
 }
 
