@@ -10,7 +10,7 @@ use std::{
 use mxwatch::{
     config::{
         self, Config, Detail, Dns, Loaded, Metrics, Politeness, Probe, Resolver, ResolverKind,
-        ResolverTransport, Web,
+        ResolverTls, ResolverTransport, Web,
     },
     delivery::{Confidence, Parameter, builtin},
     facts::Family,
@@ -155,6 +155,75 @@ fn every_key_is_taken() {
     assert_eq!(config.politeness.max_backoff, Duration::from_secs(3600));
     assert_eq!((config.politeness.max_sessions, config.web.max_connections), (10, 5));
     assert_eq!((config.web.probe_any_target, config.metrics.detail), (true, Detail::Lean));
+}
+
+/// A certificate of an authority, self-signed.
+fn authority() -> String {
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+}
+
+#[test]
+fn resolvers_over_tls_have_ports_names_and_authorities_of_their_own() {
+    let files = Files::main(
+        "helo_name = 'mail.test'
+        [[resolver]]
+        name = 'tls'
+        servers = ['192.0.2.53', '[2001:db8::53]:8853']
+        transport = 'tls'
+        tls_name = 'dns.example.net'
+        ca_file = 'ca/dns.pem'
+        [[resolver]]
+        name = 'https'
+        servers = ['192.0.2.53']
+        transport = 'https'
+        [[resolver]]
+        name = 'tcp'
+        servers = ['192.0.2.53']
+        transport = 'tcp'
+        ",
+    );
+    files.write("ca/dns.pem", &format!("Two of them\n{}{}", authority(), authority()));
+    let mut resolvers = files.load(&[]).config.resolvers.into_iter().map(|resolver| {
+        let ResolverKind::Servers { addresses, transport } = resolver.kind else {
+            panic!("{resolver:?}")
+        };
+        let ports: Vec<_> = addresses.iter().map(SocketAddr::port).collect();
+        (ports, transport)
+    });
+    let (ports, ResolverTransport::Tls(tls)) = resolvers.next().unwrap() else { panic!() };
+    assert_eq!((ports, tls.anchors.len()), (vec![853, 8853], 2));
+    assert_eq!(tls.name.unwrap().as_ref(), "dns.example.net");
+    let (ports, ResolverTransport::Https { tls, path }) = resolvers.next().unwrap() else {
+        panic!()
+    };
+    assert_eq!((ports, path.as_str()), (vec![443], "/dns-query"));
+    assert_eq!(tls, ResolverTls::default());
+    assert_eq!(resolvers.next().unwrap(), (vec![53], ResolverTransport::Tcp));
+}
+
+#[test]
+fn a_file_of_authorities_must_hold_some() {
+    let files = Files::main(
+        "helo_name = 'mail.test'\n[[resolver]]\nname = 'tls'\nservers = ['192.0.2.53']\n\
+         transport = 'tls'\nca_file = 'dns.pem'",
+    );
+    let begin = "mxwatch.toml:6:11: resolver[0].ca_file: dns.pem ";
+    let cure = "; name a file with the PEM certificate of the authority that signs for the server";
+    let missing = "cannot be read: No such file or directory (os error 2)";
+    assert_eq!(files.problems(&[]), format!("{begin}{missing}{cure}"));
+    let cut_off = authority().replace("-----END", "");
+    let of_nobody = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    for (text, why) in [
+        ("", "holds no certificate"),
+        ("-----BEGIN NOTHING-----\nMAA=\n-----END NOTHING-----\n", "holds no certificate"),
+        (&*cut_off, "holds PEM that is broken"),
+        (of_nobody, "holds something that is no certificate of an authority"),
+    ] {
+        files.write("dns.pem", text);
+        assert_eq!(files.problems(&[]), format!("{begin}{why}{cure}"), "{text}");
+    }
 }
 
 #[test]
@@ -371,6 +440,30 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
         (
             "[[resolver]]\nname = 'lan'\nservers = ['ns.example.net']",
             "mxwatch.toml:4:12: resolver[0].servers[0]: \"ns.example.net\": not the address of a name server, such as \"192.0.2.53\", \"192.0.2.53:5353\" or \"[2001:db8::53]:53\"",
+        ),
+        (
+            "[[resolver]]\nname = 'lan'\nservers = ['192.0.2.53']\ntransport = 'quic'",
+            "mxwatch.toml:5:13: resolver[0].transport: \"quic\": no transport for DNS; there are \"udp\", \"tcp\", \"tls\" and \"https\"",
+        ),
+        (
+            "[[resolver]]\nname = 'lan'\nservers = ['192.0.2.53']\ntls_name = 'dns.example.net'",
+            "mxwatch.toml:5:12: resolver[0].tls_name: belongs to a resolver with transport = \"tls\" or transport = \"https\", and this one has transport = \"udp\"",
+        ),
+        (
+            "[[resolver]]\nname = 'lan'\nservers = ['192.0.2.53']\ntransport = 'tls'\npath = '/dns-query'",
+            "mxwatch.toml:6:8: resolver[0].path: belongs to a resolver with transport = \"https\", and this one has transport = \"tls\"",
+        ),
+        (
+            "[[resolver]]\nkind = 'system'\nca_file = 'ca.pem'",
+            "mxwatch.toml:4:11: resolver[0].ca_file: belongs to a resolver with kind = \"servers\", and this one is of kind \"system\"",
+        ),
+        (
+            "[[resolver]]\nname = 'lan'\nservers = ['192.0.2.53']\ntransport = 'tls'\ntls_name = 'dns example'",
+            "mxwatch.toml:6:12: resolver[0].tls_name: \"dns example\": not a host name such as \"dns.example.net\"; leave the key out for a certificate that is valid for the server's address",
+        ),
+        (
+            "[[resolver]]\nname = 'lan'\nservers = ['192.0.2.53']\ntransport = 'https'\npath = 'https://dns.example.net/dns-query'",
+            "mxwatch.toml:6:8: resolver[0].path: \"https://dns.example.net/dns-query\": not the path of a URL, such as \"/dns-query\"; the host stands in servers and tls_name",
         ),
         (
             "[[resolver]]\nname = 'lan'\nservers = ['192.0.2.53']\n[[resolver]]\nname = 'lan'\nservers = ['192.0.2.54']",

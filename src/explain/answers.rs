@@ -2,7 +2,7 @@
 //! those say who see something else: where another resolver answers, asking that one is the cure.
 
 use super::{
-    by_hand::dig,
+    by_hand::{dig, digs},
     several::{each, grouped, listed},
     trouble::{Trouble, failed},
 };
@@ -52,7 +52,7 @@ pub(super) fn of_route(facts: &Facts) -> Vec<Trouble> {
             RouteIll::Failed => known_routes.clone(),
             _ => Vec::new(),
         };
-        let mut by_hand = vec![dig(lookups[0])];
+        let mut by_hand = digs([lookups[0]]);
         if let Some((words, example)) = cure(others) {
             what.push_str(&words);
             by_hand.push(dig(example));
@@ -166,8 +166,8 @@ pub(super) fn of_exchanger(facts: &Facts, exchanger: &ExchangerFacts) -> Vec<Tro
         let rtype = ill.about(first_a);
         let mut what = ill.words(facts, name, &through, &a, &aaaa);
         let mut by_hand = match ill {
-            Ill::Alias | Ill::SelfLoop => vec![dig(first_a)],
-            _ => vec![dig(first_a), dig(first_aaaa)],
+            Ill::Alias | Ill::SelfLoop => digs([*first_a]),
+            _ => digs([*first_a, *first_aaaa]),
         };
         let well: Vec<AddressPair<'_>> =
             pairs.iter().map(|(_, pair)| *pair).filter(|pair| ill.cured_by(*pair)).collect();

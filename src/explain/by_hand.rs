@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::{
     delivery::Why,
     explain::seen::Seen,
-    facts::{Family, Lookup, RecordType},
+    facts::{Family, Lookup, LookupStatus, RecordType, Transport},
     name::Destination,
 };
 
@@ -13,9 +13,9 @@ use crate::{
 pub(super) fn commands(seen: &Seen<'_>) -> Vec<String> {
     let lookups = || -> Vec<String> {
         let hosts = [RecordType::A, RecordType::Aaaa].map(|rtype| seen.lookup(rtype));
-        hosts.into_iter().flatten().map(dig).collect()
+        digs(hosts.into_iter().flatten())
     };
-    let mx = || seen.mx().map(|answer| dig(&answer.lookup)).into_iter().collect();
+    let mx = || digs(seen.mx().map(|answer| &answer.lookup));
     let dialogue =
         || seen.session.map(|session| call(session.peer, &session.helo_name)).unwrap_or_default();
     let again =
@@ -29,7 +29,7 @@ pub(super) fn commands(seen: &Seen<'_>) -> Vec<String> {
             let asked = hosts.flat_map(|host| {
                 [RecordType::A, RecordType::Aaaa].map(|rtype| seen.lookup_of(host, rtype))
             });
-            asked.flatten().map(dig).collect()
+            digs(asked.flatten())
         }
         Why::HostDnsTemp => lookups(),
         Why::ConnectTimeout
@@ -87,18 +87,37 @@ pub(super) fn commands(seen: &Seen<'_>) -> Vec<String> {
 /// Exchangers whose lookups are shown.
 const MOST_HOSTS: usize = 3;
 
+/// The same questions to the same servers; what validation fails for, without it, too.
+pub(super) fn digs<'a>(lookups: impl IntoIterator<Item = &'a Lookup>) -> Vec<String> {
+    let each = lookups.into_iter().flat_map(|lookup| {
+        let bogus = lookup.status() == LookupStatus::Bogus;
+        [Some(dig(lookup)), bogus.then(|| dig_with(lookup, "+cd "))]
+    });
+    each.flatten().collect()
+}
+
 /// The same question to the same server.
 pub(super) fn dig(lookup: &Lookup) -> String {
-    let server = lookup.deciding().map(|exchange| exchange.server);
+    dig_with(lookup, "")
+}
+
+fn dig_with(lookup: &Lookup, option: &str) -> String {
     // Facts written by hand name no server.
-    let server = server.filter(|server| !server.ip().is_unspecified());
-    let at = server.map_or_else(String::new, |server| match server.port() {
-        53 => format!("@{} ", server.ip()),
-        port => format!("@{} -p {port} ", server.ip()),
+    let asked = lookup.deciding().filter(|exchange| !exchange.server.ip().is_unspecified());
+    let at = asked.map_or_else(String::new, |exchange| {
+        let (ip, port) = (exchange.server.ip(), exchange.server.port());
+        let (usual, via) = match exchange.transport {
+            Transport::Https => (443, "+https "),
+            Transport::Tcp if !exchange.truncated => (53, "+tcp "),
+            Transport::Tcp | Transport::Udp => (53, ""),
+            Transport::Tls => (853, "+tls "),
+        };
+        let port = if port == usual { String::new() } else { format!("-p {port} ") };
+        format!("@{ip} {port}{via}")
     });
     // A name that begins with a hyphen would be taken for an option.
     let name = if lookup.name.starts_with('-') { "-q " } else { "" };
-    format!("dig {at}{name}{} {}", shell_word(&lookup.name), lookup.rtype.label())
+    format!("dig {at}{option}{name}{} {}", shell_word(&lookup.name), lookup.rtype.label())
 }
 
 /// A call at one address.

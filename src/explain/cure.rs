@@ -174,6 +174,9 @@ fn silent(seen: &Seen<'_>) -> String {
 
 /// A lookup that fails: the resolver's business where it alone fails, else the name servers'.
 fn resolution(seen: &Seen<'_>, status: LookupStatus, question: &str) -> (Who, String) {
+    if status == LookupStatus::Bogus {
+        return bogus(seen, question);
+    }
     let elsewhere = seen.answered_elsewhere();
     let own = !elsewhere.is_empty()
         || matches!(
@@ -197,19 +200,30 @@ fn resolution(seen: &Seen<'_>, status: LookupStatus, question: &str) -> (Who, St
         };
         return (Who::YourResolver, what);
     }
-    let what = match status {
-        LookupStatus::Bogus => {
-            format!("DNSSEC must be put right for {question}: the signatures do not fit.")
-        }
-        _ if question.starts_with(RecordType::Aaaa.label()) => format!(
+    let what = if question.starts_with(RecordType::Aaaa.label()) {
+        format!(
             "The name servers must answer {question} with NOERROR even where there is none (RFC \
              4074). Until then another resolver may help."
-        ),
-        _ => format!(
+        )
+    } else {
+        format!(
             "The name servers must answer {question}. Until then another resolver may still have \
              it."
-        ),
+        )
     };
+    (Who::Destination, what)
+}
+
+/// Who does not validate answers it, so that says nothing; who does is as good as this resolver.
+fn bogus(seen: &Seen<'_>, question: &str) -> (Who, String) {
+    if seen.proved_elsewhere() {
+        let what = format!(
+            "Another resolver finds the signatures of {question} in order: see to the clock and the \
+             trust anchors of this one."
+        );
+        return (Who::YourResolver, what);
+    }
+    let what = format!("DNSSEC must be put right for {question}: the signatures do not fit.");
     (Who::Destination, what)
 }
 

@@ -9,6 +9,7 @@ mod because;
 mod by_hand;
 mod cure;
 mod detour;
+mod extended_error;
 pub mod judged;
 pub mod paint;
 mod plain;

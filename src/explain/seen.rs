@@ -5,13 +5,15 @@
 
 use std::{collections::HashSet, net::IpAddr};
 
+use super::extended_error;
 use crate::{
     delivery::{Sender, Via, Why},
     facts::{
-        ExchangerFacts, Facts, Family, Lookup, LookupStatus, MxLookup, Reason, RecordType, Reply,
-        Route, Session, Stage, StageFact,
+        Exchange, ExchangerFacts, Facts, Family, Lookup, LookupStatus, MxLookup, Reason,
+        RecordType, Reply, Route, Session, Stage, StageFact,
     },
     name::Host,
+    shown::one_line,
 };
 
 /// A reason and what shows it.
@@ -225,13 +227,24 @@ impl<'a> Seen<'a> {
 
     /// The other resolvers that answered the same question.
     pub(super) fn answered_elsewhere(&self) -> Vec<&'a str> {
-        let Some(lookup) = self.deciding_lookup() else { return Vec::new() };
-        let same = |other: &&Lookup| {
-            (other.rtype, &other.name) == (lookup.rtype, &lookup.name)
-                && *other.resolver != *self.resolver
-                && other.status().answered()
-        };
-        self.lookups().filter(same).map(|other| &*other.resolver).collect()
+        let answered = self.asked_elsewhere().filter(|other| other.status().answered());
+        answered.map(|other| &*other.resolver).collect()
+    }
+
+    /// Whether another resolver proved by DNSSEC what this one takes for bogus.
+    pub(super) fn proved_elsewhere(&self) -> bool {
+        self.asked_elsewhere().any(|other| other.status().answered() && other.authentic_data())
+    }
+
+    /// The same question as the deciding one, put to the other resolvers.
+    fn asked_elsewhere(&self) -> impl Iterator<Item = &'a Lookup> {
+        let decided = self.deciding_lookup();
+        self.lookups().filter(move |other| {
+            decided.is_some_and(|lookup| {
+                (other.rtype, &other.name, *other.resolver == *self.resolver)
+                    == (lookup.rtype, &lookup.name, false)
+            })
+        })
     }
 
     /// Whether this view's resolver answers anything at all.
@@ -343,11 +356,27 @@ pub(super) fn answer_of(lookup: &Lookup) -> String {
         usual if usual.port() == 53 => usual.ip().to_string(),
         other => other.to_string(),
     };
-    match exchange.status {
+    let what = match exchange.status {
         LookupStatus::Timeout => format!("no answer from {server}"),
         LookupStatus::NetworkError => format!("{server} cannot be reached"),
         LookupStatus::Malformed => format!("no DNS message from {server}"),
         LookupStatus::Bogus => format!("DNSSEC validation fails at {server}"),
         status => format!("{} from {server}", status.label().to_uppercase()),
+    };
+    match why(exchange) {
+        Some(why) => format!("{what}: {why}"),
+        None => what,
     }
 }
+
+/// What more is known about an exchange that failed than its status says.
+pub(super) fn why(exchange: &Exchange) -> Option<String> {
+    if exchange.status.answered() {
+        return None;
+    }
+    let own = exchange.error.as_deref().map(|error| one_line(error, LONGEST_ERROR));
+    own.or_else(|| extended_error::foremost(exchange))
+}
+
+/// Characters of it; facts may come from anybody's file.
+const LONGEST_ERROR: usize = 200;

@@ -1,7 +1,10 @@
 //! What DNS answered, resolvers side by side: an answer that several gave stands once with all of
 //! them, one that differs on a line of its own with who gave it.
 
+use std::collections::BTreeSet;
+
 use super::{
+    extended_error,
     paint::Paint,
     report::{named_after, put, wrapped},
     several::{grouped, listed},
@@ -97,6 +100,8 @@ impl Column {
         if exchange.truncated {
             tail.push("truncated, so over TCP".to_owned());
         }
+        tail.extend(exchange.error.as_deref().map(str::to_owned));
+        tail.extend(extended_error::each(exchange));
         if exchange.authentic_data {
             tail.push("AD".to_owned());
         }
@@ -105,8 +110,9 @@ impl Column {
         if exchange.answers > exchange.records.len() && shown > 0 {
             tail.push(format!("{} more", exchange.answers - exchange.records.len()));
         }
-        if lookup.exchanges.len() > 1 {
-            tail.push(format!("{} exchanges in {}", lookup.exchanges.len(), spoken(lookup.took())));
+        let counting = lookup.exchanges.iter().filter(|exchange| exchange.counts()).count();
+        if counting > 1 {
+            tail.push(format!("{counting} exchanges in {}", spoken(lookup.took())));
         }
         tail.join(", ")
     }
@@ -126,6 +132,9 @@ fn tails(lookups: &[&Lookup]) -> String {
             format!("TTL {least} to {most} s")
         });
     }
+    let deciding = lookups.iter().filter_map(|lookup| lookup.deciding());
+    let reasons: BTreeSet<String> = deciding.flat_map(extended_error::each).collect();
+    tail.extend(reasons);
     let proved = lookups.iter().filter(|lookup| lookup.authentic_data());
     let proved: Vec<&str> = proved.map(|lookup| &*lookup.resolver).collect();
     if proved.len() == lookups.len() {

@@ -2,7 +2,7 @@
 //!
 //! It names what was seen. What a given sender would make of it is the verdict's business.
 
-use super::{answers, by_hand, spoken};
+use super::{answers, by_hand, seen, spoken};
 use crate::facts::{Facts, Family, Lookup, LookupStatus, Reason, Session, Stage};
 
 /// One thing that is wrong.
@@ -117,7 +117,8 @@ fn verb(stage: Stage) -> &'static str {
 pub(super) fn failed(lookup: &Lookup) -> String {
     let Some(exchange) = lookup.deciding() else { return "it was not asked".to_owned() };
     let (server, took) = (exchange.server, spoken(exchange.duration));
-    match exchange.status {
+    let what = match exchange.status {
+        LookupStatus::Bogus => format!("DNSSEC validation fails at {server}"),
         LookupStatus::Timeout => match exchange.late {
             Some(late) => format!("{server} answered only after {}", spoken(late)),
             None => match lookup.exchanges.len() {
@@ -130,5 +131,9 @@ pub(super) fn failed(lookup: &Lookup) -> String {
             format!("{server} answers with something that is no DNS message")
         }
         status => format!("{} from {server} after {took}", status.label().to_uppercase()),
+    };
+    match seen::why(exchange) {
+        Some(why) => format!("{what}: {why}"),
+        None => what,
     }
 }

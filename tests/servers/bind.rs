@@ -108,9 +108,20 @@ impl Dig {
 
     /// Asks a question and reads the answer.
     pub(crate) fn ask(&self, server: SocketAddr, name: &str, rtype: &str) -> Answer {
+        self.ask_with(&[], server, name, rtype)
+    }
+
+    /// The same with options such as `+cd`.
+    pub(crate) fn ask_with(
+        &self,
+        options: &[&str],
+        server: SocketAddr,
+        name: &str,
+        rtype: &str,
+    ) -> Answer {
         let show = ["+noall", "+comments", "+answer", "+authority"];
         // The size that mxwatch announces, so that truncation comes at the same answer.
-        let asked = [&show[..], &["+bufsize=1232", name, rtype]].concat();
+        let asked = [&show[..], &["+bufsize=1232"], options, &[name, rtype]].concat();
         Answer::read(&self.run(server, &asked), rtype)
     }
 
@@ -140,6 +151,8 @@ pub(crate) struct Answer {
     pub(crate) authoritative: bool,
     /// The AD bit.
     pub(crate) authentic: bool,
+    /// The codes of the extended errors.
+    pub(crate) extended_errors: Vec<u16>,
 }
 
 impl Answer {
@@ -154,6 +167,10 @@ impl Answer {
                 let flags: Vec<_> = flags.split(';').next().unwrap().split(' ').collect();
                 answer.authoritative = flags.contains(&"aa");
                 answer.authentic = flags.contains(&"ad");
+            }
+            if let Some(error) = line.strip_prefix("; EDE: ") {
+                let code = error.split(' ').next().unwrap();
+                answer.extended_errors.push(code.parse().unwrap());
             }
             let words: Vec<_> = line.split_whitespace().collect();
             if line.starts_with(';') || words.len() < 5 {

@@ -8,4 +8,5 @@ pub(crate) mod postfix_master;
 pub(crate) mod postfix_sender;
 pub(crate) mod program;
 pub(crate) mod prometheus;
+pub(crate) mod signing;
 pub(crate) mod unbound;

@@ -91,6 +91,7 @@ fn of_tls(error: &rustls::Error) -> String {
             rustls::Error::AlertReceived(alert) => {
                 format!("the server ends the TLS handshake with the alert {alert:?}")
             }
+            rustls::Error::InvalidMessage(_) => "what it speaks is not TLS".to_owned(),
             other => format!("the TLS handshake fails: {other}"),
         };
     };
@@ -98,8 +99,8 @@ fn of_tls(error: &rustls::Error) -> String {
         CertificateError::NotValidForNameContext { expected, presented } => {
             let presented = match presented.as_slice() {
                 [] => "for no name at all".to_owned(),
-                [only] => format!("for {only}"),
-                [first, ..] => format!("for {first} and {} more", presented.len() - 1),
+                [only] => format!("for {}", bare(only)),
+                [first, ..] => format!("for {} and {} more", bare(first), presented.len() - 1),
             };
             format!("its certificate is not valid for {}, but {presented}", expected.to_str())
         }
@@ -109,11 +110,20 @@ fn of_tls(error: &rustls::Error) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate is not valid yet".to_owned()
         }
+        CertificateError::BadSignature => {
+            "its certificate is not signed by the authority that it names".to_owned()
+        }
         CertificateError::UnknownIssuer => {
             "its certificate comes from nobody that is trusted here".to_owned()
         }
         other => format!("its certificate is not valid: {other}"),
     }
+}
+
+/// A name in a certificate, which webpki writes as in `DnsName("dns.example.net")`.
+fn bare(presented: &str) -> &str {
+    let words = presented.split(['(', ')', '"']);
+    words.filter(|word| !word.is_empty()).next_back().unwrap_or(presented)
 }
 
 /// Characters of a clause.
@@ -139,7 +149,8 @@ mod tests {
         };
         let begin = "its certificate is not valid for dns.example.net, but for ";
         assert_eq!(of(vec![]), format!("{begin}no name at all"));
-        assert_eq!(of(vec!["a.test".into()]), format!("{begin}a.test"));
+        assert_eq!(of(vec!["DnsName(\"a.test\")".into()]), format!("{begin}a.test"));
+        assert_eq!(of(vec!["IpAddress(192.0.2.1)".into()]), format!("{begin}192.0.2.1"));
         assert_eq!(of(vec!["a.test".into(); 3]), format!("{begin}a.test and 2 more"));
         let hostile = of(vec!["\x1b[2J".repeat(5000)]);
         assert!(hostile.chars().count() <= MOST + 1 && !hostile.contains('\x1b'), "{hostile}");

@@ -68,6 +68,15 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn without_time_left_nobody_is_asked() {
+        let mut exchanges = vec![ended(LookupStatus::Servfail, &[])];
+        let name = Name::root();
+        tell_bogus(&Channel::Udp, (&name, RecordType::Mx), &mut exchanges, None).await;
+        assert_eq!(exchanges.len(), 1);
+        assert_eq!(exchanges[0].status, LookupStatus::Servfail);
+    }
+
     #[test]
     fn only_servfail_that_decides_and_is_not_explained_otherwise_is_suspect() {
         use LookupStatus::{Formerr, Noerror, Refused, Servfail, Timeout};
