@@ -168,8 +168,9 @@ impl Agent {
     /// before is another resolver.
     fn watch_resolvers(&mut self, resolvers: &Resolvers, config: &Config, now: Now) {
         let kept = |view: &Arc<View>| resolvers.views().iter().any(|new| Arc::ptr_eq(new, view));
-        let gone = self.views.extract_if(.., |_, view| !kept(view)).map(|(name, _)| name);
-        for name in gone.collect::<Vec<_>>() {
+        let gone = self.views.iter().filter(|(_, view)| !kept(view)).map(|(name, _)| name);
+        for name in gone.cloned().collect::<Vec<_>>() {
+            self.views.remove(&name);
             self.schedule.remove(&Key::Resolver(Arc::clone(&name)));
             self.setup.store.update(|state| state.resolvers.remove(&name));
         }
