@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    fmt::Display,
     io::{self, IsTerminal, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -56,10 +57,10 @@ pub async fn run(args: CheckArgs) -> io::Result<Ended> {
     };
     let (stopping, stop) = watch::channel(false);
     let style = Style { paint: Paint { on: colour(args.color) }, transcript: args.transcript };
-    let Looks { around, mut domains } = start(&args, &config, stop);
+    let Looks { mut around, mut domains } = start(&args, &config, stop);
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     let around = tokio::select! {
-        found = around => settle(found),
+        found = patiently("the resolvers", &mut around) => found,
         _ = &mut interrupted => None,
     };
     let Some(around) = around else { return interrupt(&stopping, domains).await };
@@ -69,7 +70,7 @@ pub async fn run(args: CheckArgs) -> io::Result<Ended> {
     let mut worst = Outcome::Deliver;
     while let Some((destination, look)) = domains.front_mut() {
         let found = tokio::select! {
-            found = patiently(destination, look) => found,
+            found = patiently(&*destination, look) => found,
             _ = &mut interrupted => None,
         };
         let Some(facts) = found else { return interrupt(&stopping, domains).await };
@@ -166,7 +167,7 @@ fn limit(settings: &mut DestinationSettings, most: Duration) {
 }
 
 /// Waits for a look; tells a person at a terminal what takes so long.
-async fn patiently(destination: &Destination, look: &mut Look<Facts>) -> Option<Facts> {
+async fn patiently<T>(what: impl Display, look: &mut Look<T>) -> Option<T> {
     let slow = tokio::time::sleep(Duration::from_secs(3));
     tokio::select! {
         found = &mut *look => return settle(found),
@@ -174,8 +175,7 @@ async fn patiently(destination: &Destination, look: &mut Look<Facts>) -> Option<
     }
     if io::stderr().is_terminal() {
         // A terminal that went away takes nothing from the check.
-        let _ =
-            writeln!(io::stderr(), "{destination}: still waiting for a server that is slow ...");
+        let _ = writeln!(io::stderr(), "{what}: still waiting for a server that is slow ...");
     }
     settle(look.await)
 }

@@ -97,6 +97,12 @@ fn a_resolver_that_stops_is_one_fact_until_it_goes_on() {
     assert_eq!(page.matches("Resolver far does not answer").count(), 1, "{page}");
     assert_eq!(page.matches("lookup timeout").count(), 0, "{page}");
     assert!(!page.contains("Resolver lan"), "{page}");
+    let page = agent.get("/domains/d1.example.test").body;
+    assert_eq!(page.matches("Resolver far does not answer").count(), 1, "{page}");
+    // The verdict of a sender that asks it is another matter.
+    let (_, list) = page.split_once("<ul class=\"troubles\">").unwrap();
+    let (list, _) = list.split_once("</ul>").unwrap();
+    assert!(!list.contains("No address of") && !list.contains("lookup of"), "{list}");
     let file = agent.path(CONFIG);
     let mut check = harness::program();
     check.arg("check").arg("--config.file").arg(file).args(["d1.example.test", "d2.example.test"]);
@@ -197,7 +203,7 @@ async fn rounds_keep_their_pace_beside_a_resolver_that_never_answers() {
         most = most.max(sockets.filter(socket).count());
         Some(agent.scrape()).filter(|scrape| asked(scrape) >= asked(&settled) + 2.0 * all)
     });
-    assert_eq!(skipped(&later), skipped(&settled), "the primary's rounds come when they are due");
+    assert!(skipped(&later) <= skipped(&settled), "the primary's rounds come when they are due");
     assert!(most < SHARE + 200, "{most} sockets");
     assert_eq!(up(&later, "world"), Some(1.0));
 }

@@ -99,7 +99,7 @@ fn names_and_addresses_are_compared_as_receivers_do() {
     let mail = "mail.example.test";
     let good = "name and address point at each other";
     let bad = "name and address do not point at each other";
-    let unknown = "is not known (";
+    let unknown = "whether name and address fit is not known";
     let (yes, no, null) = (json!(true), json!(false), Value::Null);
     for (helo, address, want, words) in [
         (mail, "127.83.7.1", [&yes, &yes, &yes], &[good][..]),

@@ -7,10 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::{
-    config::{Resolver, ResolverKind},
-    facts::ResolverFacts,
-};
+use crate::{config::ResolverKind, facts::ResolverFacts};
 
 /// A resolver and its newest control round.
 #[derive(Clone, Debug)]
@@ -37,11 +34,6 @@ impl ResolverReport {
     /// The same with what the rounds of another came to.
     pub(super) fn with_rounds_of(self, other: &Self) -> Self {
         Self { health: other.health, last: other.last.clone(), ..self }
-    }
-
-    /// The kind of the configured resolver of that name.
-    pub(super) fn kind<'a>(configured: &'a [Resolver], of: &str) -> Option<&'a ResolverKind> {
-        configured.iter().find(|resolver| &*resolver.name == of).map(|resolver| &resolver.kind)
     }
 
     /// The same after another round.

@@ -94,7 +94,7 @@ enum Found {
     Destination(Destination, Option<DestinationRound>),
     Exchanger(Exchanger, Option<Memory>),
     Resolver(Arc<View>, Option<ResolverFacts>),
-    Vantage(Plan, Option<Vantage>),
+    Vantage(Arc<View>, Plan, Option<Vantage>),
 }
 
 impl Agent {
@@ -168,15 +168,17 @@ impl Agent {
     /// before is another resolver.
     fn watch_resolvers(&mut self, resolvers: &Resolvers, config: &Config, now: Now) {
         let kept = |view: &Arc<View>| resolvers.views().iter().any(|new| Arc::ptr_eq(new, view));
-        let gone = self.views.extract_if(.., |_, view| !kept(view)).map(|(name, _)| name);
-        for name in gone.collect::<Vec<_>>() {
+        let gone = self.views.iter().filter(|(_, view)| !kept(view)).map(|(name, _)| name);
+        for name in gone.cloned().collect::<Vec<_>>() {
+            self.views.remove(&name);
             self.schedule.remove(&Key::Resolver(Arc::clone(&name)));
             self.setup.store.update(|state| state.resolvers.remove(&name));
         }
         for (place, view) in resolvers.views().iter().enumerate() {
             let name = view.name();
-            let Some(kind) = ResolverReport::kind(&config.resolvers, view.of()) else { continue };
-            let new = ResolverReport::new(kind, place == 0);
+            let of = config.resolvers.iter().find(|resolver| resolver.name == *view.of());
+            let Some(of) = of else { continue };
+            let new = ResolverReport::new(&of.kind, place == 0);
             self.setup.store.update(|state| {
                 let known = state.resolvers.get(name);
                 let report = match known {
@@ -311,7 +313,7 @@ impl Agent {
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;
                     let vantage = prober.vantage(&plan, &view).await;
-                    Found::Vantage(plan, vantage)
+                    Found::Vantage(view, plan, vantage)
                 });
             }
         }
@@ -327,12 +329,14 @@ impl Agent {
                 self.exchanger_ended(exchanger, memory);
             }
             Ok(Found::Resolver(view, Some(facts))) => self.resolver_ended(&view, facts),
-            Ok(Found::Vantage(plan, Some(vantage))) => self.vantage_ended(&plan, vantage),
+            Ok(Found::Vantage(view, plan, Some(vantage))) => {
+                self.vantage_ended((plan, view), vantage);
+            }
             Ok(
                 Found::Destination(_, None)
                 | Found::Exchanger(_, None)
                 | Found::Resolver(_, None)
-                | Found::Vantage(_, None),
+                | Found::Vantage(_, _, None),
             ) => {}
             Err(panic) => {
                 self.setup.own.probe_panics.inc();
@@ -365,8 +369,9 @@ impl Agent {
         }
     }
 
-    fn vantage_ended(&mut self, plan: &Plan, vantage: Vantage) {
-        if self.vantage.as_ref().is_some_and(|(wanted, _)| wanted == plan) {
+    fn vantage_ended(&mut self, (plan, view): (Plan, Arc<View>), vantage: Vantage) {
+        let wanted = self.vantage.as_ref();
+        if wanted.is_some_and(|(known, by)| *known == plan && Arc::ptr_eq(by, &view)) {
             self.publisher.vantage(vantage);
         }
     }

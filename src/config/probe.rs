@@ -54,22 +54,22 @@ impl Probe {
         table.set(&mut probe.port, "port", |node| node.number(1..=u16::MAX));
         table.set(&mut probe.interval, "interval", interval);
         probe.session = SessionSettings::read(&table, &probe.session);
-        table.set(&mut probe.source_ipv4, "source_ipv4", ipv4);
-        table.set(&mut probe.source_ipv6, "source_ipv6", ipv6);
-        table.set(&mut probe.public_ipv4, "public_ipv4", ipv4);
-        table.set(&mut probe.public_ipv6, "public_ipv6", ipv6);
+        table.set(&mut probe.source_ipv4, "source_ipv4", |node| ipv4(node).map(Some));
+        table.set(&mut probe.source_ipv6, "source_ipv6", |node| ipv6(node).map(Some));
+        table.set(&mut probe.public_ipv4, "public_ipv4", |node| ipv4(node).map(Some));
+        table.set(&mut probe.public_ipv6, "public_ipv6", |node| ipv6(node).map(Some));
         probe
     }
 }
 
-fn ipv4(node: &Node<'_>) -> Option<Option<Ipv4Addr>> {
+fn ipv4(node: &Node<'_>) -> Option<Ipv4Addr> {
     let parse = |text: &str| text.parse().map_err(|_| "not an IPv4 address");
-    node.parse("an IPv4 address such as \"192.0.2.1\"", parse).map(Some)
+    node.parse("an IPv4 address such as \"192.0.2.1\"", parse)
 }
 
-fn ipv6(node: &Node<'_>) -> Option<Option<Ipv6Addr>> {
+fn ipv6(node: &Node<'_>) -> Option<Ipv6Addr> {
     let parse = |text: &str| text.parse().map_err(|_| "not an IPv6 address");
-    node.parse("an IPv6 address such as \"2001:db8::1\"", parse).map(Some)
+    node.parse("an IPv6 address such as \"2001:db8::1\"", parse)
 }
 
 /// How the sessions with an exchanger go. Where several destinations share an exchanger, it is

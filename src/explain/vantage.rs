@@ -35,7 +35,7 @@ fn line(vantage: &Vantage, side: &FamilyVantage, paint: Paint) -> String {
     let Some(seen_as) = side.seen_as else {
         if side.source.is_some() {
             line.push_str(&paint.faint(format!(
-                "; receivers see another address, which public_{} in [probe] would name",
+                "; receivers see another address (public_{} in [probe])",
                 side.family.label()
             )));
         }
@@ -56,10 +56,10 @@ fn line(vantage: &Vantage, side: &FamilyVantage, paint: Paint) -> String {
     } else {
         let lost = side.lookups.iter().find(|lookup| !lookup.status().answered());
         let why = lost.map(|lookup| {
-            format!(" ({} {}: {})", lookup.name, lookup.rtype.label(), failed(lookup))
+            let why = format!("{} {}: {}", lookup.name, lookup.rtype.label(), failed(lookup));
+            format!("\n        {}", paint.faint(why))
         });
-        let why = why.unwrap_or_default();
-        format!("whether name and address point at each other is not known{why}")
+        format!("whether name and address fit is not known{}", why.unwrap_or_default())
     };
     format!("{line}: {relation}")
 }

@@ -9,6 +9,9 @@ use crate::{
     },
 };
 
+/// What is known of a family.
+type Known = fn(&FamilyVantage) -> Option<bool>;
+
 pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
     let Some(vantage) = view.snapshot.vantage.as_deref() else { return };
     let sides = vantage.families.each_ref();
@@ -25,7 +28,7 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
             family.sample(labels, &[("source", &source), ("seen_as", &seen_as)], 1);
         }
     }
-    let known: [(&'static Metric, fn(&FamilyVantage) -> Option<bool>); 3] = [
+    let known: [(&Metric, Known); 3] = [
         (&names::VANTAGE_HELO_RESOLVES, |side| side.forward),
         (&names::VANTAGE_REVERSE_MATCHES, |side| side.reverse),
         (&names::VANTAGE_REVERSE_CONFIRMED, |side| side.confirmed),
