@@ -224,9 +224,9 @@ mod tests {
     };
 
     fn lookup(resolver: &str, status: LookupStatus, list: &[&str], ttl: u32) -> Lookup {
-        let last = if resolver == "lan" { 1 } else { 2 };
+        let server = if resolver == "lan" { 1 } else { 2 };
         let records = list.iter().map(|a| Record::Address(a.parse().unwrap())).collect();
-        let empty = Exchange::empty(([192, 0, 2, last], 53).into(), Transport::Udp, status);
+        let empty = Exchange::empty(([192, 0, 2, server], 53).into(), Transport::Udp, status);
         let exchange = Exchange { records, ttl: Some(ttl), ..empty };
         let name = "mx.example.com".into();
         Lookup::new(resolver.into(), RecordType::A, name, vec![exchange])

@@ -345,12 +345,12 @@ mod tests {
     fn every_address_has_its_server_and_every_server_its_name() {
         let mut named: Vec<IpAddr> = Vec::new();
         let lines = ZONES.lines().chain(EXTERNAL.lines()).filter(|line| line.contains("  "));
-        let names: BTreeSet<&str> =
+        let owners: BTreeSet<&str> =
             lines.filter_map(|line| line.split_whitespace().next()).collect();
         for zones in [Zones::parse(ZONES).unwrap(), external_zones(false).unwrap()] {
-            let replies = names
+            let replies = owners
                 .iter()
-                .filter_map(|name| look_up(&zones, &format!("{name}.test"), RecordType::A));
+                .filter_map(|owner| look_up(&zones, &format!("{owner}.test"), RecordType::A));
             for reply in replies {
                 named.extend(reply.answers.iter().filter_map(|record| match &record.data {
                     RData::A(address) => Some(IpAddr::V4(address.0)),

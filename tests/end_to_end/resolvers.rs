@@ -119,16 +119,16 @@ async fn addresses_that_rotate_are_no_disagreement_once_that_was_seen() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_only_the_second_resolver_names_is_probed_and_judged() {
     let inside = "$ORIGIN test.\nhost MX 10 in.host\nin.host A 127.90.82.1\n\
-                  address MX 10 mx.address\nmx.address A 127.90.82.9\n";
+                  address MX 10 mx.address\nmx.address A 127.90.82.10\n";
     let outside = "$ORIGIN test.\nhost MX 30 out.host\nout.host A 127.90.82.2\n\
-                   address MX 10 mx.address\nmx.address A 127.90.82.3\n";
+                   address MX 10 mx.address\nmx.address A 127.90.82.11\n";
     let healthy = || Script::healthy("mx.test");
     let world = World::builder()
         .zone(inside)
         .unwrap()
         .smtp([127, 90, 82, 1], healthy())
         .smtp([127, 90, 82, 2], healthy())
-        .smtp([127, 90, 82, 3], healthy())
+        .smtp([127, 90, 82, 11], healthy())
         .start()
         .await
         .unwrap();
@@ -147,6 +147,10 @@ async fn what_only_the_second_resolver_names_is_probed_and_judged() {
     judged("the wrong address", "address.test", "world", refused);
     let well = ["deliver", "ok", "mx.address.test"];
     judged("the right address", "address.test", "public", well);
+    let document = agent.get("/api/v1/domains/address.test").body;
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let text = document["verdicts"][1]["text"].as_str().unwrap();
+    assert!(text.contains("mx.address.test [127.90.82.11]"), "its own address: {text}");
     let document = agent.get("/api/v1/domains").body;
     let document: Value = serde_json::from_str(&document).unwrap();
     let hops = &document["domains"][1]["exchangers"];
