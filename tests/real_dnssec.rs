@@ -29,11 +29,11 @@ mx   A   127.83.7.1
 
 /// BIND with a zone for each way to fail, and Unbound that trusts their keys.
 fn servers() -> Option<(Bind, Unbound, Dig)> {
-    let signer = Signer::find()?;
-    let signed = signer.sign("signed.test", ZONE);
-    let mut changed = signer.sign("changed.test", ZONE);
+    let tools = Signer::find()?;
+    let signed = tools.sign("signed.test", ZONE);
+    let mut changed = tools.sign("changed.test", ZONE);
     changed.zone = changed.zone.replace("127.83.7.1", "127.83.7.2");
-    let expired = signer.sign_expired("expired.test", ZONE);
+    let expired = tools.sign_expired("expired.test", ZONE);
     let bind = Bind::start(&[
         ("signed.test", Some(&signed.zone)),
         ("changed.test", Some(&changed.zone)),
@@ -97,7 +97,7 @@ async fn what_fails_for_dnssec_is_told_from_what_fails() {
 
 #[tokio::test]
 async fn nobody_asks_after_what_is_refused() {
-    let Some((bind, ..)) = servers() else { return };
+    let Some(bind) = Bind::start(&[("unsigned.test", Some(ZONE))]) else { return };
     let refused = look_up(bind.ipv4(), "mx.elsewhere.test", RecordType::A).await;
     assert_eq!((refused.status(), refused.exchanges.len()), (LookupStatus::Refused, 1));
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::{
     delivery::Why,
     explain::seen::Seen,
-    facts::{Family, Lookup, LookupStatus, RecordType, Transport},
+    facts::{Exchange, Family, Lookup, LookupStatus, RecordType, Transport},
     name::Destination,
 };
 
@@ -87,12 +87,17 @@ pub(super) fn commands(seen: &Seen<'_>) -> Vec<String> {
 /// Exchangers whose lookups are shown.
 const MOST_HOSTS: usize = 3;
 
-/// The same questions to the same servers; what validation fails for, without it, too.
+/// The same questions to the same servers, and what shows why there is no answer.
 pub(super) fn digs<'a>(lookups: impl IntoIterator<Item = &'a Lookup>) -> Vec<String> {
-    let each = lookups.into_iter().flat_map(|lookup| {
-        let bogus = lookup.status() == LookupStatus::Bogus;
-        [Some(dig(lookup)), bogus.then(|| dig_with(lookup, "+cd "))]
-    });
+    let more = |lookup: &Lookup| match lookup.deciding()? {
+        exchange if exchange.status == LookupStatus::Bogus => Some(dig_with(lookup, "+cd ")),
+        // dig takes any certificate.
+        Exchange {
+            transport: Transport::Https | Transport::Tls, error: Some(_), server, ..
+        } => Some(format!("openssl s_client -connect {}", shell_word(&server.to_string()))),
+        _ => None,
+    };
+    let each = lookups.into_iter().flat_map(|lookup| [Some(dig(lookup)), more(lookup)]);
     each.flatten().collect()
 }
 

@@ -358,6 +358,9 @@ pub(super) fn answer_of(lookup: &Lookup) -> String {
     };
     let what = match exchange.status {
         LookupStatus::Timeout => format!("no answer from {server}"),
+        LookupStatus::NetworkError if exchange.error.is_some() => {
+            format!("no answer from {server}")
+        }
         LookupStatus::NetworkError => format!("{server} cannot be reached"),
         LookupStatus::Malformed => format!("no DNS message from {server}"),
         LookupStatus::Bogus => format!("DNSSEC validation fails at {server}"),

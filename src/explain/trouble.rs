@@ -126,6 +126,9 @@ pub(super) fn failed(lookup: &Lookup) -> String {
                 queries => format!("no answer to {queries} queries, from {server} within {took}"),
             },
         },
+        LookupStatus::NetworkError if exchange.error.is_some() => {
+            format!("no answer from {server}")
+        }
         LookupStatus::NetworkError => format!("{server} cannot be reached"),
         LookupStatus::Malformed => {
             format!("{server} answers with something that is no DNS message")

@@ -122,8 +122,8 @@ fn of_tls(error: &rustls::Error) -> String {
 
 /// A name in a certificate, which webpki writes as in `DnsName("dns.example.net")`.
 fn bare(presented: &str) -> &str {
-    let words = presented.split(['(', ')', '"']);
-    words.filter(|word| !word.is_empty()).next_back().unwrap_or(presented)
+    let mut words = presented.split(['(', ')', '"']);
+    words.rfind(|word| !word.is_empty()).unwrap_or(presented)
 }
 
 /// Characters of a clause.
