@@ -14,7 +14,7 @@ use crate::{
     agent::{self, Settings, politeness::Politeness},
     chosen,
     cli::{CheckArgs, When},
-    config::{Config, DestinationSettings, Resolver, parse_helo_name},
+    config::{Config, DestinationSettings, Resolver, ResolverKind, parse_helo_name},
     connectivity_log::ConnectivityLog,
     delivery::Outcome,
     document::{Document, Entry},
@@ -23,7 +23,7 @@ use crate::{
         judged::{self, Judged},
         paint::Paint,
         report::{self, Style},
-        trouble, verdicts,
+        trace, trouble, verdicts,
     },
     facts::Facts,
     metrics::own::Own,
@@ -50,38 +50,46 @@ pub async fn run(args: CheckArgs) -> io::Result<Ended> {
     };
     let (stopping, stop) = watch::channel(false);
     let mut looks = start(&args, &config, stop);
-    let style = Style { paint: Paint { on: colour(args.color) }, transcript: args.transcript };
+    let style = Style {
+        paint: Paint { on: colour(args.color) },
+        transcript: args.transcript,
+        trace: args.trace,
+    };
     let mut worst = Outcome::Deliver;
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
-    while let Some((destination, look)) = looks.front_mut() {
+    while let Some(Look { destination, tracer, found }) = looks.front_mut() {
+        let tracer = tracer.clone();
         let found = tokio::select! {
-            found = patiently(destination, look) => found,
+            found = patiently(destination, found) => found,
             _ = &mut interrupted => None,
         };
         let Some(facts) = found else {
             // Open sessions say QUIT; each is bounded in time by itself.
             let _ = stopping.send(true);
-            for (_, look) in looks {
-                let _ = look.await;
+            for Look { found, .. } in looks {
+                let _ = found.await;
             }
             return Ok(Ended::Interrupted);
         };
         looks.pop_front();
-        let judged = judged::all(&facts, &senders);
+        let mut judged = judged::all(&facts, &senders);
+        judged.retain(|one| Some(&one.resolver) != tracer.as_ref());
         worst = worst.max(judged::worst(&judged));
         print(&facts, &judged, args.json, style)?;
     }
     Ok(Ended::Judged(worst))
 }
 
-type Look = JoinHandle<Option<Facts>>;
+/// One destination that is being looked at.
+struct Look {
+    destination: Destination,
+    /// The resolver that is asked about it for the trace alone: no sender goes by it.
+    tracer: Option<Arc<str>>,
+    found: JoinHandle<Option<Facts>>,
+}
 
 /// Starts all looks; they share one gate, so that no provider meets a crowd.
-fn start(
-    args: &CheckArgs,
-    config: &Arc<Config>,
-    stop: watch::Receiver<bool>,
-) -> VecDeque<(Destination, Look)> {
+fn start(args: &CheckArgs, config: &Arc<Config>, stop: watch::Receiver<bool>) -> VecDeque<Look> {
     let settings = Settings::new(Arc::clone(config), ConnectivityLog::off(), None);
     let politeness = Arc::new(Politeness::new(config.politeness.clone()));
     let prober = Arc::new(agent::prober(&settings, politeness, &Own::new(), stop));
@@ -94,15 +102,36 @@ fn start(
             if let Some(most) = args.timeout {
                 limit(&mut own, most);
             }
+            let tracer = args.trace.then(|| add_tracer(&mut own, config)).flatten();
             let (prober, name) = (Arc::clone(&prober), destination.clone());
-            let look = tokio::spawn(async move {
+            let found = tokio::spawn(async move {
                 let seen = once::observe(&prober, &name, &own).await?;
                 Some(seen.facts(&name))
             });
-            (destination, look)
+            Look { destination, tracer, found }
         })
         .collect()
 }
+
+/// Has a destination's trace made; the resolver's name where nobody else asks for it.
+fn add_tracer(settings: &mut DestinationSettings, config: &Config) -> Option<Arc<str>> {
+    let tracer = &config.resolvers.iter().find(|resolver| authoritative(resolver))?.name;
+    let among_all = settings.resolvers.is_empty() && **tracer != *FOR_TRACE;
+    if among_all || settings.resolvers.contains(tracer) {
+        return None;
+    }
+    if !settings.resolvers.is_empty() {
+        settings.resolvers = settings.resolvers.iter().chain([tracer]).cloned().collect();
+    }
+    Some(Arc::clone(tracer))
+}
+
+fn authoritative(resolver: &Resolver) -> bool {
+    matches!(resolver.kind, ResolverKind::Authoritative { .. })
+}
+
+/// A name that no configuration can give.
+const FOR_TRACE: &str = "authoritative servers";
 
 fn limit(settings: &mut DestinationSettings, most: Duration) {
     let session = &mut settings.session;
@@ -112,7 +141,10 @@ fn limit(settings: &mut DestinationSettings, most: Duration) {
 }
 
 /// Waits for a look; tells a person at a terminal what takes so long.
-async fn patiently(destination: &Destination, look: &mut Look) -> Option<Facts> {
+async fn patiently(
+    destination: &Destination,
+    look: &mut JoinHandle<Option<Facts>>,
+) -> Option<Facts> {
     let slow = tokio::time::sleep(Duration::from_secs(3));
     tokio::select! {
         found = &mut *look => return settle(found),
@@ -138,9 +170,10 @@ fn print(facts: &Facts, judged: &[Judged], json: bool, style: Style) -> io::Resu
         document(facts, judged)?
     } else {
         let troubles = trouble::find(facts);
+        let trace = if style.trace { trace::write(facts, style.paint) } else { String::new() };
         let shown = troubles.into_iter().flat_map(|trouble| trouble.by_hand).collect();
         let verdicts = verdicts::write(judged, &shown, style.paint);
-        format!("{}\n{verdicts}", report::write(facts, style))
+        format!("{}\n{verdicts}{trace}", report::write(facts, style))
     };
     text.push('\n');
     io::stdout().lock().write_all(text.as_bytes())
@@ -173,6 +206,7 @@ fn configuration(args: &CheckArgs) -> Result<Arc<Config>, String> {
     if let Some(port) = args.port {
         config.probe.port = port;
     }
+    let tracer = config.resolvers.iter().find(|resolver| authoritative(resolver)).cloned();
     if !args.dns_servers.is_empty() {
         let given = |server: &SocketAddr| {
             let name =
@@ -184,6 +218,11 @@ fn configuration(args: &CheckArgs) -> Result<Arc<Config>, String> {
         for settings in config.destinations.values_mut() {
             settings.resolvers = Arc::default();
         }
+    }
+    if args.trace && !config.resolvers.iter().any(authoritative) {
+        let internet = || Resolver::authoritative(FOR_TRACE, config.dns.clone());
+        let tracer = tracer.unwrap_or_else(internet);
+        config.resolvers.push(Resolver { name: FOR_TRACE.into(), ..tracer });
     }
     if let Some(most) = args.timeout {
         for resolver in &mut config.resolvers {

@@ -39,7 +39,7 @@ pub use self::{
     politeness::Politeness,
     probe::{Probe, SessionSettings},
     problem::{Place, Problem, Problems},
-    resolver::{AUTHORITATIVE, Resolver, ResolverKind, ResolverTransport, parse_server},
+    resolver::{Resolver, ResolverKind, ResolverTransport, parse_server},
     watch::{Watch, watch},
     web::Web,
 };

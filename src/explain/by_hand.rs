@@ -92,13 +92,29 @@ pub(super) fn dig(lookup: &Lookup) -> String {
     let server = lookup.deciding().map(|exchange| exchange.server);
     // Facts written by hand name no server.
     let server = server.filter(|server| !server.ip().is_unspecified());
-    let at = server.map_or_else(String::new, |server| match server.port() {
-        53 => format!("@{} ", server.ip()),
-        port => format!("@{} -p {port} ", server.ip()),
-    });
+    match server {
+        Some(server) if lookup.zone.is_some() => dig_norecurse(server, &lookup.name, lookup.rtype),
+        Some(server) => format!("dig {} {}", at(server), question(&lookup.name, lookup.rtype)),
+        None => format!("dig {}", question(&lookup.name, lookup.rtype)),
+    }
+}
+
+/// A question to a server that has authority.
+pub(super) fn dig_norecurse(server: SocketAddr, name: &str, rtype: RecordType) -> String {
+    format!("dig +norecurse {} {}", at(server), question(name, rtype))
+}
+
+fn at(server: SocketAddr) -> String {
+    match server.port() {
+        53 => format!("@{}", server.ip()),
+        port => format!("@{} -p {port}", server.ip()),
+    }
+}
+
+fn question(name: &str, rtype: RecordType) -> String {
     // A name that begins with a hyphen would be taken for an option.
-    let name = if lookup.name.starts_with('-') { "-q " } else { "" };
-    format!("dig {at}{name}{} {}", shell_word(&lookup.name), lookup.rtype.label())
+    let option = if name.starts_with('-') { "-q " } else { "" };
+    format!("{option}{} {}", shell_word(name), rtype.label())
 }
 
 /// A call at one address.

@@ -4,6 +4,7 @@
 //! Pure: facts in, text out. Server text arrives free of control characters (`probe` saw to it);
 //! what may also come from a file, the words about a verdict, is made so here.
 
+pub mod authority;
 mod because;
 mod by_hand;
 mod cure;
@@ -14,6 +15,7 @@ mod plain;
 pub mod report;
 mod seen;
 mod sender_log;
+pub mod trace;
 pub mod traits;
 pub mod transcript;
 pub mod trouble;

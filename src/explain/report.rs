@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, fmt::Write, net::SocketAddr};
 
 use super::{paint::Paint, spoken, transcript, trouble};
 use crate::{
-    facts::{ExchangerFacts, Facts, Family, Lookup, LookupStatus, Record, Route, Session, Stage},
+    facts::{
+        ExchangerFacts, Facts, Family, Lookup, LookupStatus, Record, Route, Session, Stage,
+        zone_findings::last_tries,
+    },
     name::Destination,
 };
 
@@ -15,6 +18,8 @@ pub struct Style {
     pub paint: Paint,
     /// Show dialogues.
     pub transcript: bool,
+    /// A trace follows, which says what is wrong with name servers.
+    pub trace: bool,
 }
 
 /// Writes the report; ends with what is wrong, or with the word that nothing is.
@@ -51,7 +56,7 @@ pub fn write(facts: &Facts, style: Style) -> String {
         }
         write_unprobed(&mut out, exchanger, paint);
     }
-    write_troubles(&mut out, facts, paint);
+    write_troubles(&mut out, facts, style);
     out
 }
 
@@ -171,7 +176,10 @@ fn lookup_tail(lookup: &Lookup, name_server: bool) -> String {
     if !exchange.cname_chain.is_empty() {
         tail.push(format!("via CNAME {}", exchange.cname_chain.join(", ")));
     }
-    if lookup.exchanges.len() > 1 {
+    if lookup.zone.is_some() {
+        let servers = last_tries(lookup).count();
+        tail.push(format!("{servers} servers asked, slowest {}", spoken(lookup.took())));
+    } else if lookup.exchanges.len() > 1 {
         tail.push(format!("{} exchanges in {}", lookup.exchanges.len(), spoken(lookup.took())));
     }
     let shown = exchange.records.iter().filter(|r| matches!(r, Record::Address(_))).count();
@@ -181,10 +189,13 @@ fn lookup_tail(lookup: &Lookup, name_server: bool) -> String {
     tail.join(", ")
 }
 
-fn write_troubles(out: &mut String, facts: &Facts, paint: Paint) {
-    let troubles = trouble::find(facts);
+fn write_troubles(out: &mut String, facts: &Facts, style: Style) {
+    let paint = style.paint;
+    let all = trouble::find(facts);
     put(out, "");
-    if troubles.is_empty() {
+    let nothing_wrong = all.is_empty();
+    let troubles = if style.trace { trouble::besides_name_servers(facts) } else { all };
+    if nothing_wrong {
         put(out, &format!("  {}", paint.good("Nothing wrong was found.")));
     }
     for note in trouble::notes(facts) {
@@ -218,7 +229,7 @@ pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 /// Characters of a line of prose: it fits a terminal of the usual 80 with its indent.
-const PROSE: usize = 76;
+pub(super) const PROSE: usize = 76;
 
 pub(super) fn put(out: &mut String, line: &str) {
     // Writing to a String cannot fail.

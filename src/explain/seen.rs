@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use super::authority::unanswered;
 use crate::{
     delivery::{Sender, Via, Why},
     facts::{
@@ -325,7 +326,7 @@ fn shows(why: Why, session: &Session) -> bool {
 
 /// Which server failed how, as in `SERVFAIL from 192.0.2.53`.
 pub(super) fn answer_of(lookup: &Lookup) -> String {
-    let Some(exchange) = lookup.deciding() else { return "it was not asked".to_owned() };
+    let Some(exchange) = lookup.deciding() else { return unanswered(lookup) };
     let server = match exchange.server {
         // In facts written by hand.
         nobody if nobody.ip().is_unspecified() => "the name server".to_owned(),

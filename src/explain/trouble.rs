@@ -3,6 +3,7 @@
 //! It names what was seen. What a given sender would make of it is the verdict's business.
 
 use super::{
+    authority,
     by_hand::{self, dig},
     spoken,
 };
@@ -23,8 +24,15 @@ pub struct Trouble {
     pub by_hand: Vec<String>,
 }
 
-/// Everything that is wrong with a destination, the route first.
+/// Everything that is wrong with a destination, the route first, name servers last.
 pub fn find(facts: &Facts) -> Vec<Trouble> {
+    let mut troubles = besides_name_servers(facts);
+    troubles.extend(authority::troubles(facts));
+    troubles
+}
+
+/// The same without what a trace says of name servers.
+pub fn besides_name_servers(facts: &Facts) -> Vec<Trouble> {
     let mut troubles = Vec::new();
     for answer in &facts.mx {
         troubles.extend(route(&facts.destination.to_string(), &answer.lookup, &answer.route));
@@ -216,7 +224,7 @@ fn verb(stage: Stage) -> &'static str {
 
 /// Which server failed how, as in `SERVFAIL from 192.0.2.53:53 after 3 ms`.
 fn failed(lookup: &Lookup) -> String {
-    let Some(exchange) = lookup.deciding() else { return "it was not asked".to_owned() };
+    let Some(exchange) = lookup.deciding() else { return authority::unanswered(lookup) };
     let (server, took) = (exchange.server, spoken(exchange.duration));
     match exchange.status {
         LookupStatus::Timeout => match exchange.late {

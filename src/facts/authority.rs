@@ -20,7 +20,7 @@ pub struct Zone {
     /// The queries on the way from the root, in the order made. Steps that were made a while ago
     /// for another name are told again.
     pub walk: Vec<Step>,
-    /// Those that the delegation names, then those that only the zone itself lists.
+    /// Those that the delegation or the zone itself names, in the order of their names.
     pub servers: Vec<NameServer>,
 }
 

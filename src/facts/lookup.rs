@@ -84,10 +84,11 @@ impl Lookup {
         if self.zone.is_none() {
             return self.counting().map(|exchange| exchange.duration).sum();
         }
-        let of_server = |server| {
-            self.counting().filter(|e| e.server == server).map(|exchange| exchange.duration).sum()
+        let of_server = |one: &Exchange| {
+            let tries = self.counting().filter(|exchange| exchange.same_server(one));
+            tries.map(|exchange| exchange.duration).sum()
         };
-        self.counting().map(|exchange| of_server(exchange.server)).max().unwrap_or_default()
+        self.counting().map(of_server).max().unwrap_or_default()
     }
 
     /// The same as far as it would cost somebody else: zero without an answer, for how long there
@@ -224,6 +225,11 @@ impl Exchange {
             extended_errors: Vec::new(),
             error: None,
         }
+    }
+
+    /// Whether both went to the same server: two names of one address are two servers.
+    pub fn same_server(&self, other: &Self) -> bool {
+        (self.server, &self.server_name) == (other.server, &other.server_name)
     }
 
     /// Whether its result is one that somebody who asked would go by.

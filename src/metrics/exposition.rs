@@ -25,6 +25,7 @@ pub fn write(snapshot: &Snapshot, detail: Detail, out: &mut String) {
     series::domain::write(&view, out);
     series::dns::write_last(&view, detail, out);
     series::dns::write_counted(&view, out);
+    series::zone::write(&view, detail, out);
     series::exchanger::write(&view, detail, out);
     series::delivery::write(&view, out);
     series::domain::write_timestamps(&view, out);

@@ -1,4 +1,5 @@
-//! Which samples each family has, by what they tell of: domains, lookups, exchangers, verdicts.
+//! Which samples each family has, by what they tell of: domains, lookups, zones, exchangers,
+//! verdicts.
 //!
 //! Every function writes whole families, because the text format wants a family in one piece.
 
@@ -6,6 +7,7 @@ pub(super) mod delivery;
 pub(super) mod dns;
 pub(super) mod domain;
 pub(super) mod exchanger;
+pub(super) mod zone;
 
 use jiff::Timestamp;
 

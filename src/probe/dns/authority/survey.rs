@@ -104,6 +104,8 @@ impl Errand<'_> {
             candidates.push(Candidate { delegate, in_parent, in_child, missing: None });
         }
         candidates.truncate(MAX_SERVERS);
+        // Servers rotate their answers, and what is told first must not change with them.
+        candidates.sort_by(|a, b| a.delegate.name.cmp(&b.delegate.name));
         candidates
     }
 
