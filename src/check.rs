@@ -72,10 +72,11 @@ pub async fn run(args: CheckArgs) -> io::Result<Ended> {
             return Ok(Ended::Interrupted);
         };
         looks.pop_front();
-        let mut judged = judged::all(&facts, &senders);
-        judged.retain(|one| Some(&one.resolver) != tracer.as_ref());
+        let usual = tracer.map(|tracer| without(&facts, &tracer));
+        let usual = usual.as_ref().unwrap_or(&facts);
+        let judged = judged::all(usual, &senders);
         worst = worst.max(judged::worst(&judged));
-        print(&facts, &judged, args.json, style)?;
+        print((&facts, usual), &judged, args.json, style)?;
     }
     Ok(Ended::Judged(worst))
 }
@@ -165,15 +166,31 @@ fn settle(found: Result<Option<Facts>, tokio::task::JoinError>) -> Option<Facts>
     })
 }
 
-fn print(facts: &Facts, judged: &[Judged], json: bool, style: Style) -> io::Result<()> {
+/// The same as far as senders go by it: without the answers of one resolver.
+fn without(facts: &Facts, resolver: &str) -> Facts {
+    let mut facts = facts.clone();
+    facts.mx.retain(|answer| *answer.lookup.resolver != *resolver);
+    for exchanger in &mut facts.exchangers {
+        Arc::make_mut(exchanger).lookups.retain(|lookup| *lookup.resolver != *resolver);
+    }
+    facts
+}
+
+/// Prints what was found, and what of it the usual report is made of.
+fn print(
+    (facts, usual): (&Facts, &Facts),
+    judged: &[Judged],
+    json: bool,
+    style: Style,
+) -> io::Result<()> {
     let mut text = if json {
         document(facts, judged)?
     } else {
-        let troubles = trouble::find(facts);
+        let troubles = trouble::find(usual);
         let trace = if style.trace { trace::write(facts, style.paint) } else { String::new() };
         let shown = troubles.into_iter().flat_map(|trouble| trouble.by_hand).collect();
         let verdicts = verdicts::write(judged, &shown, style.paint);
-        format!("{}\n{verdicts}{trace}", report::write(facts, style))
+        format!("{}\n{verdicts}{trace}", report::write(usual, style))
     };
     text.push('\n');
     io::stdout().lock().write_all(text.as_bytes())

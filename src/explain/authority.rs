@@ -31,7 +31,8 @@ pub(super) fn views(facts: &Facts) -> Vec<ZoneView<'_>> {
 /// What is wrong in one zone.
 pub(super) fn of_zone(view: &ZoneView<'_>) -> Vec<Trouble> {
     let zone = view.zone;
-    let mut troubles = silent(zone);
+    let mut troubles: Vec<Trouble> = unreachable(zone).into_iter().collect();
+    troubles.extend(silent(zone));
     troubles.extend(without_authority(zone));
     troubles.extend(view.lookups.iter().filter_map(|lookup| difference(zone, lookup)));
     troubles.extend(serials(zone));
@@ -47,6 +48,15 @@ pub(super) fn agreement(zone: &Zone) -> String {
         2 => format!("Both name servers of {} agree.", zone.name),
         servers => format!("All {servers} name servers of {} agree.", zone.name),
     }
+}
+
+/// Nobody's fault but of the host that looks.
+fn unreachable(zone: &Zone) -> Option<Trouble> {
+    let what = format!(
+        "No name server of {} could be asked: this host has no route to any of their addresses.",
+        zone.name
+    );
+    zone.no_route().then_some(Trouble { what, by_hand: Vec::new() })
 }
 
 /// Servers that answer no query at all, by why.
@@ -348,6 +358,9 @@ fn subject(with: &[&Exchange], all: &[&Exchange]) -> String {
 pub(super) fn unanswered(lookup: &Lookup) -> String {
     match &lookup.zone {
         None => "it was not asked".to_owned(),
+        Some(zone) if zone.no_route() => {
+            format!("this host has no route to the name servers of {}", zone.name)
+        }
         Some(zone) if lookup.exchanges.is_empty() => {
             format!("no name server of {} can be asked", zone.name)
         }
@@ -529,6 +542,22 @@ mod tests {
              (lame delegation).",
         ];
         assert_eq!(sentences(&zone, exchanges), want);
+    }
+
+    #[test]
+    fn servers_that_nobody_could_ask_do_not_agree() {
+        let mut zone = healthy(2);
+        for server in &mut zone.servers {
+            server.no_route.clone_from(&server.addresses);
+            server.soa.clear();
+        }
+        let want = "No name server of example.net could be asked: this host has no route to any of \
+                    their addresses.";
+        assert_eq!(sentences(&zone, Vec::new()), [want]);
+        let (resolver, name) = (Arc::from("authoritative"), Arc::from("mx1.example.net"));
+        let mut lookup = Lookup::new(resolver, RecordType::A, name, Vec::new());
+        lookup.zone = Some(Arc::new(zone));
+        assert_eq!((lookup.asked(), lookup.status()), (false, LookupStatus::NetworkError));
     }
 
     #[test]

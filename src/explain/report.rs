@@ -191,12 +191,15 @@ fn lookup_tail(lookup: &Lookup, name_server: bool) -> String {
 
 fn write_troubles(out: &mut String, facts: &Facts, style: Style) {
     let paint = style.paint;
-    let all = trouble::find(facts);
+    let (troubles, nothing) = if style.trace {
+        let nothing = "Nothing wrong was found, but for what the trace may show.";
+        (trouble::besides_name_servers(facts), nothing)
+    } else {
+        (trouble::find(facts), "Nothing wrong was found.")
+    };
     put(out, "");
-    let nothing_wrong = all.is_empty();
-    let troubles = if style.trace { trouble::besides_name_servers(facts) } else { all };
-    if nothing_wrong {
-        put(out, &format!("  {}", paint.good("Nothing wrong was found.")));
+    if troubles.is_empty() {
+        put(out, &format!("  {}", paint.good(nothing)));
     }
     for note in trouble::notes(facts) {
         put(out, &format!("  {}", paint.faint(note)));

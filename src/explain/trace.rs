@@ -20,7 +20,6 @@ pub fn write(facts: &Facts, paint: Paint) -> String {
     let mut out = String::new();
     let mut told = BTreeSet::new();
     for view in &views {
-        put(&mut out, "");
         write_walk(&mut out, view, &mut told, paint);
         put(&mut out, "");
         write_servers(&mut out, view.zone, paint);
@@ -52,6 +51,10 @@ fn write_walk(
             told.insert((step.zone.to_string(), step.exchange.server.to_string(), refers_to))
         })
         .collect();
+    if new.is_empty() {
+        return;
+    }
+    put(out, "");
     put(out, &format!("  The way to {}", paint.strong(&zone.name)));
     let mut asked = "";
     for step in new {
@@ -86,7 +89,8 @@ fn write_servers(out: &mut String, zone: &Zone, paint: Paint) {
         servers => format!("The {servers} name servers of {name}"),
     };
     put(out, &format!("  {head}"));
-    for server in &zone.servers {
+    let asked = zone.servers.iter().filter(|_| !zone.no_route());
+    for server in asked {
         let listed = match (server.in_parent, server.in_child) {
             (Some(false), _) => Some("not in the delegation"),
             (_, Some(false)) => Some("not in the zone's own NS records"),
@@ -99,9 +103,14 @@ fn write_servers(out: &mut String, zone: &Zone, paint: Paint) {
             let address = place(exchange.server);
             put(out, &format!("      {address:<24}{}  {took}", version(exchange, paint)));
         }
-        for line in unasked(server) {
-            put(out, &format!("      {}", paint.faint(line)));
+        if let Some(why) = unasked(server) {
+            put(out, &format!("      {}", paint.faint(why)));
         }
+    }
+    let no_route: usize = zone.servers.iter().map(|server| server.no_route.len()).sum();
+    if no_route > 0 {
+        let text = format!("This host has no route to {no_route} of their addresses.");
+        put(out, &format!("    {}", paint.faint(text)));
     }
 }
 
@@ -125,23 +134,17 @@ fn serial(exchange: &Exchange) -> Option<String> {
     (!said.records.is_empty()).then(|| records(&said))
 }
 
-/// Why some of its addresses, or all, are not there.
-fn unasked(server: &NameServer) -> Vec<String> {
-    let mut lines: Vec<String> =
-        server.no_route.iter().map(|ip| format!("{ip}: no route from this host")).collect();
-    lines.extend(server.missing.map(|missing| {
-        let why = match missing {
-            Missing::Failed => "its lookup fails",
-            Missing::Limit => "not looked for, too much was asked before",
-            Missing::Loop => "it can only be found through itself",
-            Missing::NoAddress => "there is none",
-        };
-        format!("no address: {why}")
-    }));
-    if lines.is_empty() && server.soa.is_empty() {
-        lines.push("not asked: too much was asked before".to_owned());
+/// Why none of its addresses was asked.
+fn unasked(server: &NameServer) -> Option<&'static str> {
+    match server.missing {
+        Some(Missing::Failed) => Some("no address: its lookup fails"),
+        Some(Missing::Limit) => Some("no address: not looked for, too much was asked before"),
+        Some(Missing::Loop) => Some("no address: it can only be found through itself"),
+        Some(Missing::NoAddress) => Some("no address: there is none"),
+        None if server.asked().next().is_none() => Some("no route from this host"),
+        None if server.soa.is_empty() => Some("not asked: too much was asked before"),
+        None => None,
     }
-    lines
 }
 
 /// One question, and who answers what.

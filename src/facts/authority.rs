@@ -116,6 +116,11 @@ impl Zone {
         self.servers.iter().map(|server| server.asked().count()).sum()
     }
 
+    /// Whether no server could be asked because this host has no route to any.
+    pub fn no_route(&self) -> bool {
+        self.addresses() == 0 && self.servers.iter().any(|server| !server.no_route.is_empty())
+    }
+
     /// The different serials, the newest first.
     pub fn serials(&self) -> Vec<u32> {
         let mut serials: Vec<u32> = Vec::new();

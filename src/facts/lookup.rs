@@ -50,9 +50,11 @@ impl Lookup {
         Self { resolver, rtype, name, exchanges, asked_at: None, zone: None }
     }
 
-    /// Whether anybody was asked. Where a zone has no server to be asked, that is an answer, too.
+    /// Whether anybody was asked. Where a zone has no server to be asked, that is an answer, too, but
+    /// not where this host has no route to them.
     pub fn asked(&self) -> bool {
-        !self.exchanges.is_empty() || self.zone.is_some()
+        let no_server = |zone: &Arc<Zone>| !zone.no_route();
+        !self.exchanges.is_empty() || self.zone.as_ref().is_some_and(no_server)
     }
 
     /// The exchanges whose result may count, in the order made.
@@ -73,7 +75,8 @@ impl Lookup {
         match self.deciding() {
             Some(exchange) => exchange.status,
             // A resolver that finds no servers, or lame ones alone, says so.
-            None if self.zone.is_some() => LookupStatus::Servfail,
+            None if self.zone.is_some() && self.asked() => LookupStatus::Servfail,
+            None if self.zone.is_some() => LookupStatus::NetworkError,
             None => LookupStatus::Timeout,
         }
     }
