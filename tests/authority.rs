@@ -1,7 +1,7 @@
 //! The authoritative view against small worlds of its own: a private root, zones below it, and all
 //! that delegations get wrong.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use mxwatch::{
     config::{Dns, Resolver, ResolverKind},
@@ -246,6 +246,29 @@ async fn delegations_that_need_each_other_end() {
         assert_eq!(missing, [Some(Missing::Loop)], "{name}");
     }
     assert!(internet.asked() < 60, "{}", internet.asked());
+}
+
+#[tokio::test]
+async fn a_delegation_that_fans_out_without_end_is_given_up() {
+    let mut test = "$ORIGIN test.\n@ NS ns.nic\nns.nic A NET.0.2\n".to_owned();
+    let mut level: Vec<String> = vec!["evil".to_owned()];
+    for _ in 0..4 {
+        let mut below = Vec::new();
+        for zone in &level {
+            for n in 0..6 {
+                let next = format!("{zone}{n}");
+                writeln!(test, "{zone} NS ns.{next}").unwrap();
+                below.push(next);
+            }
+        }
+        level = below;
+    }
+    let internet = Internet::start(84, &[ROOT, &test]).await;
+    let lookup = internet.look("evil.test", RecordType::Mx).await;
+    assert_eq!(lookup.exchanges.len(), 0);
+    assert_eq!(zone(&lookup).servers.len(), 6);
+    let asked = internet.asked();
+    assert!((200..=250).contains(&asked), "the limit is what ended it: {asked}");
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ impl Errand<'_> {
             _ => {
                 let surveyed = self.survey_anew(arrived).await;
                 // What was cut short is not told to others.
-                if !self.over() {
+                if !self.late() {
                     let kept = lifetime(Some(u32::MAX)).min(self.authority.interval);
                     let until = tokio::time::Instant::now() + kept;
                     *slot = Some((until, surveyed.clone()));
