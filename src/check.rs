@@ -19,7 +19,7 @@ use crate::{
     agent::{self, Settings, politeness::Politeness, round::Prober},
     chosen,
     cli::{CheckArgs, When},
-    config::{Config, DestinationSettings, Resolver, parse_helo_name},
+    config::{Config, DestinationSettings, Resolver, ResolverKind, parse_helo_name},
     connectivity_log::ConnectivityLog,
     delivery::Outcome,
     document::{Document, Entry, Surroundings},
@@ -29,7 +29,7 @@ use crate::{
         judged::{self, Judged},
         paint::Paint,
         report::{self, Style},
-        trouble, verdicts,
+        trace, trouble, verdicts,
     },
     facts::Facts,
     metrics::own::Own,
@@ -56,7 +56,11 @@ pub async fn run(args: CheckArgs) -> io::Result<Ended> {
         }
     };
     let (stopping, stop) = watch::channel(false);
-    let style = Style { paint: Paint { on: colour(args.color) }, transcript: args.transcript };
+    let style = Style {
+        paint: Paint { on: colour(args.color) },
+        transcript: args.transcript,
+        trace: args.trace,
+    };
     let Looks { mut around, mut domains } = start(&args, &config, stop);
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     let around = tokio::select! {
@@ -68,19 +72,23 @@ pub async fn run(args: CheckArgs) -> io::Result<Ended> {
         say(&introduction(&around, style.paint))?;
     }
     let mut worst = Outcome::Deliver;
-    while let Some((destination, look)) = domains.front_mut() {
+    while let Some(DomainLook { destination, tracer, look }) = domains.front_mut() {
+        let tracer = tracer.clone();
         let found = tokio::select! {
             found = patiently(&*destination, look) => found,
             _ = &mut interrupted => None,
         };
         let Some(facts) = found else { return interrupt(&stopping, domains).await };
         domains.pop_front();
-        let judged = judged::all(&facts, &senders);
+        // Nobody sends by what is asked for the trace alone.
+        let usual = facts.without(tracer.as_slice());
+        let judged = judged::all(&usual, &senders);
         worst = worst.max(judged::worst(&judged));
         let text = if args.json {
             document(&facts, around.clone(), &judged)?
         } else {
-            written(&facts, &around, &judged, style)
+            let trace = args.trace.then(|| trace::write(&facts, style.paint));
+            written(&usual, &around, &judged, style) + &trace.unwrap_or_default()
         };
         say(&text)?;
     }
@@ -90,11 +98,11 @@ pub async fn run(args: CheckArgs) -> io::Result<Ended> {
 /// Lets open sessions say QUIT; each is bounded in time by itself.
 async fn interrupt(
     stopping: &watch::Sender<bool>,
-    domains: VecDeque<(Destination, Look<Facts>)>,
+    domains: VecDeque<DomainLook>,
 ) -> io::Result<Ended> {
     let _ = stopping.send(true);
-    for (_, look) in domains {
-        let _ = look.await;
+    for domain in domains {
+        let _ = domain.look.await;
     }
     Ok(Ended::Interrupted)
 }
@@ -104,7 +112,15 @@ type Look<T> = JoinHandle<Option<T>>;
 /// What is being looked at.
 struct Looks {
     around: Look<Surroundings>,
-    domains: VecDeque<(Destination, Look<Facts>)>,
+    domains: VecDeque<DomainLook>,
+}
+
+/// One destination that is being looked at.
+struct DomainLook {
+    destination: Destination,
+    /// The resolver that is asked about it for the trace alone.
+    tracer: Option<Arc<str>>,
+    look: Look<Facts>,
 }
 
 /// Starts all looks at the same moment; they share one gate, so that no provider meets a crowd.
@@ -121,16 +137,37 @@ fn start(args: &CheckArgs, config: &Arc<Config>, stop: watch::Receiver<bool>) ->
         if let Some(most) = args.timeout {
             limit(&mut own, most);
         }
+        let tracer = args.trace.then(|| add_tracer(&mut own, config)).flatten();
         let (prober, name) = (Arc::clone(&prober), destination.clone());
         let look = tokio::spawn(async move {
             let seen = once::observe(&prober, &name, &own).await?;
             Some(seen.facts(&name))
         });
-        (destination, look)
+        DomainLook { destination, tracer, look }
     });
     let domains = domains.collect();
     Looks { around, domains }
 }
+
+/// Has a destination's trace made; the resolver's name where nobody else asks for it.
+fn add_tracer(settings: &mut DestinationSettings, config: &Config) -> Option<Arc<str>> {
+    let tracer = &config.resolvers.iter().find(|resolver| authoritative(resolver))?.name;
+    let among_all = settings.resolvers.is_empty() && **tracer != *FOR_TRACE;
+    if among_all || settings.resolvers.contains(tracer) {
+        return None;
+    }
+    if !settings.resolvers.is_empty() {
+        settings.resolvers = settings.resolvers.iter().chain([tracer]).cloned().collect();
+    }
+    Some(Arc::clone(tracer))
+}
+
+fn authoritative(resolver: &Resolver) -> bool {
+    matches!(resolver.kind, ResolverKind::Authoritative { .. })
+}
+
+/// A name that no configuration can give.
+const FOR_TRACE: &str = "authoritative servers";
 
 /// Looks at the resolvers and at how this host looks to receivers. Own names that are not found soon
 /// are a finding by themselves, and no reason to keep anybody waiting for the domains. Resolvers
@@ -241,6 +278,7 @@ fn configuration(args: &CheckArgs) -> Result<Arc<Config>, String> {
     if let Some(port) = args.port {
         config.probe.port = port;
     }
+    let tracer = config.resolvers.iter().find(|resolver| authoritative(resolver)).cloned();
     if !args.dns_servers.is_empty() {
         let given = |server: &SocketAddr| {
             let name =
@@ -252,6 +290,11 @@ fn configuration(args: &CheckArgs) -> Result<Arc<Config>, String> {
         for settings in config.destinations.values_mut() {
             settings.resolvers = Arc::default();
         }
+    }
+    if args.trace && !config.resolvers.iter().any(authoritative) {
+        let internet = || Resolver::authoritative(FOR_TRACE, config.dns.clone());
+        let tracer = tracer.unwrap_or_else(internet);
+        config.resolvers.push(Resolver { name: FOR_TRACE.into(), ..tracer });
     }
     if let Some(most) = args.timeout {
         for resolver in &mut config.resolvers {

@@ -122,6 +122,10 @@ pub struct CheckArgs {
     /// Show the dialogues too, as telnet would.
     #[arg(long, conflicts_with = "json")]
     pub transcript: bool,
+    /// Also walk from the root to the name servers that have authority over the domain and its
+    /// exchangers, ask each of them, and show where they fail or differ.
+    #[arg(long)]
+    pub trace: bool,
     /// Configuration to take names, resolvers, senders and limits from; by default
     /// /etc/mxwatch/mxwatch.toml if there is one.
     #[arg(long = "config.file", value_name = "FILE")]

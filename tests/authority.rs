@@ -1,7 +1,7 @@
 //! The authoritative view against small worlds of its own: a private root, zones below it, and all
 //! that delegations get wrong.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use mxwatch::{
     config::{Dns, Resolver, ResolverKind},
@@ -13,6 +13,10 @@ use mxwatch::{
     probe::dns::Resolvers,
     world::{dns::DnsServer, zone::Zones},
 };
+
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod harness;
+use harness::Agent;
 
 /// Name servers that listen at the same port of addresses 127.N.0.x.
 struct Internet {
@@ -249,6 +253,29 @@ async fn delegations_that_need_each_other_end() {
 }
 
 #[tokio::test]
+async fn a_delegation_that_fans_out_without_end_is_given_up() {
+    let mut test = "$ORIGIN test.\n@ NS ns.nic\nns.nic A NET.0.2\n".to_owned();
+    let mut level: Vec<String> = vec!["evil".to_owned()];
+    for _ in 0..4 {
+        let mut below = Vec::new();
+        for zone in &level {
+            for n in 0..6 {
+                let next = format!("{zone}{n}");
+                writeln!(test, "{zone} NS ns.{next}").unwrap();
+                below.push(next);
+            }
+        }
+        level = below;
+    }
+    let internet = Internet::start(84, &[ROOT, &test]).await;
+    let lookup = internet.look("evil.test", RecordType::Mx).await;
+    assert_eq!(lookup.exchanges.len(), 0);
+    assert_eq!(zone(&lookup).servers.len(), 6);
+    let asked = internet.asked();
+    assert!((200..=250).contains(&asked), "the limit is what ended it: {asked}");
+}
+
+#[tokio::test]
 async fn a_name_server_without_address_and_one_of_the_internet_are_not_asked() {
     let test = TEST.replace("ns2.example A  NET.0.4\n", "")
         + "example NS ns3.example\nns3.example A 0.0.0.0\n";
@@ -289,4 +316,52 @@ async fn the_records_of_each_server_are_its_own() {
     let records: Vec<_> = lookup.exchanges.iter().map(|e| e.records.clone()).collect();
     let want = ["127.0.0.25", "127.0.0.99"].map(|a| vec![Record::Address(a.parse().unwrap())]);
     assert_eq!(records, want);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agent_asks_name_servers_less_often_than_it_looks() {
+    let odd =
+        EXAMPLE.replace("mx1     A", "mx1     AAAA !servfail\nmx1     A").replace(" 7 ", " 6 ");
+    let internet = Internet::start(83, &[ROOT, TEST, EXAMPLE, &odd]).await;
+    let port = internet.port;
+    let config = format!(
+        "helo_name = 'probe.example.org'\n[probe]\ninterval = '1s'\nport = 1\n\
+         [[resolver]]\nname = 'lan'\nservers = ['127.83.0.3:{port}']\n\
+         [[resolver]]\nkind = 'authoritative'\nroot_servers = ['127.83.0.1']\nport = {port}\n\
+         [[destination]]\ndomain = 'example.test'\n\
+         [[destination]]\ndomain = 'deep.example.test'\nresolvers = ['lan']\n"
+    );
+    let agent = tokio::task::spawn_blocking(move || Agent::start(&config)).await.unwrap();
+    let agent = &agent;
+    let lan = |agent: &Agent| {
+        agent.scrape().sum("mx_dns_lookups_total", &[("resolver", "lan"), ("type", "AAAA")])
+    };
+    tokio::task::block_in_place(|| {
+        let zone = [("zone", "example.test")];
+        agent.scrape_until("what the servers said", |scrape| {
+            let aaaa =
+                [("name", "mx1.example.test"), ("type", "AAAA"), ("resolver", "authoritative")];
+            scrape.sample("mx_dns_lookup_status", &aaaa).is_some()
+        });
+        let (asked, before) = (internet.servers[3].all_queries(), lan(agent));
+        assert!(asked > 0);
+        harness::wait_until("three rounds more", || (lan(agent) >= before + 3.0).then_some(()));
+        assert_eq!(internet.servers[3].all_queries(), asked, "nobody else asks this server");
+        let scrape = agent.scrape();
+        let counted =
+            scrape.sum("mx_dns_lookups_total", &[("resolver", "authoritative"), ("type", "AAAA")]);
+        assert!((counted - 2.0).abs() < 0.1, "one for each server: {counted}");
+        assert_eq!(scrape.value("mx_zone_servers", &zone), Some(2.0));
+        assert_eq!(scrape.value("mx_zone_serials", &zone), Some(2.0));
+        let found = |finding| {
+            let second = [("server", "ns2.example.test"), ("finding", finding)];
+            scrape.value("mx_zone_server_finding", &second)
+        };
+        assert_eq!((found("servfail"), found("serial_behind")), (Some(1.0), Some(1.0)));
+        assert_eq!(scrape.matching("mx_zone_server_finding", &zone).len(), 2);
+        assert_eq!(scrape.matching("mx_zone_soa_serial", &zone).len(), 2);
+        let deep = [("name", "deep.example.test"), ("resolver", "authoritative")];
+        assert_eq!(scrape.matching("mx_dns_lookup_status", &deep).len(), 0, "it has not opted in");
+        assert_eq!(scrape.all().iter().filter(|s| s.name == "mx_zone_servers").count(), 1);
+    });
 }

@@ -525,6 +525,10 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
              mxwatch.toml:6:8: resolver[0].port: must be from 1 to 65535, found 0",
         ),
         (
+            "[[resolver]]\nkind = 'authoritative'\nroot_servers = ['192.0.2.1', '192.0.2.1:53']",
+            "mxwatch.toml:4:30: resolver[0].root_servers[1]: is named twice",
+        ),
+        (
             "[[resolver]]\nkind = 'authoritative'\nroot_servers = ['a.example.net']",
             "mxwatch.toml:4:17: resolver[0].root_servers[0]: \"a.example.net\": not the address of a name server, such as \"192.0.2.53\", \"192.0.2.53:5353\" or \"[2001:db8::53]:53\"",
         ),

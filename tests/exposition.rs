@@ -300,6 +300,26 @@ fn the_worst_case_stays_within_the_limits_of_cardinality() {
     }
 }
 
+#[test]
+fn a_zone_whose_servers_are_all_wrong_stays_within_its_limits() {
+    let mut snapshot = sample::snapshot();
+    let domain = destination("null.example");
+    let count = |snapshot: &Snapshot, detail| {
+        let body = text(snapshot, detail);
+        samples(&body).filter(|line| line.starts_with("mx_zone_")).count()
+    };
+    assert_eq!(count(&snapshot, Detail::Full), 1 + 1 + 1 + 2 + 2);
+    let mut report = (*snapshot.destinations[&domain]).clone();
+    let mut zone = sample::zone("null.example", &(1..=40).collect::<Vec<u32>>());
+    for server in &mut zone.servers {
+        (server.in_parent, server.in_child) = (Some(false), Some(false));
+    }
+    report.last.as_mut().unwrap().mx[1].lookup.zone = Some(Arc::new(zone));
+    snapshot.destinations.insert(domain, Arc::new(report));
+    assert_eq!(count(&snapshot, Detail::Full), 1 + 1 + 16 + 13 + 13);
+    assert_eq!(count(&snapshot, Detail::Lean), 1 + 1 + 16);
+}
+
 /// Anything a snapshot can hold, labels that clash above all.
 fn any_snapshot() -> impl Strategy<Value = Snapshot> {
     let host = prop_oneof![

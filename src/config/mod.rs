@@ -40,7 +40,7 @@ pub use self::{
     politeness::Politeness,
     probe::{Probe, SessionSettings},
     problem::{Place, Problem, Problems},
-    resolver::{AUTHORITATIVE, Resolver, ResolverKind, parse_server},
+    resolver::{Resolver, ResolverKind, parse_server},
     resolver_transport::{ResolverTls, ResolverTransport},
     watch::{Watch, watch},
     web::Web,

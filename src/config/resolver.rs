@@ -236,10 +236,18 @@ fn authoritative(table: &Table<'_>) -> ResolverKind {
         if items.len() > MAX_ROOT_SERVERS {
             node.refuse(format!("names more than {MAX_ROOT_SERVERS} addresses"));
         }
-        let server = |node: &Node<'_>| {
-            node.parse("an address such as \"192.0.2.1\"", |text| parse_server_at(text, port))
-        };
-        Some(items.iter().filter_map(server).collect())
+        let mut servers: Vec<SocketAddr> = Vec::new();
+        for item in &items {
+            let server =
+                item.parse("an address such as \"192.0.2.1\"", |text| parse_server_at(text, port));
+            if let Some(server) = server {
+                if servers.contains(&server) {
+                    item.refuse("is named twice");
+                }
+                servers.push(server);
+            }
+        }
+        Some(servers)
     });
     ResolverKind::Authoritative { root_servers, port, interval }
 }
@@ -320,7 +328,7 @@ fn parse_server_at(text: &str, port: u16) -> Result<SocketAddr, &'static str> {
 }
 
 /// Name of the resolver that walks down from the root.
-pub const AUTHORITATIVE: &str = "authoritative";
+const AUTHORITATIVE: &str = "authoritative";
 
 /// Name of the resolver that stands for resolv.conf(5).
 const SYSTEM: &str = "system";

@@ -109,20 +109,40 @@ pub(super) fn dig(lookup: &Lookup) -> String {
 fn dig_with(lookup: &Lookup, option: &str) -> String {
     // Facts written by hand name no server.
     let asked = lookup.deciding().filter(|exchange| !exchange.server.ip().is_unspecified());
-    let at = asked.map_or_else(String::new, |exchange| {
-        let (ip, port) = (exchange.server.ip(), exchange.server.port());
-        let (usual, via) = match exchange.transport {
-            Transport::Https => (443, "+https "),
-            Transport::Tcp if !exchange.truncated => (53, "+tcp "),
-            Transport::Tcp | Transport::Udp => (53, ""),
-            Transport::Tls => (853, "+tls "),
-        };
-        let port = if port == usual { String::new() } else { format!("-p {port} ") };
-        format!("@{ip} {port}{via}")
-    });
+    match asked {
+        Some(exchange) if lookup.zone.is_some() => {
+            dig_norecurse(exchange.server, &lookup.name, lookup.rtype)
+        }
+        Some(exchange) => {
+            let (usual, via) = match exchange.transport {
+                Transport::Https => (443, " +https"),
+                Transport::Tcp if !exchange.truncated => (53, " +tcp"),
+                Transport::Tcp | Transport::Udp => (53, ""),
+                Transport::Tls => (853, " +tls"),
+            };
+            let at = at(exchange.server, usual);
+            format!("dig {at}{via} {option}{}", question(&lookup.name, lookup.rtype))
+        }
+        None => format!("dig {option}{}", question(&lookup.name, lookup.rtype)),
+    }
+}
+
+/// A question to a server that has authority.
+pub(super) fn dig_norecurse(server: SocketAddr, name: &str, rtype: RecordType) -> String {
+    format!("dig +norecurse {} {}", at(server, 53), question(name, rtype))
+}
+
+fn at(server: SocketAddr, usual: u16) -> String {
+    match server.port() {
+        port if port == usual => format!("@{}", server.ip()),
+        port => format!("@{} -p {port}", server.ip()),
+    }
+}
+
+fn question(name: &str, rtype: RecordType) -> String {
     // A name that begins with a hyphen would be taken for an option.
-    let name = if lookup.name.starts_with('-') { "-q " } else { "" };
-    format!("dig {at}{option}{name}{} {}", shell_word(&lookup.name), lookup.rtype.label())
+    let option = if name.starts_with('-') { "-q " } else { "" };
+    format!("{option}{} {}", shell_word(name), rtype.label())
 }
 
 /// A call at one address.

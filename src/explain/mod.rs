@@ -5,6 +5,7 @@
 //! what may also come from a file, the words about a verdict, is made so here.
 
 mod answers;
+pub mod authority;
 mod because;
 mod by_hand;
 mod cure;
@@ -19,6 +20,7 @@ mod seen;
 mod sender_log;
 pub(crate) mod several;
 mod side_by_side;
+pub mod trace;
 pub mod traits;
 pub mod transcript;
 pub mod trouble;

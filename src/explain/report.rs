@@ -22,6 +22,8 @@ pub struct Style {
     pub paint: Paint,
     /// Show dialogues.
     pub transcript: bool,
+    /// A trace follows, which says what is wrong with name servers.
+    pub trace: bool,
 }
 
 /// Writes the report; ends with what is wrong, or with the word that nothing is. Of resolvers that
@@ -63,7 +65,7 @@ pub fn write(facts: &Facts, dead: &[Arc<str>], style: Style) -> String {
         }
         write_unprobed(&mut out, exchanger, paint);
     }
-    write_troubles(&mut out, &known, dead.is_empty(), paint);
+    write_troubles(&mut out, &known, dead.is_empty(), style);
     out
 }
 
@@ -166,11 +168,17 @@ fn write_session(out: &mut String, session: &Session, style: Style) {
     }
 }
 
-fn write_troubles(out: &mut String, facts: &Facts, all_known: bool, paint: Paint) {
-    let troubles = trouble::find(facts);
+fn write_troubles(out: &mut String, facts: &Facts, all_known: bool, style: Style) {
+    let paint = style.paint;
+    let (troubles, nothing) = if style.trace {
+        let nothing = "Nothing wrong was found, but for what the trace may show.";
+        (trouble::besides_name_servers(facts), nothing)
+    } else {
+        (trouble::find(facts), "Nothing wrong was found.")
+    };
     put(out, "");
     if troubles.is_empty() && all_known {
-        put(out, &format!("  {}", paint.good("Nothing wrong was found.")));
+        put(out, &format!("  {}", paint.good(nothing)));
     } else if troubles.is_empty() {
         put(out, &format!("  {}", paint.faint("Nothing else was found.")));
     }
@@ -209,7 +217,7 @@ pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 /// Characters of a line of prose: it fits a terminal of the usual 80 with its indent.
-const PROSE: usize = 76;
+pub(super) const PROSE: usize = 76;
 
 pub(super) fn put(out: &mut String, line: &str) {
     // Writing to a String cannot fail.

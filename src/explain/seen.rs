@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, net::IpAddr};
 
-use super::extended_error;
+use super::{authority::unanswered, extended_error};
 use crate::{
     delivery::{Sender, Via, Why},
     facts::{
@@ -349,7 +349,7 @@ fn shows(why: Why, session: &Session) -> bool {
 
 /// Which server failed how, as in `SERVFAIL from 192.0.2.53`.
 pub(super) fn answer_of(lookup: &Lookup) -> String {
-    let Some(exchange) = lookup.deciding() else { return "it was not asked".to_owned() };
+    let Some(exchange) = lookup.deciding() else { return unanswered(lookup) };
     let server = match exchange.server {
         // In facts written by hand.
         nobody if nobody.ip().is_unspecified() => "the name server".to_owned(),

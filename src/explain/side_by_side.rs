@@ -10,7 +10,10 @@ use super::{
     several::{grouped, listed},
     spoken,
 };
-use crate::facts::{ExchangerFacts, Lookup, LookupStatus, MxLookup, Record, RecordType, Route};
+use crate::facts::{
+    ExchangerFacts, Lookup, LookupStatus, MxLookup, Record, RecordType, Route,
+    zone_findings::last_tries,
+};
 
 /// How the answers about one destination are written.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +114,10 @@ impl Column {
             tail.push(format!("{} more", exchange.answers - exchange.records.len()));
         }
         let counting = lookup.exchanges.iter().filter(|exchange| exchange.counts()).count();
-        if counting > 1 {
+        if lookup.zone.is_some() {
+            let servers = last_tries(lookup).count();
+            tail.push(format!("{servers} servers asked, slowest {}", spoken(lookup.took())));
+        } else if counting > 1 {
             tail.push(format!("{counting} exchanges in {}", spoken(lookup.took())));
         }
         tail.join(", ")

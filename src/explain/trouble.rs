@@ -2,7 +2,7 @@
 //!
 //! It names what was seen. What a given sender would make of it is the verdict's business.
 
-use super::{answers, by_hand, seen, spoken};
+use super::{answers, authority, by_hand, seen, spoken};
 use crate::facts::{Facts, Family, Lookup, LookupStatus, Reason, Session, Stage};
 
 /// One thing that is wrong.
@@ -14,8 +14,15 @@ pub struct Trouble {
     pub by_hand: Vec<String>,
 }
 
-/// Everything that is wrong with a destination, the route first.
+/// Everything that is wrong with a destination, the route first, name servers last.
 pub fn find(facts: &Facts) -> Vec<Trouble> {
+    let mut troubles = besides_name_servers(facts);
+    troubles.extend(authority::troubles(facts));
+    troubles
+}
+
+/// The same without what a trace says of name servers.
+pub fn besides_name_servers(facts: &Facts) -> Vec<Trouble> {
     let mut troubles = answers::of_route(facts);
     for exchanger in &facts.exchangers {
         troubles.extend(answers::of_exchanger(facts, exchanger));
@@ -115,7 +122,7 @@ fn verb(stage: Stage) -> &'static str {
 
 /// Which server failed how, as in `SERVFAIL from 192.0.2.53:53 after 3 ms`.
 pub(super) fn failed(lookup: &Lookup) -> String {
-    let Some(exchange) = lookup.deciding() else { return "it was not asked".to_owned() };
+    let Some(exchange) = lookup.deciding() else { return authority::unanswered(lookup) };
     let (server, took) = (exchange.server, spoken(exchange.duration));
     let what = match exchange.status {
         LookupStatus::Bogus => format!("DNSSEC validation fails at {server}"),

@@ -20,7 +20,7 @@ pub struct Zone {
     /// The queries on the way from the root, in the order made. Steps that were made a while ago
     /// for another name are told again.
     pub walk: Vec<Step>,
-    /// Those that the delegation names, then those that only the zone itself lists.
+    /// Those that the delegation or the zone itself names, in the order of their names.
     pub servers: Vec<NameServer>,
 }
 
@@ -114,6 +114,11 @@ impl Zone {
     /// How many addresses were asked.
     pub fn addresses(&self) -> usize {
         self.servers.iter().map(|server| server.asked().count()).sum()
+    }
+
+    /// Whether no server could be asked because this host has no route to any.
+    pub fn no_route(&self) -> bool {
+        self.addresses() == 0 && self.servers.iter().any(|server| !server.no_route.is_empty())
     }
 
     /// The different serials, the newest first.

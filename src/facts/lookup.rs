@@ -62,9 +62,11 @@ impl Lookup {
         }
     }
 
-    /// Whether anybody was asked. Where a zone has no server to be asked, that is an answer, too.
+    /// Whether anybody was asked. Where a zone has no server to be asked, that is an answer, too, but
+    /// not where this host has no route to them.
     pub fn asked(&self) -> bool {
-        !self.exchanges.is_empty() || self.zone.is_some()
+        let no_server = |zone: &Arc<Zone>| !zone.no_route();
+        !self.exchanges.is_empty() || self.zone.as_ref().is_some_and(no_server)
     }
 
     /// The exchanges whose result may count, in the order made.
@@ -85,7 +87,8 @@ impl Lookup {
         match self.deciding() {
             Some(exchange) => exchange.status,
             // A resolver that finds no servers, or lame ones alone, says so.
-            None if self.zone.is_some() => LookupStatus::Servfail,
+            None if self.zone.is_some() && self.asked() => LookupStatus::Servfail,
+            None if self.zone.is_some() => LookupStatus::NetworkError,
             None => LookupStatus::Timeout,
         }
     }
@@ -96,10 +99,11 @@ impl Lookup {
         if self.zone.is_none() {
             return self.counting().map(|exchange| exchange.duration).sum();
         }
-        let of_server = |server| {
-            self.counting().filter(|e| e.server == server).map(|exchange| exchange.duration).sum()
+        let of_server = |one: &Exchange| {
+            let tries = self.counting().filter(|exchange| exchange.same_server(one));
+            tries.map(|exchange| exchange.duration).sum()
         };
-        self.counting().map(|exchange| of_server(exchange.server)).max().unwrap_or_default()
+        self.counting().map(of_server).max().unwrap_or_default()
     }
 
     /// The same as far as it would cost somebody else: zero without an answer, for how long there
@@ -241,6 +245,11 @@ impl Exchange {
             extended_errors: Vec::new(),
             error: None,
         }
+    }
+
+    /// Whether both went to the same server: two names of one address are two servers.
+    pub fn same_server(&self, other: &Self) -> bool {
+        (self.server, &self.server_name) == (other.server, &other.server_name)
     }
 
     /// Whether its result is one that somebody who asked would go by.

@@ -147,7 +147,7 @@ fn shows(exchange: &Exchange) -> Option<Finding> {
 pub fn last_tries(lookup: &Lookup) -> impl Iterator<Item = &Exchange> {
     let all = &lookup.exchanges;
     all.iter().enumerate().filter_map(move |(place, exchange)| {
-        let again = all[place + 1..].iter().any(|later| later.server == exchange.server);
+        let again = all[place + 1..].iter().any(|later| later.same_server(exchange));
         (!again).then_some(exchange)
     })
 }

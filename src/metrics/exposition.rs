@@ -27,6 +27,7 @@ pub fn write(snapshot: &Snapshot, detail: Detail, out: &mut String) {
     series::dns::write_counted(&view, out);
     series::resolver::write(&view, out);
     series::vantage::write(&view, out);
+    series::zone::write(&view, detail, out);
     series::exchanger::write(&view, detail, out);
     series::delivery::write(&view, out);
     series::domain::write_timestamps(&view, out);

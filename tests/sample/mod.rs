@@ -16,8 +16,8 @@ use mxwatch::{
     delivery::{Confidence, Outcome, Possible, Sender, Verdict, Via, Why, builtin},
     facts::{
         Exchange, ExchangerFacts, Failure, Family, FamilyVantage, Lookup, LookupStatus, MxLookup,
-        MxTarget, Reason, Record, RecordType, Reply, ResolverFacts, Route, ServerFacts, Session,
-        Stage, StageFact, Transport, Vantage, Way,
+        MxTarget, NameServer, Reason, Record, RecordType, Reply, ResolverFacts, Route, ServerFacts,
+        Session, Stage, StageFact, Transport, Vantage, Way, Zone,
     },
     name::{Destination, Exchanger, ExchangerName, Host},
 };
@@ -70,6 +70,26 @@ pub(crate) fn lookup(
         ..Exchange::empty(server, Transport::Udp, status)
     };
     Lookup::new(resolver.into(), rtype, name.into(), vec![exchange])
+}
+
+/// A zone with one server for each serial.
+pub(crate) fn zone(name: &str, serials: &[u32]) -> Zone {
+    let server = |(n, serial): (usize, &u32)| {
+        let at: IpAddr = [192, 0, 2, u8::try_from(n).unwrap()].into();
+        let empty = Exchange::empty((at, 53).into(), Transport::Udp, LookupStatus::Noerror);
+        let records = vec![Record::Serial(*serial)];
+        NameServer {
+            name: format!("ns{n}.{name}").into(),
+            in_parent: Some(true),
+            in_child: Some(true),
+            addresses: vec![at],
+            no_route: Vec::new(),
+            missing: None,
+            soa: vec![Exchange { answers: 1, records, duration: millis(12), ..empty }],
+        }
+    };
+    let servers = serials.iter().enumerate().map(server).collect();
+    Zone { name: name.into(), asked_at: at(5), walk: Vec::new(), servers }
 }
 
 /// The lookup a route would have come from.
@@ -328,7 +348,9 @@ pub(crate) fn snapshot() -> Snapshot {
         ],
         vec![(10, mx1.clone()), (20, mx2.clone())],
     );
-    let null = round(vec![mx_lookup("null.example", "local", Route::Null)], vec![]);
+    let mut at_servers = mx_lookup("null.example", "authoritative", Route::Null);
+    at_servers.lookup.zone = Some(Arc::new(zone("null.example", &[7, 5])));
+    let null = round(vec![mx_lookup("null.example", "local", Route::Null), at_servers], vec![]);
     let first = report(
         mx1.clone(),
         vec![

@@ -3,14 +3,14 @@
 use std::{
     fmt::Write,
     fs,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
     process::Command,
 };
 
 use tempfile::TempDir;
 
-use super::program::{Program, at_free_port, find, has_ipv6, on_loopback, output, unconfined};
+use super::program::{Program, at_free_port, find, on_loopback, output, unconfined};
 
 /// A running BIND; dropping it ends it.
 pub(crate) struct Bind {
@@ -25,22 +25,39 @@ impl Bind {
     pub(crate) fn start(zones: &[(&str, Option<&str>)]) -> Option<Self> {
         let (named, dig) = (find("named", "bind9")?, Dig::find()?);
         Some(at_free_port(|port| {
-            let dir = TempDir::new().unwrap();
-            let token = format!("bind-{port}-{}", std::process::id());
-            let conf = dir.path().join("named.conf");
-            fs::write(&conf, configuration(&dir, port, &token, zones)).unwrap();
-            for (name, text) in zones {
-                if let Some(text) = text {
-                    fs::write(dir.path().join(format!("{name}.zone")), text).unwrap();
-                }
-            }
-            // -g: in the foreground, with its log on standard error.
-            let mut command = Command::new(unconfined(&named, dir.path()));
-            let mut program = Program::start(command.arg("-c").arg(&conf).arg("-g"), dir.path());
-            let ready =
-                program.wait_until(|| on_loopback(port).all(|at| dig.identity(at) == token));
-            ready.then_some(Self { program, port, _dir: dir })
+            let listen: Vec<SocketAddr> = on_loopback(port).collect();
+            Self::launch(&named, &dig, &listen, zones)
         }))
+    }
+
+    /// Serves the zones at port 53 of these addresses, as only a network of the test's own allows.
+    pub(crate) fn at(addresses: &[IpAddr], zones: &[(&str, Option<&str>)]) -> Option<Self> {
+        let (named, dig) = (find("named", "bind9")?, Dig::find()?);
+        let listen: Vec<SocketAddr> = addresses.iter().map(|ip| (*ip, 53).into()).collect();
+        Some(Self::launch(&named, &dig, &listen, zones).expect("port 53 is free"))
+    }
+
+    fn launch(
+        named: &Path,
+        dig: &Dig,
+        listen: &[SocketAddr],
+        zones: &[(&str, Option<&str>)],
+    ) -> Option<Self> {
+        let dir = TempDir::new().unwrap();
+        let port = listen[0].port();
+        let token = format!("bind-{}-{port}-{}", listen[0].ip(), std::process::id());
+        let conf = dir.path().join("named.conf");
+        fs::write(&conf, configuration(&dir, listen, &token, zones)).unwrap();
+        for (name, text) in zones {
+            if let Some(text) = text {
+                fs::write(dir.path().join(file(name)), text).unwrap();
+            }
+        }
+        // -g: in the foreground, with its log on standard error.
+        let mut command = Command::new(unconfined(named, dir.path()));
+        let mut program = Program::start(command.arg("-c").arg(&conf).arg("-g"), dir.path());
+        let ready = program.wait_until(|| listen.iter().all(|at| dig.identity(*at) == token));
+        ready.then_some(Self { program, port, _dir: dir })
     }
 
     /// Where it listens in IPv4.
@@ -59,9 +76,25 @@ impl Bind {
     }
 }
 
-fn configuration(dir: &TempDir, port: u16, token: &str, zones: &[(&str, Option<&str>)]) -> String {
+/// The file of a zone; that of the root has a name, too.
+fn file(zone: &str) -> String {
+    if zone == "." { "root.zone".to_owned() } else { format!("{zone}.zone") }
+}
+
+fn configuration(
+    dir: &TempDir,
+    listen: &[SocketAddr],
+    token: &str,
+    zones: &[(&str, Option<&str>)],
+) -> String {
     let dir = dir.path().display();
-    let ipv6 = if has_ipv6() { "::1;" } else { "none;" };
+    let port = listen[0].port();
+    let family = |ipv4: bool| {
+        let own = listen.iter().filter(|at| at.is_ipv4() == ipv4);
+        let all: Vec<String> = own.map(|at| format!("{};", at.ip())).collect();
+        if all.is_empty() { "none;".to_owned() } else { all.join(" ") }
+    };
+    let (ipv4, ipv6) = (family(true), family(false));
     let mut text = format!(
         r#"options {{
     directory "{dir}";
@@ -70,7 +103,7 @@ fn configuration(dir: &TempDir, port: u16, token: &str, zones: &[(&str, Option<&
     pid-file "named.pid";
     session-keyfile "session.key";
     lock-file none;
-    listen-on port {port} {{ 127.0.0.1; }};
+    listen-on port {port} {{ {ipv4} }};
     listen-on-v6 port {port} {{ {ipv6} }};
     recursion no;
     allow-query {{ any; }};
@@ -82,7 +115,7 @@ controls {{ }};
 "#
     );
     for (name, _) in zones {
-        writeln!(text, "zone \"{name}\" {{ type primary; file \"{name}.zone\"; }};").unwrap();
+        writeln!(text, "zone \"{name}\" {{ type primary; file \"{}\"; }};", file(name)).unwrap();
     }
     text
 }
@@ -109,6 +142,11 @@ impl Dig {
     /// Asks a question and reads the answer.
     pub(crate) fn ask(&self, server: SocketAddr, name: &str, rtype: &str) -> Answer {
         self.ask_with(&[], server, name, rtype)
+    }
+
+    /// The same without recursion.
+    pub(crate) fn norecurse(&self, server: SocketAddr, name: &str, rtype: &str) -> Answer {
+        self.ask_with(&["+norecurse"], server, name, rtype)
     }
 
     /// The same with options such as `+cd`.

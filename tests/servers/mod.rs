@@ -2,6 +2,7 @@
 //! own, waited for, and ended by its process id.
 
 pub(crate) mod bind;
+pub(crate) mod dnsdist;
 pub(crate) mod own_network;
 pub(crate) mod postfix;
 pub(crate) mod postfix_master;

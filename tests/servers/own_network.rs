@@ -57,18 +57,25 @@ fn network() -> String {
 /// Brings up loopback with more addresses, and lets the system resolve at port 53 of `dns`, each
 /// query waiting this many seconds for its only answer.
 pub(crate) fn set_up(addresses: &[Ipv6Addr], dns: IpAddr, seconds: u64) {
-    assert!(entered(), "the host's own network stays as it is");
-    let ip = find("ip", "iproute2").unwrap();
-    run(Command::new(&ip).args(["link", "set", "lo", "up"]));
-    for address in addresses {
-        let address = format!("{address}/128");
-        run(Command::new(&ip).args(["-6", "address", "add", &address, "dev", "lo"]));
-    }
+    let addresses: Vec<IpAddr> = addresses.iter().map(|address| (*address).into()).collect();
+    bring_up(&addresses);
     let text = format!("nameserver {dns}\nsearch .\noptions timeout:{seconds} attempts:1\n");
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("resolv.conf");
     fs::write(&file, text).unwrap();
     run(Command::new("mount").arg("--bind").arg(file).arg(RESOLV_CONF));
+}
+
+/// Brings up loopback with more addresses.
+pub(crate) fn bring_up(addresses: &[IpAddr]) {
+    assert!(entered(), "the host's own network stays as it is");
+    let ip = find("ip", "iproute2").unwrap();
+    run(Command::new(&ip).args(["link", "set", "lo", "up"]));
+    for address in addresses {
+        // All bits are the host's own, so that no neighbour is looked for.
+        let address = format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 });
+        run(Command::new(&ip).args(["address", "add", &address, "dev", "lo"]));
+    }
 }
 
 fn run(command: &mut Command) {

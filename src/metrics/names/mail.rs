@@ -104,6 +104,36 @@ pub const EXCHANGER_FINDING: Metric = gauge(
     &["mx", "resolver", "finding"],
     "1 for what is remarkable about the address lookups of the exchanger through this resolver.",
 );
+/// The servers of a zone.
+pub const ZONE_SERVERS: Metric = gauge(
+    "mx_zone_servers",
+    &["zone"],
+    "Number of addresses asked that the zone's name servers have; from an authoritative resolver.",
+);
+/// Whether they have the same version of it.
+pub const ZONE_SERIALS: Metric = gauge(
+    "mx_zone_serials",
+    &["zone"],
+    "Number of different SOA serials among the zone's name servers; more than 1 is out of sync.",
+);
+/// What is wrong with one of them.
+pub const ZONE_SERVER_FINDING: Metric = gauge(
+    "mx_zone_server_finding",
+    &["zone", "server", "finding"],
+    "1 for everything that is wrong at a name server of the zone now, at most 16 for each zone.",
+);
+/// How long one takes.
+pub const ZONE_SERVER_DURATION: Metric = gauge(
+    "mx_zone_server_duration_seconds",
+    &["zone", "server"],
+    "Time the SOA query took at the slowest address of the name server that responded.",
+);
+/// Which version one has.
+pub const ZONE_SOA_SERIAL: Metric = gauge(
+    "mx_zone_soa_serial",
+    &["zone", "server"],
+    "SOA serial of the zone at the name server, the oldest among its addresses.",
+);
 /// The one number per exchanger and family.
 pub const EXCHANGER_UP: Metric = gauge(
     "mx_exchanger_up",

@@ -1,5 +1,5 @@
-//! Which samples each family has, by what they tell of: domains, lookups, resolvers, the own vantage,
-//! exchangers, verdicts.
+//! Which samples each family has, by what they tell of: domains, lookups, resolvers, zones, the own
+//! vantage, exchangers, verdicts.
 //!
 //! Every function writes whole families, because the text format wants a family in one piece.
 
@@ -9,6 +9,7 @@ pub(super) mod domain;
 pub(super) mod exchanger;
 pub(super) mod resolver;
 pub(super) mod vantage;
+pub(super) mod zone;
 
 use jiff::Timestamp;
 

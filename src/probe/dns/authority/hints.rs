@@ -8,10 +8,9 @@ use super::cut::{Cut, Delegate};
 
 /// The root: that of the Internet, or the servers given.
 pub(super) fn root(given: &[SocketAddr], port: u16) -> Cut {
-    let private = |at: &SocketAddr| Delegate {
-        name: at.ip().to_string().into(),
-        host: None,
-        addresses: vec![*at],
+    let private = |at: &SocketAddr| {
+        let name = if at.port() == port { at.ip().to_string() } else { at.to_string() };
+        Delegate { name: name.into(), host: None, addresses: vec![*at] }
     };
     let servers = if given.is_empty() {
         ROOT_SERVERS.iter().filter_map(|row| public(row, port)).collect()

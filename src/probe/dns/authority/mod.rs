@@ -82,9 +82,9 @@ impl Authority {
         let asked_at = Timestamp::now();
         let (exchanges, zone) = errand.answer(name.clone(), rtype, 0).await;
         // Who had no time for anything has learned nothing of the zone.
-        let learned = !(errand.over() && exchanges.is_empty());
+        let learned = !(errand.late() && exchanges.is_empty());
         let lookup = Lookup { zone: learned.then_some(zone), ..made(exchanges) };
-        if !errand.over() {
+        if !errand.late() {
             let kept = Lookup { asked_at: Some(asked_at), ..lookup.clone() };
             self.answers.put(key, kept, self.interval);
         }

@@ -46,7 +46,7 @@ impl Errand<'_> {
             _ => {
                 let surveyed = self.survey_anew(arrived).await;
                 // What was cut short is not told to others.
-                if !self.over() {
+                if !self.late() {
                     let kept = lifetime(Some(u32::MAX)).min(self.authority.interval);
                     let until = tokio::time::Instant::now() + kept;
                     *slot = Some((until, surveyed.clone()));
@@ -104,6 +104,8 @@ impl Errand<'_> {
             candidates.push(Candidate { delegate, in_parent, in_child, missing: None });
         }
         candidates.truncate(MAX_SERVERS);
+        // Servers rotate their answers, and what is told first must not change with them.
+        candidates.sort_by(|a, b| a.delegate.name.cmp(&b.delegate.name));
         candidates
     }
 

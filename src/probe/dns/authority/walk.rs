@@ -112,8 +112,13 @@ impl<'a> Errand<'a> {
     }
 
     /// Whether nothing more can be asked, so that what is known is not all there is.
-    pub(super) fn over(&self) -> bool {
-        self.queries_left.load(Ordering::Relaxed) == 0 || Instant::now() >= self.until
+    fn over(&self) -> bool {
+        self.queries_left.load(Ordering::Relaxed) == 0 || self.late()
+    }
+
+    /// Whether there was no time for all of it; another time there may be.
+    pub(super) fn late(&self) -> bool {
+        Instant::now() >= self.until
     }
 
     /// When it ends.
@@ -368,3 +373,29 @@ const MAX_GLUELESS: usize = 3;
 
 /// Steps kept of one way.
 const MAX_STEPS: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delegation_on_the_internet_leads_no_query_to_this_host_itself() {
+        let (permits, patience) = (Semaphore::new(1), Dns::default());
+        let root = SocketAddr::from(([127, 0, 0, 1], 53));
+        for (roots, own) in [(&[][..], false), (&[root], true)] {
+            let authority = Authority::new(roots, 53, Duration::ZERO);
+            let errand = Errand::new(&authority, &permits, &patience, Instant::now());
+            for (address, reached) in [
+                ("127.0.0.1:53", own),
+                ("127.255.0.9:53", own),
+                ("[::ffff:127.0.0.1]:53", own),
+                ("0.0.0.0:53", false),
+                ("[::]:53", false),
+                ("224.0.0.1:53", false),
+                ("[ff02::1]:53", false),
+            ] {
+                assert_eq!(errand.can_reach(address.parse().unwrap()), reached, "{address}");
+            }
+        }
+    }
+}
