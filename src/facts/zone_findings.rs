@@ -216,3 +216,76 @@ fn odd_ones(lookup: &Lookup) -> Vec<SocketAddr> {
     let odd = groups.iter().skip(usize::from(!tie));
     odd.flat_map(|(_, with)| with.iter().map(|exchange| exchange.server)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::facts::{
+        LookupStatus::{Nodata, Nxdomain, Servfail},
+        RecordType, Transport,
+    };
+
+    fn said(name: &str, last: u8, status: LookupStatus, millis: u64) -> Exchange {
+        Exchange {
+            server_name: Some(name.into()),
+            duration: Duration::from_millis(millis),
+            authoritative: true,
+            ..Exchange::empty(([192, 0, 2, last], 53).into(), Transport::Udp, status)
+        }
+    }
+
+    fn lookup(exchanges: Vec<Exchange>) -> Lookup {
+        let (name, walk, servers) = ("example.com".into(), Vec::new(), Vec::new());
+        let asked_at = jiff::Timestamp::UNIX_EPOCH;
+        let zone = Some(Arc::new(Zone { name, asked_at, walk, servers }));
+        let made = Lookup::new("test".into(), RecordType::A, "example.com".into(), exchanges);
+        Lookup { zone, ..made }
+    }
+
+    #[test]
+    fn two_names_of_one_address_are_two_servers_and_of_tries_the_last_counts() {
+        let asked = lookup(vec![
+            said("ns1.example.com", 1, LookupStatus::Timeout, 5000),
+            said("ns1.example.com", 1, LookupStatus::Nodata, 20),
+            said("ns2.example.com", 1, LookupStatus::Nodata, 30),
+        ]);
+        let counted: Vec<_> = last_tries(&asked).map(|e| e.status).collect();
+        assert_eq!(counted, [LookupStatus::Nodata; 2]);
+        assert_eq!(groups(&asked).len(), 1);
+    }
+
+    #[test]
+    fn what_is_asked_at_the_same_moment_takes_as_long_as_the_slowest() {
+        let asked = lookup(vec![
+            said("ns1.example.com", 1, LookupStatus::Timeout, 5000),
+            said("ns1.example.com", 1, LookupStatus::Timeout, 5000),
+            said("ns2.example.com", 2, LookupStatus::Nodata, 30),
+        ]);
+        assert_eq!(asked.took(), Duration::from_secs(10));
+        assert_eq!(asked.took_to_answer(), Duration::from_millis(30));
+        assert_eq!(asked.status(), LookupStatus::Nodata);
+    }
+
+    #[test]
+    fn lame_servers_alone_are_a_failure_of_the_lookup() {
+        let lame = Exchange { lame: true, ..said("ns1.example.com", 1, LookupStatus::Noerror, 1) };
+        assert_eq!(lookup(vec![lame]).status(), LookupStatus::Servfail);
+    }
+
+    #[test]
+    fn of_two_answers_that_are_as_frequent_both_are_odd() {
+        let answers = |statuses: &[LookupStatus]| {
+            let name = |n: usize| format!("ns{n}.example.com");
+            let one = |(n, status): (usize, &LookupStatus)| {
+                said(&name(n), u8::try_from(n).unwrap(), *status, 1)
+            };
+            odd_ones(&lookup(statuses.iter().enumerate().map(one).collect())).len()
+        };
+        assert_eq!(answers(&[Nodata, Nodata, Nodata]), 0);
+        assert_eq!(answers(&[Nodata, Nxdomain, Nodata]), 1);
+        assert_eq!(answers(&[Nodata, Nxdomain]), 2);
+        assert_eq!(answers(&[Nodata, Servfail]), 0, "a failure is another finding");
+    }
+}

@@ -24,7 +24,7 @@ use self::{
     cut::{Cut, parent},
     kept::Kept,
     survey::{Slot, Surveyed},
-    walk::{Boxed, Errand, Host, Tried, lame},
+    walk::{Boxed, Errand, Host, Insistence, Tried, lame},
 };
 use super::pointers::Pointers;
 use crate::{
@@ -124,8 +124,8 @@ impl Errand<'_> {
         Box::pin(async move {
             let arrived = self.descend(&name, RecordType::Soa, &[]).await;
             let Surveyed { zone, servers } = self.survey(&arrived).await;
-            let attempts = self.patience.attempts;
-            let ask = |server| self.try_server(server, &name, rtype, attempts);
+            let hard = Insistence { attempts: self.patience.attempts, wait_for_late: true };
+            let ask = |server| self.try_server(server, &name, rtype, hard);
             let tried = join_all(servers.iter().map(ask)).await;
             let target = tried.iter().find_map(leads_to).filter(|_| aliases < MAX_ALIASES);
             let onward = match &target {

@@ -10,7 +10,7 @@ use tokio::{sync::Mutex, time::timeout_at};
 
 use super::{
     cut::{Delegate, MAX_ADDRESSES, MAX_SERVERS, delegates, lifetime, shown},
-    walk::{Arrived, Errand, Server, lame},
+    walk::{Arrived, Errand, Insistence, Server, lame},
 };
 use crate::facts::{Missing, NameServer, RecordType, Zone};
 
@@ -138,8 +138,8 @@ impl Errand<'_> {
             addresses.iter().partition(|at| self.can_reach(**at));
         let one = |at: &SocketAddr| Server { name: Arc::clone(&name), at: *at };
         let servers: Vec<Server> = to_ask.iter().map(one).collect();
-        let attempts = self.patience.attempts;
-        let ask = |server| self.try_server(server, apex, RecordType::Soa, attempts);
+        let hard = Insistence { attempts: self.patience.attempts, wait_for_late: false };
+        let ask = |server| self.try_server(server, apex, RecordType::Soa, hard);
         let tried = join_all(servers.iter().map(ask)).await;
         let mut soa: Vec<_> = tried.into_iter().flat_map(|tried| tried.exchanges).collect();
         for exchange in &mut soa {

@@ -53,6 +53,20 @@ pub(super) struct Server {
     pub(super) at: SocketAddr,
 }
 
+/// How hard one server is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Insistence {
+    /// How often, while it stays silent.
+    pub(super) attempts: u32,
+    /// Whether to listen on after that.
+    pub(super) wait_for_late: bool,
+}
+
+impl Insistence {
+    /// Where another server will do.
+    const ONCE: Self = Self { attempts: 1, wait_for_late: false };
+}
+
 /// What came of asking one server.
 #[derive(Debug)]
 pub(super) struct Tried {
@@ -150,14 +164,14 @@ impl<'a> Errand<'a> {
         server: &Server,
         name: &Name,
         rtype: RecordType,
-        attempts: u32,
+        Insistence { attempts, wait_for_late }: Insistence,
     ) -> Tried {
         let mut tried = Tried { exchanges: Vec::new(), pointers: Pointers::NONE };
         let mut question =
             Question { recursion_desired: false, ..Question::new(name.clone(), rtype) };
         let mut silent = 0;
         while silent < attempts {
-            let asked = self.query(server, &question, attempts > 1).await;
+            let asked = self.query(server, &question, wait_for_late).await;
             let Some((exchange, pointers)) = asked else { break };
             let status = exchange.status;
             tried.exchanges.push(exchange);
@@ -255,7 +269,8 @@ impl<'a> Errand<'a> {
         servers: &[Server],
         consulted: &mut Consulted,
     ) {
-        let asking = servers.iter().map(|server| self.try_server(server, asked, rtype, 1));
+        let asking =
+            servers.iter().map(|server| self.try_server(server, asked, rtype, Insistence::ONCE));
         for tried in join_all(asking).await {
             let Tried { mut exchanges, pointers } = tried;
             let Some(last) = exchanges.last_mut() else { continue };
