@@ -21,7 +21,7 @@ use crate::{
     cli::{CheckArgs, When},
     config::{Config, DestinationSettings, Resolver, ResolverKind, parse_helo_name},
     connectivity_log::ConnectivityLog,
-    delivery::Outcome,
+    delivery::{self, Outcome},
     document::{Document, Entry, Surroundings},
     ended::Ended,
     explain::{
@@ -80,8 +80,14 @@ pub async fn run(args: CheckArgs) -> io::Result<Ended> {
         };
         let Some(facts) = found else { return interrupt(&stopping, domains).await };
         domains.pop_front();
-        // Nobody sends by what is asked for the trace alone.
-        let usual = facts.without(tracer.as_slice());
+        let facts = Facts { observer: around.own_host(), ..facts };
+        // Nobody sends by what is asked for the trace alone, nor by a resolver that is not there, but
+        // for the one that decides where mail goes.
+        let primary = delivery::views(&facts).into_iter().next();
+        let dead = around.dead().map(|resolver| Arc::clone(&resolver.resolver));
+        let secondary = dead.filter(|resolver| Some(resolver) != primary.as_ref());
+        let left_out: Vec<_> = secondary.chain(tracer).collect();
+        let usual = facts.without(&left_out);
         let judged = judged::all(&usual, &senders);
         worst = worst.max(judged::worst(&judged));
         let text = if args.json {

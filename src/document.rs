@@ -12,7 +12,7 @@ use crate::{
         judged::Judged,
         verdict::{Cure, Explanation},
     },
-    facts::{AddressPair, FACTS_VERSION, Facts, ResolverFacts, Vantage},
+    facts::{AddressPair, FACTS_VERSION, Facts, OwnHost, ResolverFacts, Vantage},
     name::Destination,
 };
 
@@ -46,6 +46,11 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
+    /// This host, where it may be an exchanger itself.
+    pub fn own_host(&self) -> Option<OwnHost> {
+        self.vantage.as_ref().map(|vantage| vantage.own_host())
+    }
+
     /// The resolvers of which no server responded.
     pub fn dead(&self) -> impl Iterator<Item = &ResolverFacts> {
         self.resolvers.iter().map(AsRef::as_ref).filter(|facts| facts.up() == Some(false))

@@ -48,7 +48,6 @@ fn every_key_is_taken() {
         families = ["ipv4"]
         addresses_per_family = 2
         session_timeout = "1m 30s"
-        resolvers = ["strict", "lan"]
         [[destination]]
         smarthost = "[2001:db8::25]:25"
         [probe]
@@ -69,24 +68,6 @@ fn every_key_is_taken() {
         attempts = 3
         late_window = "0s"
         health_interval = "20s"
-        [[resolver]]
-        name = "lan"
-        servers = ["192.0.2.53", "192.0.2.54:5353", "[2001:db8::53]:5353", "2001:db8::53", "[2001:db8::54]"]
-        [[resolver]]
-        name = "own"
-        kind = "system"
-        resolv_conf = "upstream.conf"
-        each_server = true
-        timeout = "9s"
-        attempts = 1
-        late_window = "1s"
-        control_name = "example.org"
-        health_interval = "1m"
-        [[resolver]]
-        kind = "servers"
-        name = "strict"
-        servers = ["192.0.2.55"]
-        transport = "tcp"
         [politeness]
         max_sessions = 10
         max_sessions_per_provider = 2
@@ -117,6 +98,52 @@ fn every_key_is_taken() {
     assert_eq!(config.probe.public_ipv4, Some([198, 51, 100, 1].into()));
     assert_eq!(config.probe.public_ipv6, "2001:db8:1::1".parse().ok());
     assert_eq!((config.dns.attempts, config.dns.late_window), (3, Duration::ZERO));
+    assert_eq!(config.politeness.max_backoff, Duration::from_secs(3600));
+    assert_eq!((config.politeness.max_sessions, config.web.max_connections), (10, 5));
+    assert_eq!((config.web.probe_any_target, config.metrics.detail), (true, Detail::Lean));
+}
+
+/// A certificate of an authority, self-signed.
+fn authority() -> String {
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+}
+
+#[test]
+fn every_key_of_a_resolver_is_taken() {
+    let text = r#"
+        helo_name = "mail.test"
+        [[destination]]
+        domain = "example.org"
+        resolvers = ["strict", "lan"]
+        [[destination]]
+        domain = "example.net"
+        [dns]
+        health_interval = "20s"
+        [[resolver]]
+        name = "lan"
+        servers = ["192.0.2.53", "192.0.2.54:5353", "[2001:db8::53]:5353", "2001:db8::53", "[2001:db8::54]"]
+        [[resolver]]
+        name = "own"
+        kind = "system"
+        resolv_conf = "upstream.conf"
+        each_server = true
+        timeout = "9s"
+        attempts = 1
+        late_window = "1s"
+        control_name = "example.org"
+        health_interval = "1m"
+        [[resolver]]
+        kind = "servers"
+        name = "strict"
+        servers = ["192.0.2.55"]
+        transport = "tcp"
+    "#;
+    let files = Files::main(text);
+    let config = files.load(&[]).config;
+    let own = &config.destinations[&Destination::parse("example.org").unwrap()];
+    let other = &config.destinations[&Destination::parse("example.net").unwrap()];
     let health = |place: usize| {
         let resolver = &config.resolvers[place];
         (resolver.control_name.to_string(), resolver.patience.health_interval.as_secs())
@@ -151,17 +178,7 @@ fn every_key_is_taken() {
     assert_eq!(config.resolvers[2].kind, ResolverKind::Servers { addresses, transport });
     let chosen: Vec<&str> = own.resolvers.iter().map(AsRef::as_ref).collect();
     assert_eq!(chosen, ["strict", "lan"]);
-    assert!(relay.resolvers.is_empty(), "all of them");
-    assert_eq!(config.politeness.max_backoff, Duration::from_secs(3600));
-    assert_eq!((config.politeness.max_sessions, config.web.max_connections), (10, 5));
-    assert_eq!((config.web.probe_any_target, config.metrics.detail), (true, Detail::Lean));
-}
-
-/// A certificate of an authority, self-signed.
-fn authority() -> String {
-    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+    assert!(other.resolvers.is_empty(), "all of them");
 }
 
 #[test]

@@ -440,6 +440,7 @@ fn what_resolvers_tell_apart_is_a_finding_of_one_and_a_disagreement_of_all() {
             "{name=\"example.com\",type=\"MX\"} 1",
             "{name=\"mx2.example.com\",type=\"A\"} 1",
             "{name=\"mx2.example.com\",type=\"AAAA\"} 0",
+            "{name=\"null.example\",type=\"MX\"} 1",
         ],
         "what only one was asked is not compared"
     );

@@ -253,7 +253,8 @@ impl Prober {
 
     /// Looks at how this host looks to receivers. `None` when the program ends.
     pub async fn vantage(&self, plan: &vantage::Plan, view: &Arc<View>) -> Option<Vantage> {
-        let look = vantage::look(plan, view, self.deadline);
+        // Many lookups at once, and seldom.
+        let look = Box::pin(vantage::look(plan, view, self.deadline));
         let vantage = self.unless_stopped(look).await?;
         self.note(vantage.families.iter().flat_map(|family| &family.lookups));
         Some(vantage)

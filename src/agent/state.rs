@@ -276,11 +276,9 @@ impl Snapshot {
         let report = |exchanger| self.exchangers.get(exchanger)?.facts.as_ref();
         let known = round.exchangers().filter_map(report);
         let exchangers = known.map(|facts| round.own(facts));
-        Some(Facts::observed(
-            destination.clone(),
-            round.observed_at,
-            round.mx.clone(),
-            exchangers.collect(),
-        ))
+        let (mx, exchangers) = (round.mx.clone(), exchangers.collect());
+        let observed = Facts::observed(destination.clone(), round.observed_at, mx, exchangers);
+        let observer = self.vantage.as_ref().map(|vantage| vantage.own_host());
+        Some(Facts { observer, ..observed })
     }
 }

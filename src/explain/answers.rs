@@ -220,7 +220,7 @@ fn ills(
 ) -> Vec<Ill> {
     let mut ills: Vec<Ill> = Vec::new();
     let listed = lists(facts, exchanger, resolver);
-    for finding in pair.target(exchanger, facts.own_host.as_ref()).findings() {
+    for finding in pair.target(exchanger, facts.this_host()).findings() {
         let both_failed = || pair.findings().any(|f| f == ExchangerFinding::BothFailed);
         let denied = || pair.a.is_some_and(|a| a.status() == LookupStatus::Nxdomain);
         ills.extend(match finding {

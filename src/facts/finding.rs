@@ -282,6 +282,11 @@ impl Facts {
         of_route(&answer.route, |name| self.target(name, &answer.lookup.resolver))
     }
 
+    /// The host that sends or, where that is not known, the one that looked.
+    pub fn this_host(&self) -> Option<&OwnHost> {
+        self.own_host.as_ref().or(self.observer.as_ref())
+    }
+
     /// What a resolver makes of a host as an MX target, where it was looked up.
     pub fn target(&self, name: &ExchangerName, resolver: &str) -> Option<Target> {
         let Destination::Domain(_) = self.destination else { return None };
@@ -292,7 +297,7 @@ impl Facts {
         let exchanger = self.exchangers.iter().find(named)?;
         let pairs = AddressPair::by_resolver(exchanger);
         let (_, pair) = pairs.into_iter().find(|(of, _)| *of == resolver)?;
-        Some(pair.target(exchanger, self.own_host.as_ref()))
+        Some(pair.target(exchanger, self.this_host()))
     }
 }
 

@@ -59,6 +59,10 @@ pub struct Facts {
     /// looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_host: Option<OwnHost>,
+    /// The host that looked, which may be an exchanger, too. No verdict goes by it: such a server
+    /// delivers that mail locally.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observer: Option<OwnHost>,
     /// Senders get the addresses in the order they are listed in. What DNS really answered has no
     /// such order: resolvers rotate it (RFC 1794).
     #[serde(default, skip_serializing_if = "is_false")]
@@ -80,6 +84,7 @@ impl Facts {
             exchangers,
             mta_sts: None,
             own_host: None,
+            observer: None,
             answers_in_order: false,
         }
     }

@@ -17,7 +17,7 @@ use crate::{
         standing::Standing,
         state::{DestinationReport, DestinationRound, ExchangerReport, Snapshot},
     },
-    facts::{AddressPair, ExchangerFacts, Family, Lookup, OwnHost, RecordType, Target},
+    facts::{AddressPair, ExchangerFacts, Family, Lookup, RecordType, Target},
     name::{ExchangerName, Host},
 };
 
@@ -73,7 +73,7 @@ impl<'a> View<'a> {
             snapshot,
             exchangers: exchangers(snapshot),
             lookups: lookups(snapshot),
-            targets: targets(snapshot, None),
+            targets: targets(snapshot),
             standings: standings(&domains),
             domains,
         }
@@ -131,10 +131,8 @@ fn lookups(snapshot: &Snapshot) -> Vec<(Block, &Lookup)> {
     newest.into_iter().map(|(key, (_, lookup))| (labels(key), lookup)).collect()
 }
 
-fn targets<'a>(
-    snapshot: &'a Snapshot,
-    own: Option<&OwnHost>,
-) -> HashMap<(&'a ExchangerName, &'a str), Target> {
+fn targets(snapshot: &Snapshot) -> HashMap<(&ExchangerName, &str), Target> {
+    let own = snapshot.vantage.as_ref().map(|vantage| vantage.own_host());
     let mut targets = HashMap::new();
     for (exchanger, report) in &snapshot.exchangers {
         let (Host::Name(name), Some(facts)) = (&exchanger.host, report.facts.as_deref()) else {
@@ -143,7 +141,7 @@ fn targets<'a>(
         // Another port is that of a smart host.
         if exchanger.port == snapshot.mx_port {
             let pairs = AddressPair::by_resolver(facts).into_iter();
-            targets.extend(pairs.map(|(by, pair)| ((name, by), pair.target(facts, own))));
+            targets.extend(pairs.map(|(by, pair)| ((name, by), pair.target(facts, own.as_ref()))));
         }
     }
     targets

@@ -54,7 +54,10 @@ fn write_agreement(view: &View<'_>, out: &mut String) {
         (&a.name, a.rtype) == (&b.name, b.rtype)
     };
     for alike in view.lookups.chunk_by(asked_alike) {
-        if let Some(agreed) = facts::agree(alike.iter().map(|(_, lookup)| *lookup)) {
+        // What a resolver that is down does not say is no disagreement.
+        let asked = alike.iter().map(|(_, lookup)| *lookup);
+        let asked = asked.filter(|lookup| !view.snapshot.is_down(&lookup.resolver));
+        if let Some(agreed) = facts::agree(asked) {
             let first = alike[0].1;
             let labels = [("name", &*first.name), ("type", first.rtype.label())];
             family.sample(&Block::new(labels), &[], u8::from(agreed));

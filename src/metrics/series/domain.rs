@@ -30,6 +30,9 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
     }
     let mut family = Family::new(out, &names::DOMAIN_FINDING);
     for (domain, resolver, route) in mx_sets(view) {
+        if view.snapshot.is_down(resolver) {
+            continue;
+        }
         let findings = facts::of_route(route, |name| view.targets.get(&(name, resolver)).copied());
         for finding in findings.into_iter().take(MOST_FINDINGS) {
             let more = [("resolver", resolver), ("finding", finding.label())];

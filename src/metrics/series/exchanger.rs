@@ -52,6 +52,9 @@ fn write_findings(view: &View<'_>, out: &mut String) {
     let mut family = text::Family::new(out, &names::EXCHANGER_FINDING);
     for exchanger in &view.exchangers {
         for (resolver, pair) in exchanger.facts().into_iter().flat_map(AddressPair::by_resolver) {
+            if view.snapshot.is_down(resolver) {
+                continue;
+            }
             for finding in pair.findings() {
                 let labels = [("mx", &*exchanger.name), ("resolver", resolver)];
                 family.sample(&Block::new(labels), &[("finding", finding.label())], 1);
