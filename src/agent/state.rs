@@ -277,8 +277,8 @@ impl Snapshot {
         let known = round.exchangers().filter_map(report);
         let exchangers = known.map(|facts| round.own(facts));
         let (mx, exchangers) = (round.mx.clone(), exchangers.collect());
-        let observed = Facts::observed(destination.clone(), round.observed_at, mx, exchangers);
+        let facts = Facts::observed(destination.clone(), round.observed_at, mx, exchangers);
         let observer = self.vantage.as_ref().map(|vantage| vantage.own_host());
-        Some(Facts { observer, ..observed })
+        Some(Facts { observer, ..facts })
     }
 }
