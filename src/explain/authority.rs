@@ -31,6 +31,9 @@ pub(super) fn views(facts: &Facts) -> Vec<ZoneView<'_>> {
 /// What is wrong in one zone.
 pub(super) fn of_zone(view: &ZoneView<'_>) -> Vec<Trouble> {
     let zone = view.zone;
+    if let Some(trouble) = intercepted(zone) {
+        return vec![trouble];
+    }
     let mut troubles: Vec<Trouble> = unreachable(zone).into_iter().collect();
     troubles.extend(silent(zone));
     troubles.extend(without_authority(zone));
@@ -41,12 +44,34 @@ pub(super) fn of_zone(view: &ZoneView<'_>) -> Vec<Trouble> {
     troubles
 }
 
+/// A zone in a sentence.
+fn called(zone: &Zone) -> &str {
+    if &*zone.name == "." { "the root" } else { &zone.name }
+}
+
+/// Nobody asks the root in vain: where whoever answers for it has no authority, it is somebody else,
+/// and what others say of that zone means nothing.
+fn intercepted(zone: &Zone) -> Option<Trouble> {
+    let false_ones = soa(zone, |exchange| exchange.lame && exchange.status.answered());
+    let first = false_ones.first().filter(|_| &*zone.name == ".")?;
+    if !soa(zone, |exchange| !exchange.lame && exchange.status.answered()).is_empty() {
+        return None;
+    }
+    let what = format!(
+        "Who answers at {} in the place of the root is not a root server: no answer has authority \
+         (AA). As a rule a firewall or the provider answers all DNS itself (interception), and then \
+         no authoritative server can be asked from this host.",
+        first.server.ip()
+    );
+    Some(Trouble { what, by_hand: vec![ask_soa(zone, first.server)] })
+}
+
 /// That nothing is wrong.
 pub(super) fn agreement(zone: &Zone) -> String {
     match zone.servers.len() {
-        1 => format!("The only name server of {} answers as it should.", zone.name),
-        2 => format!("Both name servers of {} agree.", zone.name),
-        servers => format!("All {servers} name servers of {} agree.", zone.name),
+        1 => format!("The only name server of {} answers as it should.", called(zone)),
+        2 => format!("Both name servers of {} agree.", called(zone)),
+        servers => format!("All {servers} name servers of {} agree.", called(zone)),
     }
 }
 
@@ -54,7 +79,7 @@ pub(super) fn agreement(zone: &Zone) -> String {
 fn unreachable(zone: &Zone) -> Option<Trouble> {
     let what = format!(
         "No name server of {} could be asked: this host has no route to any of their addresses.",
-        zone.name
+        called(zone)
     );
     zone.no_route().then_some(Trouble { what, by_hand: Vec::new() })
 }
@@ -66,7 +91,7 @@ fn silent(zone: &Zone) -> Vec<Trouble> {
         let failing = soa(zone, |exchange| exchange.status == status);
         let Some(first) = failing.first() else { continue };
         let (who, several) = (subject(&failing, &[]), failing.len() > 1);
-        let name = &zone.name;
+        let name = called(zone);
         let what = match (status, several) {
             (LookupStatus::Timeout, false) => {
                 let took = spoken(first.duration);
@@ -101,7 +126,7 @@ fn without_authority(zone: &Zone) -> Vec<Trouble> {
         let who = subject(&alike, &[]);
         let (has, answers) =
             if alike.len() == 1 { ("has", "it answers") } else { ("have", "they answer") };
-        let name = &zone.name;
+        let name = called(zone);
         let what = match kind {
             (status, true) if status.answered() => format!(
                 "{who} {has} no authority over {name}: {answers} without the AA bit (lame \
@@ -147,7 +172,7 @@ fn difference(zone: &Zone, lookup: &Lookup) -> Option<Trouble> {
         }
         let (subject, one) = match with.len() {
             1 => (subject(with, &[]), true),
-            _ => (format!("All name servers of {} that answer at all", zone.name), false),
+            _ => (format!("All name servers of {} that answer at all", called(zone)), false),
         };
         let what = format!("{subject} {}.", answers(&said_of(said), &question, one));
         return Some(Trouble { what, by_hand: vec![ask(with.first()?)] });
@@ -198,7 +223,7 @@ fn serials(zone: &Zone) -> Option<Trouble> {
     let what = format!(
         "The servers of {} do not have the same version of it: {}, and the newest is {newest} (at \
          {}).",
-        zone.name,
+        called(zone),
         each.join(", "),
         of(*newest).0
     );
@@ -244,7 +269,7 @@ fn no_address(zone: &Zone, server: &NameServer) -> Option<Trouble> {
         }
         Missing::NoAddress => "there is neither an A nor an AAAA record",
     };
-    let what = format!("{name}, a name server of {}, has no address: {why}.", zone.name);
+    let what = format!("{name}, a name server of {}, has no address: {why}.", called(zone));
     Some(Trouble { what, by_hand: Vec::new() })
 }
 
@@ -359,12 +384,12 @@ pub(super) fn unanswered(lookup: &Lookup) -> String {
     match &lookup.zone {
         None => "it was not asked".to_owned(),
         Some(zone) if zone.no_route() => {
-            format!("this host has no route to the name servers of {}", zone.name)
+            format!("this host has no route to the name servers of {}", called(zone))
         }
         Some(zone) if lookup.exchanges.is_empty() => {
-            format!("no name server of {} can be asked", zone.name)
+            format!("no name server of {} can be asked", called(zone))
         }
-        Some(zone) => format!("no name server of {} shows authority over it", zone.name),
+        Some(zone) => format!("no name server of {} shows authority over it", called(zone)),
     }
 }
 
@@ -462,6 +487,24 @@ mod tests {
         let want = "ns2.example.net answers AAAA mx1.example.net with SERVFAIL, the other two with \
                     NODATA.";
         assert_eq!(sentences(&healthy(3), exchanges), [want]);
+    }
+
+    #[test]
+    fn a_root_without_authority_is_somebody_else() {
+        let soa_of = |n, lame| {
+            let mut one = server(n, soa(n, 7));
+            one.soa.iter_mut().for_each(|exchange| exchange.lame = lame);
+            one
+        };
+        let root = |servers| Zone { name: ".".into(), ..zone(servers) };
+        let all = root(vec![soa_of(1, true), soa_of(2, true)]);
+        let said = sentences(&all, Vec::new());
+        assert!(said.len() == 1 && said[0].contains("interception"), "{said:?}");
+        let one = root(vec![soa_of(1, true), soa_of(2, false)]);
+        let said = sentences(&one, Vec::new());
+        assert!(said.len() == 1 && said[0].contains("no authority over the root"), "{said:?}");
+        let elsewhere = zone(vec![soa_of(1, true), soa_of(2, true)]);
+        assert!(!sentences(&elsewhere, Vec::new()).concat().contains("interception"));
     }
 
     #[test]
