@@ -53,7 +53,7 @@ fn write_agreement(view: &View<'_>, out: &mut String) {
     let asked_alike = |(_, a): &(Block, &Lookup), (_, b): &(Block, &Lookup)| {
         (&a.name, a.rtype) == (&b.name, b.rtype)
     };
-    for alike in view.lookups.chunk_by(asked_alike) {
+    for alike in view.lookups.chunk_by(asked_alike).filter(|alike| alike.len() > 1) {
         if let Some(agreed) = facts::agree(alike.iter().map(|(_, lookup)| *lookup)) {
             let first = alike[0].1;
             let labels = [("name", &*first.name), ("type", first.rtype.label())];
