@@ -95,7 +95,10 @@ impl ExchangerName {
 
     /// Its labels as text, where they may spell an address.
     fn spelt(&self) -> Option<String> {
-        if !self.0.bytes().any(|byte| byte.is_ascii_digit()) {
+        // Most names are plainly none, which is seen at their end: many are looked at in each scrape.
+        let ends = self.0.ends_with(|c: char| c.is_ascii_digit() || c == ']');
+        let may = ends || self.0.contains([':', '\\']);
+        if !may || !self.0.bytes().any(|byte| byte.is_ascii_digit()) {
             return None;
         }
         let name = self.to_dns();
@@ -450,8 +453,10 @@ mod tests {
             (&["192", "0", "2", "1"][..], true),
             (&["[192", "0", "2", "1]"], true),
             (&["2001:db8::1"], true),
+            (&["2001:db8::ad"], true),
             (&["[IPv6:2001:db8::1]"], true),
             (&["mx1", "example", "com"], false),
+            (&["mx1", "cafe"], false),
             (&["192", "0", "2", "1", "example", "com"], false),
         ] {
             let name = Name::from_labels(labels.iter().map(|l| l.as_bytes())).unwrap();

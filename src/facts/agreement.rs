@@ -15,18 +15,21 @@ use crate::name::ExchangerName;
 /// with fewer than two that were made. Who is known to be out of order is left out by the caller.
 pub fn agree<'a>(lookups: impl IntoIterator<Item = &'a Lookup>) -> Option<bool> {
     let asked = |lookup: &&Lookup| !lookup.exchanges.is_empty();
-    let said: Vec<Said<'_>> = lookups.into_iter().filter(asked).map(Said::of).collect();
-    let (first, rest) = said.split_first()?;
-    if rest.is_empty() {
-        return None;
+    let lookups: Vec<&Lookup> = lookups.into_iter().filter(asked).collect();
+    let (first, rest) = lookups.split_first().filter(|(_, rest)| !rest.is_empty())?;
+    // Most often all say the same, record for record, and that is soon told.
+    let alike =
+        |other: &&Lookup| first.status() == other.status() && records(first) == records(other);
+    if rest.iter().all(alike) {
+        return Some(true);
     }
-    // Most often all say the same, and that is soon told.
-    let same = rest.iter().all(|other| first.same(other));
-    let each_two = || {
-        let mut places = said.iter().enumerate();
-        places.all(|(place, one)| said[place + 1..].iter().all(|other| one.agrees(other)))
-    };
-    Some(same || each_two())
+    let said: Vec<Said<'_>> = lookups.into_iter().map(Said::of).collect();
+    let mut places = said.iter().enumerate();
+    Some(places.all(|(place, one)| said[place + 1..].iter().all(|other| one.agrees(other))))
+}
+
+fn records(lookup: &Lookup) -> &[Record] {
+    lookup.deciding().map_or(&[], |exchange| &exchange.records)
 }
 
 /// What one resolver said.
@@ -38,21 +41,14 @@ struct Said<'a> {
 
 impl<'a> Said<'a> {
     fn of(lookup: &'a Lookup) -> Self {
-        let records = lookup.deciding().map_or(&[][..], |exchange| &exchange.records);
         let other = |record: &'a Record| match record {
             Record::Mx { preference, exchanger } => Some((*preference, exchanger.as_ref())),
             Record::Name(host) => Some((0, Some(host))),
             // A serial tells how new an answer is, not what it says.
             Record::Address(_) | Record::Serial(_) => None,
         };
-        let others = records.iter().filter_map(other).collect();
+        let others = records(lookup).iter().filter_map(other).collect();
         Self { lookup, addresses: lookup.addresses().collect(), others }
-    }
-
-    fn same(&self, other: &Self) -> bool {
-        self.lookup.status() == other.lookup.status()
-            && self.addresses == other.addresses
-            && self.others == other.others
     }
 
     fn agrees(&self, other: &Self) -> bool {

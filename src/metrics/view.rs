@@ -30,7 +30,8 @@ pub(super) struct View<'a> {
     pub(super) exchangers: Vec<Exchanger<'a>>,
     /// Every lookup under its labels.
     pub(super) lookups: Vec<(Block, &'a Lookup)>,
-    /// What each resolver makes of a host as an MX target, once for all domains that list it.
+    /// What each resolver makes of a host as an MX target where that is remarkable, once for all
+    /// domains that list it.
     pub(super) targets: HashMap<(&'a ExchangerName, &'a str), Target>,
     /// Every verdict under its `domain`, `sender` and `resolver` labels.
     pub(super) standings: Vec<(Block, &'a Standing)>,
@@ -140,8 +141,10 @@ fn targets(snapshot: &Snapshot) -> HashMap<(&ExchangerName, &str), Target> {
         };
         // Another port is that of a smart host.
         if exchanger.port == snapshot.mx_port {
-            let pairs = AddressPair::by_resolver(facts).into_iter();
-            targets.extend(pairs.map(|(by, pair)| ((name, by), pair.target(facts, own.as_ref()))));
+            let made = AddressPair::by_resolver(facts).into_iter();
+            let made = made.map(|(by, pair)| ((name, by), pair.target(facts, own.as_ref())));
+            // Most are nothing remarkable, and need not be looked for.
+            targets.extend(made.filter(|(_, target)| *target != Target::default()));
         }
     }
     targets

@@ -53,7 +53,7 @@ fn write_agreement(view: &View<'_>, out: &mut String) {
     let asked_alike = |(_, a): &(Block, &Lookup), (_, b): &(Block, &Lookup)| {
         (&a.name, a.rtype) == (&b.name, b.rtype)
     };
-    for alike in view.lookups.chunk_by(asked_alike) {
+    for alike in view.lookups.chunk_by(asked_alike).filter(|alike| alike.len() > 1) {
         // What a resolver that is down does not say is no disagreement.
         let asked = alike.iter().map(|(_, lookup)| *lookup);
         let asked = asked.filter(|lookup| !view.snapshot.is_down(&lookup.resolver));
