@@ -92,7 +92,7 @@ fn greet(
         "\nLook at one of them by hand, in another terminal\n  {program} check --dns-server {resolver} \
          --port {port} --helo-name {name} --timeout 8s --transcript silent-banner.test\n\
          and with the eyes of two resolvers\n  {program} check --dns-server {resolver} --dns-server \
-         {external} --port {port} --helo-name {name} aaaa-servfail.test split-view.test",
+         {external} --port {port} --helo-name {name} --timeout 8s aaaa-servfail.test split-view.test",
         name = config.helo_name,
         program = std::env::args().next().unwrap_or_else(|| "mxwatch".to_owned()),
     )?;

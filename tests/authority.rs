@@ -237,6 +237,16 @@ async fn servers_elsewhere_are_found_by_another_walk_and_addresses_from_elsewher
 }
 
 #[tokio::test]
+async fn what_fails_behind_an_alias_is_no_fault_of_the_servers_that_gave_the_alias() {
+    let test = format!("{TEST}other NS ns1.other\nns1.other A NET.0.5\n");
+    let internet = Internet::start(95, &[ROOT, &test, EXAMPLE, EXAMPLE]).await;
+    let lookup = internet.look("out.example.test", RecordType::A).await;
+    assert!(!lookup.status().answered(), "nobody listens at the target's server: {lookup:?}");
+    assert_eq!(&*zone(&lookup).name, "example.test");
+    assert_eq!(found(&[&lookup]), []);
+}
+
+#[tokio::test]
 async fn delegations_that_need_each_other_end() {
     let test =
         "$ORIGIN test.\n@ NS ns.nic\nns.nic A NET.0.2\na NS ns.b\nb NS ns.a\nself NS ns.self\n";

@@ -125,12 +125,13 @@ impl Agent {
         let names =
             |resolvers: &Resolvers| -> BTreeSet<Arc<str>> { resolvers.names().cloned().collect() };
         let resolvers = names(&settings.resolvers);
-        if names(&self.prober.load().resolvers) != resolvers {
-            self.setup.store.update(|state| state.retain_resolvers(&resolvers));
-        }
-        let terms = Terms { senders: Arc::clone(&config.senders), resolvers };
+        let terms = Terms { senders: Arc::clone(&config.senders), resolvers: resolvers.clone() };
         if self.setup.store.update(|state| state.judge_by(terms)) {
             self.setup.unjudged.everything();
+        }
+        // After the terms, by which rounds under way pass over what others said.
+        if names(&self.prober.load().resolvers) != resolvers {
+            self.setup.store.update(|state| state.retain_resolvers(&resolvers));
         }
         let new = prober(settings, politeness, &self.setup.own, self.setup.stop.clone());
         self.prober.store(Arc::new(new));

@@ -1,7 +1,8 @@
 //! From rounds into the state: replaces reports, counts, logs what changed, and notes what has to be
 //! judged anew.
 //!
-//! A round of something that was removed meanwhile changes nothing.
+//! A round of something that was removed meanwhile changes nothing, and what a resolver said that is
+//! not asked any more is passed over: its series must not come back.
 
 use std::{
     collections::HashMap,
@@ -52,6 +53,11 @@ impl Publisher {
         mut round: DestinationRound,
     ) -> Option<Vec<Exchanger>> {
         let (then, now) = self.store.update(|state| {
+            // Who decided where mail goes is not asked any more: the next round begins anew.
+            if round.mx.first().is_some_and(|mx| !state.terms.resolver(&mx.lookup.resolver)) {
+                return None;
+            }
+            round.mx.retain(|mx| state.terms.resolver(&mx.lookup.resolver));
             for answer in &round.mx {
                 counting::count_lookup(Arc::make_mut(&mut state.lookups), &answer.lookup);
             }
@@ -82,8 +88,9 @@ impl Publisher {
     /// Takes what an exchanger's round has to tell so far.
     pub(super) fn progress(&self, exchanger: &Exchanger, progress: Progress) {
         match progress {
-            Progress::Addresses { lookups, addresses, probed } => {
+            Progress::Addresses { mut lookups, addresses, probed } => {
                 let changed = self.store.update(|state| {
+                    lookups.retain(|lookup| state.terms.resolver(&lookup.resolver));
                     for lookup in &lookups {
                         counting::count_lookup(Arc::make_mut(&mut state.lookups), lookup);
                     }
@@ -216,7 +223,7 @@ fn still_told(had: &[Arc<Session>], probed: &[SocketAddr]) -> Vec<Arc<Session>> 
 mod tests {
     use super::*;
     use crate::{
-        agent::state::ExchangerReport,
+        agent::state::{ExchangerReport, Terms},
         config::Config,
         facts::{Failure, Lookup, MxLookup, Reason, RecordType, Stage},
         name::Host,
@@ -241,9 +248,63 @@ mod tests {
         Progress::Addresses { lookups: Vec::new(), addresses, probed: peers.to_vec() }
     }
 
+    /// A store that goes by one resolver.
+    fn store() -> Store {
+        let store = Store::default();
+        let resolvers = ["test".into()].into();
+        store.update(|state| state.judge_by(Terms { resolvers, ..Terms::default() }));
+        store
+    }
+
+    fn lookup(resolver: &str, rtype: RecordType) -> Lookup {
+        Lookup::new(resolver.into(), rtype, "example.com".into(), Vec::new())
+    }
+
+    fn of_route(resolvers: &[&str]) -> DestinationRound {
+        let mx = |resolver: &&str| {
+            let lookup = lookup(resolver, RecordType::Mx);
+            MxLookup { lookup, route: Route::Unknown }
+        };
+        DestinationRound {
+            observed_at: Timestamp::UNIX_EPOCH,
+            duration: Duration::ZERO,
+            mx: resolvers.iter().map(mx).collect(),
+            route: Vec::new(),
+            also: Vec::new(),
+            chosen: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_resolver_that_went_while_a_round_was_under_way_does_not_come_back_with_it() {
+        let store = store();
+        let publisher = Publisher::new(store.clone(), Unjudged::default());
+        let domain = Destination::parse("example.com").unwrap();
+        let settings = Arc::new(Config::with_helo_name("a.example".into()).default_settings());
+        let report = DestinationReport { settings, last: None, standings: Arc::default() };
+        let host = Host::Name(crate::name::ExchangerName::parse("mx.example.com").unwrap());
+        let mx = Exchanger { host, port: 25 };
+        store.update(|state| {
+            state.destinations.insert(domain.clone(), Arc::new(report));
+            state.exchangers.insert(mx.clone(), Arc::new(ExchangerReport::default()));
+        });
+        assert!(publisher.destination(&domain, of_route(&["test", "gone"])).is_some());
+        assert!(publisher.destination(&domain, of_route(&["gone", "test"])).is_none());
+        let lookups = ["gone", "test"].map(|resolver| lookup(resolver, RecordType::A)).into();
+        let (addresses, probed) = (Vec::new(), Vec::new());
+        publisher.progress(&mx, Progress::Addresses { lookups, addresses, probed });
+        let state = store.snapshot();
+        let last = state.destinations[&domain].last.as_ref().unwrap();
+        let facts = state.exchangers[&mx].facts.as_ref().unwrap();
+        let said = last.mx.iter().map(|mx| &mx.lookup).chain(&facts.lookups);
+        let said =
+            said.map(|lookup| &lookup.resolver).chain(state.lookups.keys().map(|k| &k.resolver));
+        assert_eq!(said.map(|name| &**name).collect::<Vec<_>>(), ["test"; 4]);
+    }
+
     #[test]
     fn a_route_that_is_kept_goes_to_the_port_now_in_force() {
-        let store = Store::default();
+        let store = store();
         let publisher = Publisher::new(store.clone(), Unjudged::default());
         let domain = Destination::parse("example.com").unwrap();
         let settings = Arc::new(Config::with_helo_name("a.example".into()).default_settings());
@@ -253,16 +314,9 @@ mod tests {
             let targets = route.targets().into_iter();
             let exchanger = |exchanger| Exchanger { host: Host::Name(exchanger), port };
             let targets = targets.map(|t| (t.preference, exchanger(t.exchanger))).collect();
-            let (resolver, name) = (Arc::from("test"), Arc::from("example.com"));
-            let lookup = Lookup::new(resolver, RecordType::Mx, name, Vec::new());
-            DestinationRound {
-                observed_at: Timestamp::UNIX_EPOCH,
-                duration: Duration::ZERO,
-                mx: vec![MxLookup { lookup, route }],
-                route: targets,
-                also: Vec::new(),
-                chosen: Vec::new(),
-            }
+            let lookup = lookup("test", RecordType::Mx);
+            let mx = vec![MxLookup { lookup, route }];
+            DestinationRound { mx, route: targets, ..of_route(&[]) }
         };
         let exchanger = crate::name::ExchangerName::parse("mx.example.com").unwrap();
         for (route, port) in [(Route::Implicit { exchanger }, 25), (Route::Unknown, 2525)] {

@@ -53,7 +53,7 @@ pub(super) fn of_route(facts: &Facts) -> Vec<Trouble> {
             _ => Vec::new(),
         };
         let mut by_hand = digs([lookups[0]]);
-        if let Some((words, example)) = cure(others) {
+        if let Some((words, example)) = cure(&lookups, others) {
             what.push_str(&words);
             by_hand.push(dig(example));
         } else if let (RouteIll::NoDomain, Some(first)) = (&ill, known_routes.first()) {
@@ -171,7 +171,7 @@ pub(super) fn of_exchanger(facts: &Facts, exchanger: &ExchangerFacts) -> Vec<Tro
         };
         let well: Vec<AddressPair<'_>> =
             pairs.iter().map(|(_, pair)| *pair).filter(|pair| ill.cured_by(*pair)).collect();
-        if let Some((words, example)) = cure(lookups(&well, rtype)) {
+        if let Some((words, example)) = cure(&of(rtype), lookups(&well, rtype)) {
             what.push_str(&words);
             by_hand.push(dig(example));
         }
@@ -346,9 +346,21 @@ fn gives(lookup: &Lookup, address: std::net::IpAddr) -> bool {
 }
 
 /// What answers there are, and that they cure it; with one of those who gave them.
-fn cure(lookups: Vec<&Lookup>) -> Option<(String, &Lookup)> {
-    let answers: Vec<&Lookup> = lookups.into_iter().filter(|l| l.status().answered()).collect();
-    let first = *answers.first()?;
+fn cure<'a>(sick: &[&Lookup], others: Vec<&'a Lookup>) -> Option<(String, &'a Lookup)> {
+    // Who does not validate answers what is wrongly signed, so that says nothing.
+    let bogus = sick.iter().any(|lookup| lookup.status() == LookupStatus::Bogus);
+    let counts = |l: &&Lookup| l.status().answered() && (!bogus || l.authentic_data());
+    // No sender can ask the servers that have authority.
+    let (own, answers): (Vec<&Lookup>, Vec<&Lookup>) =
+        others.into_iter().filter(counts).partition(|lookup| lookup.zone.is_some());
+    let Some(first) = answers.first().copied() else {
+        let first = *own.first()?;
+        let (rtype, said) = (first.rtype.label(), first.status().label().to_uppercase());
+        return Some((
+            format!(" A name server with authority answers {rtype} with {said}."),
+            first,
+        ));
+    };
     let said = answers.iter().map(|l| (&*l.resolver, l.status().label().to_uppercase()));
     let said: Vec<String> = grouped(said)
         .into_iter()
@@ -454,7 +466,7 @@ mod tests {
     use super::*;
     use crate::{
         explain::trouble,
-        facts::{Exchange, Record, Transport},
+        facts::{Exchange, Record, Transport, Zone},
         name::{Domain, Exchanger, ExchangerName, Host},
         probe::route,
     };
@@ -601,6 +613,26 @@ mod tests {
         assert!(said[0].what.contains("failed through lan") && said[0].what.ends_with(cure));
         assert!(said[1].what.contains("does not exist through isp"), "{said:?}");
         assert!(said[1].what.ends_with("Through public it does: not all are up to date."));
+    }
+
+    #[test]
+    fn only_who_can_be_asked_and_validates_is_a_cure() {
+        let said = |status, cure: MxLookup| {
+            let answers = vec![mx("lan", status, &[]), cure];
+            trouble::find(&facts(answers, Vec::new())).swap_remove(0).what
+        };
+        let works = || mx("public", LookupStatus::Noerror, &["mx1.example.com"]);
+        assert!(said(LookupStatus::Servfail, works()).contains("cures"));
+        assert!(!said(LookupStatus::Bogus, works()).contains("cures"));
+        let mut proved = works();
+        proved.lookup.exchanges[0].authentic_data = true;
+        assert!(said(LookupStatus::Bogus, proved).contains("cures"));
+        let mut own = works();
+        let (name, asked_at) = ("example.com".into(), Timestamp::UNIX_EPOCH);
+        let (walk, servers) = (Vec::new(), Vec::new());
+        own.lookup.zone = Some(Arc::new(Zone { name, asked_at, walk, servers }));
+        let said = said(LookupStatus::Servfail, own);
+        assert!(said.ends_with("A name server with authority answers MX with NOERROR."), "{said}");
     }
 
     #[test]

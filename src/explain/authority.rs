@@ -291,6 +291,9 @@ fn ask_ns(zone: &Zone) -> Vec<String> {
     both.map(|exchange| dig_norecurse(exchange.server, &zone.name, RecordType::Ns)).collect()
 }
 
+/// Said of a server that did its part.
+const BEHIND_ALIAS: &str = "an alias whose target cannot be looked up";
+
 /// What is said of an answer.
 enum Words {
     /// "answers … with this".
@@ -301,6 +304,7 @@ enum Words {
 
 fn said_of(said: &Said) -> Words {
     match said.status {
+        _ if said.behind_alias => Words::With(BEHIND_ALIAS.to_owned()),
         _ if said.lame && said.status.answered() => {
             Words::With(format!("{} and no authority", records(said)))
         }
@@ -585,6 +589,18 @@ mod tests {
              (lame delegation).",
         ];
         assert_eq!(sentences(&zone, exchanges), want);
+    }
+
+    #[test]
+    fn servers_that_give_an_alias_are_not_said_to_be_silent_because_its_target_is() {
+        let alias = |n| Exchange {
+            authoritative: true,
+            cname_chain: vec!["mx.example.org".into()],
+            ..said(n, Timeout, &[])
+        };
+        let want = "All name servers of example.net that answer at all answer AAAA mx1.example.net \
+                    with an alias whose target cannot be looked up.";
+        assert_eq!(sentences(&healthy(2), vec![alias(1), alias(2)]), [want]);
     }
 
     #[test]

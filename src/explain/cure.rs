@@ -178,7 +178,9 @@ fn resolution(seen: &Seen<'_>, status: LookupStatus, question: &str) -> (Who, St
         return bogus(seen, question);
     }
     let elsewhere = seen.answered_elsewhere();
+    let with_authority = seen.answered_with_authority();
     let own = !elsewhere.is_empty()
+        || with_authority
         || matches!(
             status,
             LookupStatus::Formerr
@@ -189,7 +191,13 @@ fn resolution(seen: &Seen<'_>, status: LookupStatus, question: &str) -> (Who, St
         )
         || !seen.resolver_answers();
     if own {
-        let what = if elsewhere.is_empty() {
+        let what = if elsewhere.is_empty() && with_authority {
+            format!(
+                "A name server with authority answers {question}: see why {} does not, or let the \
+                 sender ask another resolver.",
+                seen.resolver
+            )
+        } else if elsewhere.is_empty() {
             format!("See why this resolver does not answer {question}, or ask another one.")
         } else {
             let (others, resolver) = (listed(&elsewhere), seen.resolver);

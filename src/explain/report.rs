@@ -203,17 +203,33 @@ pub(crate) fn write_trouble(out: &mut String, trouble: &Trouble, mut mark: Strin
 
 /// Breaks prose between words into lines of at most `width` characters.
 pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
+    let mut words: Vec<String> = Vec::new();
     for word in text.split(' ') {
+        match words.last_mut() {
+            Some(number) if is_unit(word) && number.ends_with(|c: char| c.is_ascii_digit()) => {
+                number.push(' ');
+                number.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
                 line.push(' ');
-                line.push_str(word);
+                line.push_str(&word);
             }
-            _ => lines.push(word.to_owned()),
+            _ => lines.push(word),
         }
     }
     lines
+}
+
+/// A unit of time, which stays with its number.
+fn is_unit(word: &str) -> bool {
+    let word = word.trim_end_matches(|c: char| c.is_ascii_punctuation());
+    matches!(word, "ms" | "s" | "min" | "h" | "day" | "days")
 }
 
 /// Characters of a line of prose: it fits a terminal of the usual 80 with its indent.
@@ -222,4 +238,16 @@ pub(super) const PROSE: usize = 76;
 pub(super) fn put(out: &mut String, line: &str) {
     // Writing to a String cannot fail.
     let _ = writeln!(out, "{}", line.trim_end());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_keeps_its_unit() {
+        let lines = wrapped("after 12.5 ms, TTL 60 s", 10);
+        assert_eq!(lines, ["after", "12.5 ms,", "TTL 60 s"]);
+        assert_eq!(wrapped("one 5 apples", 5), ["one 5", "apples"]);
+    }
 }

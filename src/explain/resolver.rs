@@ -1,7 +1,7 @@
 //! A resolver that does not answer, in one sentence however many names were asked of it.
 
 use super::{
-    by_hand::dig,
+    by_hand::digs,
     trouble::{Trouble, failed},
 };
 use crate::facts::ResolverFacts;
@@ -15,5 +15,5 @@ pub fn dead(facts: &ResolverFacts) -> Trouble {
         facts.resolver,
         each.join("; ")
     );
-    Trouble { what, by_hand: controls().map(dig).collect() }
+    Trouble { what, by_hand: digs(controls()) }
 }

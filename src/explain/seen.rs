@@ -225,10 +225,17 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// The other resolvers that answered the same question.
+    /// The other resolvers that answered the same question and that a sender can ask.
     pub(super) fn answered_elsewhere(&self) -> Vec<&'a str> {
-        let answered = self.asked_elsewhere().filter(|other| other.status().answered());
+        let answered = self
+            .asked_elsewhere()
+            .filter(|other| other.status().answered() && other.zone.is_none());
         answered.map(|other| &*other.resolver).collect()
+    }
+
+    /// Whether a server that has authority answered the same question.
+    pub(super) fn answered_with_authority(&self) -> bool {
+        self.asked_elsewhere().any(|other| other.status().answered() && other.zone.is_some())
     }
 
     /// Whether another resolver proved by DNSSEC what this one takes for bogus.

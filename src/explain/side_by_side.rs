@@ -116,7 +116,10 @@ impl Column {
         let counting = lookup.exchanges.iter().filter(|exchange| exchange.counts()).count();
         if lookup.zone.is_some() {
             let servers = last_tries(lookup).count();
-            tail.push(format!("{servers} servers asked, slowest {}", spoken(lookup.took())));
+            tail.push(match servers {
+                1 => "1 server asked".to_owned(),
+                _ => format!("{servers} servers asked, slowest {}", spoken(lookup.took())),
+            });
         } else if counting > 1 {
             tail.push(format!("{counting} exchanges in {}", spoken(lookup.took())));
         }

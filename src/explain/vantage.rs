@@ -127,23 +127,25 @@ fn reverse(vantage: &Vantage, side: &FamilyVantage) -> Option<Trouble> {
     let named = names(lookup);
     let helo = &*vantage.helo_name;
     let wanted = if helo.starts_with('[') { "a name that leads back" } else { helo };
-    let provider = "Only who assigned the address, as a rule the provider, can set its PTR record";
+    let provider = "who assigned the address, as a rule the provider, can set its PTR record";
     let what = match (side.reverse, side.confirmed) {
         (_, Some(false)) if named.is_empty() => format!(
-            "{seen_as} has no PTR record, and many receivers refuse such clients. {provider}: to \
+            "{seen_as} has no PTR record, and many receivers refuse such clients. Only {provider}: to \
              {wanted}."
         ),
         // What is wrong is the way there, which has its own sentence.
         (Some(true), Some(false)) => return None,
         (_, Some(false)) => format!(
             "{seen_as} leads to {named}, which does not lead back to it: many receivers refuse such \
-             clients (RFC 1912 §2.1). {provider}: to {wanted}."
+             clients (RFC 1912 §2.1). Only {provider}: to {wanted}."
         ),
         (Some(false), Some(true)) => format!(
             "{seen_as} leads to {named} and not to {helo}: receivers that compare the two mistrust \
-             this host. For you: give that name as helo_name. Or the other way round: {provider}."
+             this host. For you: give that name as helo_name. Or the other way round: only {provider}."
         ),
-        (Some(false), None) => format!("{seen_as} leads to {named} and not to {helo}. {provider}."),
+        (Some(false), None) => {
+            format!("{seen_as} leads to {named} and not to {helo}. Only {provider}.")
+        }
         _ => return None,
     };
     Some(Trouble { what, by_hand: vec![dig(lookup)] })

@@ -174,9 +174,14 @@ impl<'a> AddressPair<'a> {
         self.a.into_iter().chain(self.aaaa)
     }
 
+    /// Both, where both were made: one that did not get its turn tells nothing of the exchanger.
+    fn both(self) -> Option<(&'a Lookup, &'a Lookup)> {
+        self.a.zip(self.aaaa).filter(|(a, aaaa)| a.asked() && aaaa.asked())
+    }
+
     /// What is remarkable about them: one by the statuses, and a stray A record.
     pub fn findings(self) -> impl Iterator<Item = ExchangerFinding> {
-        let both = self.a.zip(self.aaaa);
+        let both = self.both();
         let by_status =
             both.and_then(|(a, aaaa)| ExchangerFinding::of_statuses(a.status(), aaaa.status()));
         let stray = both.filter(|(a, aaaa)| stray(a, aaaa));
@@ -197,7 +202,7 @@ impl<'a> AddressPair<'a> {
         target.alias = self.lookups().any(|lookup| {
             lookup.deciding().is_some_and(|exchange| !exchange.cname_chain.is_empty())
         });
-        if let (Some(a), Some(aaaa)) = (self.a, self.aaaa)
+        if let Some((a, aaaa)) = self.both()
             && self.lookups().flat_map(Lookup::addresses).next().is_none()
         {
             let answered = a.status().answered() && aaaa.status().answered();
@@ -420,6 +425,19 @@ mod tests {
             let found = findings(&host).contains(&ExchangerFinding::StrayAInAdditional);
             assert_eq!(found, stray, "{a:?} {aaaa:?} {beside:?}");
         }
+    }
+
+    #[test]
+    fn a_lookup_that_did_not_get_its_turn_tells_nothing_of_the_exchanger() {
+        use LookupStatus::{Noerror, Timeout};
+        let mut host = pair((Noerror, &["192.0.2.1"]), (Timeout, &[]));
+        assert_eq!(findings(&host), [ExchangerFinding::AaaaTimeoutAOk]);
+        host.lookups[1].exchanges.clear();
+        assert_eq!(findings(&host), []);
+        host.lookups[0].exchanges.clear();
+        assert_eq!(findings(&host), []);
+        let (_, both) = AddressPair::by_resolver(&host)[0];
+        assert_eq!(both.target(&host, None), Target::default());
     }
 
     #[test]

@@ -256,6 +256,11 @@ impl Exchange {
     pub const fn counts(&self) -> bool {
         !self.checking_disabled && !self.lame
     }
+
+    /// Whether the server answered with an alias, and it is the servers of its target who fail.
+    pub const fn failed_behind_alias(&self) -> bool {
+        self.authoritative && !self.cname_chain.is_empty() && !self.status.answered()
+    }
 }
 
 /// An extended DNS error (RFC 8914).

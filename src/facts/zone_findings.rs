@@ -128,6 +128,9 @@ impl<'a> ZoneView<'a> {
 
 /// The failure that one exchange shows.
 fn shows(exchange: &Exchange) -> Option<Finding> {
+    if exchange.failed_behind_alias() {
+        return None;
+    }
     if exchange.lame {
         return Some(Finding::Lame);
     }
@@ -160,6 +163,8 @@ pub struct Said {
     pub status: LookupStatus,
     /// No authority was shown.
     pub lame: bool,
+    /// An alias was given, and it is its target that cannot be looked up.
+    pub behind_alias: bool,
     /// The records as text, sorted.
     pub records: Vec<String>,
 }
@@ -169,7 +174,8 @@ impl Said {
     pub fn of(exchange: &Exchange) -> Self {
         let mut records: Vec<String> = exchange.records.iter().map(text).collect();
         records.sort_by_cached_key(|text| preference_first(text));
-        Self { status: exchange.status, lame: exchange.lame, records }
+        let behind_alias = exchange.failed_behind_alias();
+        Self { status: exchange.status, lame: exchange.lame, behind_alias, records }
     }
 }
 

@@ -12,7 +12,12 @@ use hickory_resolver::system_conf::parse_resolv_conf;
 /// The servers of a resolv.conf(5), each once and never none: without any the local host is asked,
 /// as that manual says.
 pub(super) fn servers(path: &Path) -> Vec<SocketAddr> {
-    let parsed = std::fs::read(path).ok().and_then(|text| parse_resolv_conf(text).ok());
+    let parsed = std::fs::read(path).ok().and_then(|text| {
+        // The parser refuses the whole file for a search list that the C library puts up with.
+        let lines = text.split(|&byte| byte == b'\n');
+        let named: Vec<&[u8]> = lines.filter(|line| line.starts_with(b"nameserver")).collect();
+        parse_resolv_conf(named.join(&b'\n')).ok()
+    });
     let mut servers: Vec<SocketAddr> = Vec::new();
     let named = parsed.iter().flat_map(|(config, _)| config.name_servers()).take(MAXNS);
     for server in named.map(|server| (server.ip, DNS_PORT).into()) {
@@ -44,6 +49,20 @@ mod tests {
         let want: Vec<SocketAddr> =
             ["192.0.2.53:53", "[2001:db8::53]:53"].iter().map(|s| s.parse().unwrap()).collect();
         assert_eq!(servers(file.path()), want);
+    }
+
+    #[test]
+    fn what_else_stands_there_hides_no_server() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let want: Vec<SocketAddr> = vec!["192.0.2.53:53".parse().unwrap()];
+        for text in [
+            &b"search a..b\nnameserver 192.0.2.53\n"[..],
+            b"# caf\xe9\nnameserver 192.0.2.53\n",
+            b"domain -.\xff\nnameserver nonsense\nnameserver\t192.0.2.53\n",
+        ] {
+            std::fs::write(file.path(), text).unwrap();
+            assert_eq!(servers(file.path()), want, "{}", text.escape_ascii());
+        }
     }
 
     #[test]
