@@ -15,40 +15,62 @@ use super::{
 use crate::facts::{Exchange, ExtendedError, LookupStatus, RecordType};
 
 /// Asks the server that decided with SERVFAIL once more without validation. If it can answer then,
-/// what failed was validation. Nobody is asked when no time is left.
+/// what failed was validation, unless it can now answer with it, too: a resolver that does not say
+/// itself that it was DNSSEC is asked a third time. Nobody is asked when no time is `left`.
 pub(super) async fn tell_bogus(
     channel: &Channel,
     (name, rtype): (&Name, RecordType),
     exchanges: &mut Vec<Exchange>,
-    left: Option<Patience>,
+    left: impl Fn() -> Option<Patience>,
 ) {
-    let (Some(failed), Some(left)) = (suspect(exchanges), left) else { return };
-    let question = Question { checking_disabled: true, ..Question::new(name.clone(), rtype) };
-    // What comes late is of no use to anybody here.
-    let patience = Patience { late_window: Duration::ZERO, ..left };
-    // Seldom needed, so no part of every lookup.
-    let unchecked = Box::pin(exchange(channel, failed.server, &question, patience)).await;
-    if unchecked.status.answered() {
-        failed.status = LookupStatus::Bogus;
-    }
+    let Some(place) = suspect(exchanges) else { return };
+    let server = exchanges[place].server;
+    let ask = async |checking_disabled| {
+        let question = Question { checking_disabled, ..Question::new(name.clone(), rtype) };
+        // What comes late is of no use to anybody here.
+        let patience = Patience { late_window: Duration::ZERO, ..left()? };
+        // Seldom needed, so no part of every lookup.
+        Some(Box::pin(exchange(channel, server, &question, patience)).await)
+    };
+    let Some(unchecked) = ask(true).await else { return };
+    let answered = unchecked.status.answered();
     exchanges.push(Exchange { checking_disabled: true, ..unchecked });
+    if !answered {
+        return;
+    }
+    if !says(&exchanges[place].extended_errors, &ExtendedError::OF_DNSSEC) {
+        let Some(mut again) = ask(false).await else { return };
+        let recovered = again.status.answered();
+        if again.status == LookupStatus::Servfail {
+            again.status = LookupStatus::Bogus;
+        }
+        exchanges.push(again);
+        if recovered {
+            return;
+        }
+    }
+    exchanges[place].status = LookupStatus::Bogus;
 }
 
-/// The exchange that decides, where validation may be why it failed.
-fn suspect(exchanges: &mut [Exchange]) -> Option<&mut Exchange> {
+/// The place of the exchange that decides, where validation may be why it failed.
+fn suspect(exchanges: &[Exchange]) -> Option<usize> {
     if exchanges.iter().any(|exchange| exchange.status.answered()) {
         return None;
     }
-    let last = exchanges.iter_mut().rev().find(|exchange| exchange.status.responded())?;
+    let place = exchanges.iter().rposition(|exchange| exchange.status.responded())?;
+    let last = &exchanges[place];
     let servfail = last.status == LookupStatus::Servfail;
-    (servfail && !unreachable(&last.extended_errors)).then_some(last)
+    (servfail && !unreachable(&last.extended_errors)).then_some(place)
 }
 
 /// Whether the resolver says itself that it reached nobody: one that reaches somebody the second
 /// time has not failed at validation.
 fn unreachable(errors: &[ExtendedError]) -> bool {
-    let says = |codes: &[u16]| errors.iter().any(|error| codes.contains(&error.code));
-    says(&UNREACHABLE) && !says(&ExtendedError::OF_DNSSEC)
+    says(errors, &UNREACHABLE) && !says(errors, &ExtendedError::OF_DNSSEC)
+}
+
+fn says(errors: &[ExtendedError], codes: &[u16]) -> bool {
+    errors.iter().any(|error| codes.contains(&error.code))
 }
 
 /// No Reachable Authority and Network Error (RFC 8914 §4.23 and §4.24).
@@ -56,8 +78,13 @@ const UNREACHABLE: [u16; 2] = [22, 23];
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use hickory_resolver::proto::op::{Message, ResponseCode};
+    use tokio::net::UdpSocket;
+
     use super::*;
-    use crate::facts::Transport;
+    use crate::facts::{Lookup, Transport};
 
     fn ended(status: LookupStatus, codes: &[u16]) -> Exchange {
         let error = |code: &u16| ExtendedError { code: *code, text: String::new() };
@@ -72,9 +99,49 @@ mod tests {
     async fn without_time_left_nobody_is_asked() {
         let mut exchanges = vec![ended(LookupStatus::Servfail, &[])];
         let name = Name::root();
-        tell_bogus(&Channel::Udp, (&name, RecordType::Mx), &mut exchanges, None).await;
+        tell_bogus(&Channel::Udp, (&name, RecordType::Mx), &mut exchanges, || None).await;
         assert_eq!(exchanges.len(), 1);
         assert_eq!(exchanges[0].status, LookupStatus::Servfail);
+    }
+
+    /// A resolver that answers with these codes, one query after the other.
+    async fn resolver(codes: Vec<ResponseCode>) -> SocketAddr {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut buffer = [0; 512];
+            for code in codes {
+                let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
+                let mut reply = Message::from_vec(&buffer[..length]).unwrap().into_response();
+                reply.metadata.response_code = code;
+                reply.metadata.recursion_available = true;
+                socket.send_to(&reply.to_vec().unwrap(), from).await.unwrap();
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn what_fails_only_for_a_moment_is_not_bogus() {
+        use LookupStatus::{Bogus, Nodata, Servfail};
+        use ResponseCode::{NoError, ServFail};
+        for (codes, explained, statuses, status) in [
+            (vec![ServFail], false, vec![Servfail, Servfail], Servfail),
+            (vec![NoError, NoError], false, vec![Servfail, Nodata, Nodata], Nodata),
+            (vec![NoError, ServFail], false, vec![Bogus, Nodata, Bogus], Bogus),
+            (vec![NoError], true, vec![Bogus, Nodata], Bogus),
+        ] {
+            let server = resolver(codes).await;
+            let failed = ended(Servfail, if explained { &[7] } else { &[] });
+            let mut exchanges = vec![Exchange { server, ..failed }];
+            let name = Name::root();
+            let (timeout, late_window) = (Duration::from_secs(20), Duration::ZERO);
+            let left = || Some(Patience { timeout, late_window });
+            tell_bogus(&Channel::Udp, (&name, RecordType::Mx), &mut exchanges, left).await;
+            assert_eq!(exchanges.iter().map(|e| e.status).collect::<Vec<_>>(), statuses);
+            let lookup = Lookup::new("r".into(), RecordType::Mx, ".".into(), exchanges);
+            assert_eq!(lookup.status(), status);
+        }
     }
 
     #[test]
@@ -93,8 +160,7 @@ mod tests {
             (vec![ended(Servfail, &[0])], true),
             (vec![], false),
         ] {
-            let mut exchanges = exchanges;
-            assert_eq!(suspect(&mut exchanges).is_some(), want, "{exchanges:?}");
+            assert_eq!(suspect(&exchanges).is_some(), want, "{exchanges:?}");
         }
     }
 }
