@@ -333,7 +333,8 @@ impl RecordType {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LookupStatus {
-    /// SERVFAIL that turns into an answer with checking disabled: DNSSEC validation failed.
+    /// SERVFAIL that turns into an answer with checking disabled, and without that stays what it is:
+    /// DNSSEC validation failed.
     Bogus,
     /// The server did not understand the query.
     Formerr,

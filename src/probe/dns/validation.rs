@@ -15,21 +15,31 @@ use super::{
 use crate::facts::{Exchange, ExtendedError, LookupStatus, RecordType};
 
 /// Asks the server that decided with SERVFAIL once more without validation. If it can answer then,
-/// what failed was validation. Nobody is asked when no time is left.
+/// and only then, what failed was validation: one that says nothing of DNSSEC itself may just have
+/// come round, so it is asked to fail again. Nobody is asked when no time is `left`.
 pub(super) async fn tell_bogus(
     channel: &Channel,
     (name, rtype): (&Name, RecordType),
     exchanges: &mut Vec<Exchange>,
-    left: Option<Patience>,
+    left: impl Fn() -> Option<Patience>,
 ) {
-    let (Some(failed), Some(left)) = (suspect(exchanges), left) else { return };
-    let question = Question { checking_disabled: true, ..Question::new(name.clone(), rtype) };
-    // What comes late is of no use to anybody here.
-    let patience = Patience { late_window: Duration::ZERO, ..left };
-    // Seldom needed, so no part of every lookup.
-    let unchecked = Box::pin(exchange(channel, failed.server, &question, patience)).await;
+    let Some(failed) = suspect(exchanges) else { return };
+    let server = failed.server;
+    let ask = async |checking_disabled| {
+        let question = Question { checking_disabled, ..Question::new(name.clone(), rtype) };
+        // What comes late is of no use to anybody here.
+        let patience = Patience { late_window: Duration::ZERO, ..left()? };
+        // Seldom needed, so no part of every lookup.
+        Some(Box::pin(exchange(channel, server, &question, patience)).await)
+    };
+    let Some(unchecked) = ask(true).await else { return };
     if unchecked.status.answered() {
-        failed.status = LookupStatus::Bogus;
+        // What a sender would have got is what came first, so this counts for nothing else.
+        let fails_again = says(&failed.extended_errors, &ExtendedError::OF_DNSSEC)
+            || ask(false).await.is_some_and(|again| again.status == LookupStatus::Servfail);
+        if fails_again {
+            failed.status = LookupStatus::Bogus;
+        }
     }
     exchanges.push(Exchange { checking_disabled: true, ..unchecked });
 }
@@ -47,8 +57,11 @@ fn suspect(exchanges: &mut [Exchange]) -> Option<&mut Exchange> {
 /// Whether the resolver says itself that it reached nobody: one that reaches somebody the second
 /// time has not failed at validation.
 fn unreachable(errors: &[ExtendedError]) -> bool {
-    let says = |codes: &[u16]| errors.iter().any(|error| codes.contains(&error.code));
-    says(&UNREACHABLE) && !says(&ExtendedError::OF_DNSSEC)
+    says(errors, &UNREACHABLE) && !says(errors, &ExtendedError::OF_DNSSEC)
+}
+
+fn says(errors: &[ExtendedError], codes: &[u16]) -> bool {
+    errors.iter().any(|error| codes.contains(&error.code))
 }
 
 /// No Reachable Authority and Network Error (RFC 8914 §4.23 and §4.24).
@@ -56,6 +69,10 @@ const UNREACHABLE: [u16; 2] = [22, 23];
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::net::UdpSocket;
+
     use super::*;
     use crate::facts::Transport;
 
@@ -72,9 +89,43 @@ mod tests {
     async fn without_time_left_nobody_is_asked() {
         let mut exchanges = vec![ended(LookupStatus::Servfail, &[])];
         let name = Name::root();
-        tell_bogus(&Channel::Udp, (&name, RecordType::Mx), &mut exchanges, None).await;
+        tell_bogus(&Channel::Udp, (&name, RecordType::Mx), &mut exchanges, || None).await;
         assert_eq!(exchanges.len(), 1);
         assert_eq!(exchanges[0].status, LookupStatus::Servfail);
+    }
+
+    /// A server that answers queries without CD with these codes in turn, and those with it.
+    async fn server(mut codes: std::vec::IntoIter<u8>) -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let at = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut query = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut query).await {
+                let checking_disabled = query[3] & 0x10 != 0;
+                let code = if checking_disabled { 0 } else { codes.next().unwrap_or_default() };
+                (query[2], query[3]) = (query[2] | 0x80, 0x80 | code);
+                socket.send_to(&query[..length], from).await.unwrap();
+            }
+        });
+        at
+    }
+
+    #[tokio::test]
+    async fn a_server_that_came_round_meanwhile_has_not_failed_at_validation() {
+        const SERVFAIL: u8 = 2;
+        let patience = Patience { timeout: Duration::from_secs(20), late_window: Duration::ZERO };
+        for (then, codes, want) in [
+            (SERVFAIL, &[][..], LookupStatus::Bogus),
+            (0, &[], LookupStatus::Servfail),
+            (0, &[9], LookupStatus::Bogus),
+        ] {
+            let server = server(vec![then].into_iter()).await;
+            let mut exchanges = vec![Exchange { server, ..ended(LookupStatus::Servfail, codes) }];
+            let name = Name::root();
+            let asked = (&name, RecordType::Mx);
+            tell_bogus(&Channel::Udp, asked, &mut exchanges, || Some(patience)).await;
+            assert_eq!((exchanges[0].status, exchanges.len()), (want, 2), "{then} {codes:?}");
+        }
     }
 
     #[test]

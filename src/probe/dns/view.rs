@@ -167,7 +167,7 @@ impl View {
         channel.prepare().await;
         let (pace, until) = (self.pace(addresses.len()), until(deadline));
         let mut exchanges = self.ask_servers(addresses, channel, name, rtype, &pace, until).await;
-        tell_bogus(channel, (name, rtype), &mut exchanges, left(&pace, until)).await;
+        tell_bogus(channel, (name, rtype), &mut exchanges, || left(&pace, until)).await;
         made(exchanges)
     }
 
