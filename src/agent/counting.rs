@@ -57,7 +57,7 @@ pub fn count_lookup(counts: &mut BTreeMap<LookupKey, LookupCounts>, lookup: &Loo
     let key = LookupKey { rtype: lookup.rtype, resolver: Arc::clone(&lookup.resolver) };
     let counts = counts.entry(key).or_default();
     counts.skipped += u64::from(skipped);
-    for exchange in lookup.exchanges.iter().filter(|exchange| !exchange.checking_disabled) {
+    for exchange in lookup.exchanges.iter().filter(|exchange| !exchange.inquiry) {
         *counts.by_status.entry(exchange.status).or_default() += 1;
         counts.late += u64::from(exchange.late.is_some());
         counts.truncated += u64::from(exchange.truncated);

@@ -202,10 +202,12 @@ pub struct Exchange {
         with = "seconds::optional"
     )]
     pub late: Option<Duration>,
-    /// The query asked not to validate (CD, RFC 4035 §3.2.2), only to find out whether validation
-    /// is what failed; its answer is not to be used.
+    /// The query asked not to validate (CD, RFC 4035 §3.2.2).
     #[serde(default, skip_serializing_if = "is_false")]
     pub checking_disabled: bool,
+    /// The query was made only to find out why another failed; its answer is not to be used.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub inquiry: bool,
     /// A server was asked for what the delegation says it has authority over, and showed none
     /// (AA clear, or refused): its answer is not to be used.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -240,6 +242,7 @@ impl Exchange {
             truncated: false,
             late: None,
             checking_disabled: false,
+            inquiry: false,
             lame: false,
             stray_addresses: Vec::new(),
             extended_errors: Vec::new(),
@@ -254,7 +257,7 @@ impl Exchange {
 
     /// Whether its result is one that somebody who asked would go by.
     pub const fn counts(&self) -> bool {
-        !self.checking_disabled && !self.lame
+        !self.inquiry && !self.lame
     }
 
     /// Whether the server answered with an alias, and it is the servers of its target who fail.
@@ -333,7 +336,8 @@ impl RecordType {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LookupStatus {
-    /// SERVFAIL that turns into an answer with checking disabled: DNSSEC validation failed.
+    /// SERVFAIL that turns into an answer with checking disabled, and without that stays what it is:
+    /// DNSSEC validation failed.
     Bogus,
     /// The server did not understand the query.
     Formerr,

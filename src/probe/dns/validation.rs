@@ -33,23 +33,17 @@ pub(super) async fn tell_bogus(
         Some(Box::pin(exchange(channel, server, &question, patience)).await)
     };
     let Some(unchecked) = ask(true).await else { return };
-    let answered = unchecked.status.answered();
-    exchanges.push(Exchange { checking_disabled: true, ..unchecked });
-    if !answered {
-        return;
+    let mut bogus = unchecked.status.answered();
+    exchanges.push(Exchange { checking_disabled: true, inquiry: true, ..unchecked });
+    if bogus && !says(&exchanges[place].extended_errors, &ExtendedError::OF_DNSSEC) {
+        let Some(again) = ask(false).await else { return };
+        bogus = again.status == LookupStatus::Servfail;
+        // Who asked got what came first, so this counts for nothing else.
+        exchanges.push(Exchange { inquiry: true, ..again });
     }
-    if !says(&exchanges[place].extended_errors, &ExtendedError::OF_DNSSEC) {
-        let Some(mut again) = ask(false).await else { return };
-        let recovered = again.status.answered();
-        if again.status == LookupStatus::Servfail {
-            again.status = LookupStatus::Bogus;
-        }
-        exchanges.push(again);
-        if recovered {
-            return;
-        }
+    if bogus {
+        exchanges[place].status = LookupStatus::Bogus;
     }
-    exchanges[place].status = LookupStatus::Bogus;
 }
 
 /// The place of the exchange that decides, where validation may be why it failed.
@@ -127,8 +121,8 @@ mod tests {
         use ResponseCode::{NoError, ServFail};
         for (codes, explained, statuses, status) in [
             (vec![ServFail], false, vec![Servfail, Servfail], Servfail),
-            (vec![NoError, NoError], false, vec![Servfail, Nodata, Nodata], Nodata),
-            (vec![NoError, ServFail], false, vec![Bogus, Nodata, Bogus], Bogus),
+            (vec![NoError, NoError], false, vec![Servfail, Nodata, Nodata], Servfail),
+            (vec![NoError, ServFail], false, vec![Bogus, Nodata, Servfail], Bogus),
             (vec![NoError], true, vec![Bogus, Nodata], Bogus),
         ] {
             let server = resolver(codes).await;
