@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use super::{
     Exchange, Lookup, LookupStatus, Record, Zone,
-    authority::{NameServer, newer},
+    authority::{Missing, NameServer, newer},
 };
 
 /// One thing that is wrong at a name server.
@@ -98,7 +98,10 @@ impl<'a> ZoneView<'a> {
         for finding in Finding::ALL {
             for server in &self.zone.servers {
                 let holds = match finding {
-                    Finding::NoAddress => server.missing.is_some(),
+                    // Who had no time to look has found nothing.
+                    Finding::NoAddress => {
+                        server.missing.is_some_and(|missing| missing != Missing::Limit)
+                    }
                     Finding::NotInParent => server.in_parent == Some(false),
                     Finding::NotInChild => server.in_child == Some(false),
                     Finding::SerialBehind => {
@@ -278,6 +281,26 @@ mod tests {
     fn lame_servers_alone_are_a_failure_of_the_lookup() {
         let lame = Exchange { lame: true, ..said("ns1.example.com", 1, LookupStatus::Noerror, 1) };
         assert_eq!(lookup(vec![lame]).status(), LookupStatus::Servfail);
+    }
+
+    #[test]
+    fn a_server_that_there_was_no_time_to_look_for_is_not_said_to_have_no_address() {
+        let found = |missing| {
+            let server = NameServer {
+                name: "ns1.example.com".into(),
+                in_parent: None,
+                in_child: None,
+                addresses: Vec::new(),
+                no_route: Vec::new(),
+                missing: Some(missing),
+                soa: Vec::new(),
+            };
+            let (name, walk, asked_at) =
+                ("example.com".into(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+            let zone = Zone { name, asked_at, walk, servers: vec![server] };
+            ZoneView { zone: &zone, lookups: Vec::new() }.findings().len()
+        };
+        assert_eq!((found(Missing::Limit), found(Missing::Loop)), (0, 1));
     }
 
     #[test]
