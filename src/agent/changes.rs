@@ -65,8 +65,9 @@ pub fn log_lookups(before: Option<&ExchangerFacts>, after: &[Lookup]) {
 }
 
 fn log_lookup(before: Option<&Lookup>, after: &Lookup) {
-    let (old, new) = (before.map(Lookup::status), after.status());
-    if old == Some(new) || (old.is_none() && new.answered()) {
+    let old = before.filter(|before| before.asked()).map(Lookup::status);
+    let new = after.status();
+    if !after.asked() || old == Some(new) || (old.is_none() && new.answered()) {
         return;
     }
     let (name, rtype, resolver) = (after.name.as_ref(), after.rtype.label(), &*after.resolver);

@@ -119,7 +119,9 @@ fn lookups(snapshot: &Snapshot) -> Vec<(Block, &Lookup)> {
     let of_exchangers = facts.flat_map(|f| f.lookups.iter().map(|lookup| (f.observed_at, lookup)));
 
     let mut newest: BTreeMap<Key<'_>, (Timestamp, &Lookup)> = BTreeMap::new();
-    for (at, lookup) in of_domains.chain(of_exchangers) {
+    // One that did not get its turn tells nothing about the resolver.
+    let asked = of_domains.chain(of_exchangers).filter(|(_, lookup)| lookup.asked());
+    for (at, lookup) in asked {
         let Lookup { name, rtype, resolver, .. } = lookup;
         let kept = newest.entry((name, *rtype, resolver)).or_insert((at, lookup));
         if kept.0 < at {

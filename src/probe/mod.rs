@@ -5,6 +5,7 @@
 
 pub mod addresses;
 pub mod dns;
+mod public;
 pub mod route;
 pub mod smtp;
 pub mod vantage;

@@ -127,6 +127,9 @@ where
                 if let Some(query) = under_way.enter(order) {
                     unsent |= framing::put(&query, &mut outbox);
                 }
+                if outbox.len() > MOST_UNSENT {
+                    break Some(Failed::network("it does not take queries"));
+                }
                 idle_at = Instant::now() + IDLE;
             }
             sent = send(&mut writer, &mut outbox), if unsent => match sent {
@@ -144,7 +147,6 @@ where
                     if !sound {
                         break Some(Failed::malformed("it sends what is too short for a message"));
                     }
-                    idle_at = Instant::now() + IDLE;
                 }
                 Err(error) => break Some(Failed::from(error)),
             },
@@ -178,6 +180,9 @@ async fn send<W: AsyncWrite + Unpin>(
     writer.write_buf(outbox).await?;
     Ok(true)
 }
+
+/// What a server may leave in the buffer: more than as many queries as are under way at a time.
+const MOST_UNSENT: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

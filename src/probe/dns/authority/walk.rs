@@ -29,8 +29,11 @@ use super::{
 use crate::{
     config::Dns,
     facts::{Exchange, LookupStatus, Missing, Record, RecordType, Step},
-    probe::dns::{
-        Patience, exchange::over_udp, message::Question, pointers::Pointers, view::rejects_edns,
+    probe::{
+        dns::{
+            Patience, exchange::over_udp, message::Question, pointers::Pointers, view::rejects_edns,
+        },
+        public::is_public,
     },
 };
 
@@ -341,13 +344,13 @@ impl<'a> Errand<'a> {
         })
     }
 
-    /// Whether an address may be asked: one to which a query would leave this host, for that is
-    /// where a stranger's delegation must not lead, and one for which it has a route.
+    /// Whether an address may be asked: no stranger's delegation is to lead a query to this host or
+    /// into its network, and there must be a route.
     pub(super) fn can_reach(&self, server: SocketAddr) -> bool {
         let ip = server.ip().to_canonical();
         let nowhere = ip.is_unspecified() || ip.is_multicast();
-        let own = ip.is_loopback() && !self.authority.private;
-        !nowhere && !own && routed(server).is_ok()
+        let allowed = self.authority.private || is_public(ip);
+        !nowhere && allowed && routed(server).is_ok()
     }
 }
 
