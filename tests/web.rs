@@ -408,6 +408,32 @@ async fn the_overview_puts_trouble_first_and_names_it() {
 }
 
 #[tokio::test]
+async fn a_secondary_resolver_that_is_down_makes_no_destination_look_worse() {
+    let server = Server::start();
+    let (name, other) = ("null.example", "example.com");
+    server.store.update(|state| {
+        let late = state.destinations[&destination(other)].standings[0].clone();
+        let report = state.destinations.get_mut(&destination(name)).unwrap();
+        let mut bounced = report.standings[0].clone();
+        bounced.resolver = "backup".into();
+        *report = sample::judged(report, vec![late, bounced]);
+    });
+    let row = async || {
+        let page = server.get("/").await.text().to_owned();
+        let from = page.find(&format!("/domains/{name}")).unwrap();
+        page[from..].split("<tr").next().unwrap().to_owned()
+    };
+    let told = row().await;
+    assert!(told.contains("delivered late") && !told.contains("bounced"), "{told}");
+    server.store.update(|state| {
+        let backup = state.resolvers.get_mut("backup").unwrap();
+        Arc::make_mut(backup).primary = true;
+    });
+    let told = row().await;
+    assert!(told.contains("bounced"), "mail goes by it: {told}");
+}
+
+#[tokio::test]
 async fn the_page_of_a_domain_begins_with_the_verdicts() {
     let server = Server::start();
     let page = server.get("/domains/example.com").await;

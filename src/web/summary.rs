@@ -41,6 +41,9 @@ pub(super) struct Given {
     pub(super) since: Timestamp,
     #[serde(skip)]
     pub(super) wait: Duration,
+    /// It goes by a resolver that is down, which is told once for all, and not by the primary.
+    #[serde(skip)]
+    told_once: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
@@ -88,7 +91,7 @@ impl Mail {
 }
 
 impl Given {
-    fn new(standing: &Standing) -> Self {
+    fn new(standing: &Standing, snapshot: &Snapshot) -> Self {
         Self {
             sender: Arc::clone(&standing.sender.name),
             resolver: Arc::clone(&standing.resolver),
@@ -96,6 +99,10 @@ impl Given {
             why: standing.verdict.why,
             since: standing.history.since(),
             wait: standing.verdict.wait_worst,
+            told_once: snapshot
+                .resolvers
+                .get(&standing.resolver)
+                .is_some_and(|resolver| resolver.down() && !resolver.primary),
         }
     }
 
@@ -105,9 +112,10 @@ impl Given {
 }
 
 impl Summary {
-    /// The verdict that needs a look most, the first of several.
+    /// The verdict that needs a look most, the first of several; what is told once for all counts
+    /// where nothing else is known.
     pub(super) fn worst(&self) -> Option<&Given> {
-        self.verdicts.iter().min_by_key(|given| given.mail())
+        self.verdicts.iter().min_by_key(|given| (given.told_once, given.mail()))
     }
 
     /// What becomes of mail by that verdict.
@@ -122,8 +130,9 @@ impl Summary {
 
     /// All verdicts by which the same becomes of mail as by the worst.
     pub(super) fn sharing(&self) -> impl Iterator<Item = &Given> {
-        let mail = self.mail();
-        self.verdicts.iter().filter(move |given| given.mail() == mail)
+        let like = |given: &Given| (given.told_once, given.mail());
+        let worst = self.worst().map(like);
+        self.verdicts.iter().filter(move |given| Some(like(given)) == worst)
     }
 }
 
@@ -274,7 +283,7 @@ pub(super) fn one(snapshot: &Snapshot, destination: &Destination) -> Summary {
         checked_at: round.map(|round| round.observed_at),
         state,
         exchangers,
-        verdicts: standings.iter().map(Given::new).collect(),
+        verdicts: standings.iter().map(|standing| Given::new(standing, snapshot)).collect(),
     }
 }
 
