@@ -111,6 +111,14 @@ fn authority() -> String {
 }
 
 #[test]
+fn without_a_resolver_that_of_the_system_is_asked() {
+    for none in ["", "resolver = []\n"] {
+        let config = Files::main(&format!("helo_name = 'mail.test'\n{none}")).load(&[]).config;
+        assert_eq!(config.resolvers, [Resolver::system(config.dns.clone())], "{none:?}");
+    }
+}
+
+#[test]
 fn every_key_of_a_resolver_is_taken() {
     let text = r#"
         helo_name = "mail.test"
@@ -513,6 +521,11 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
         (
             "[[destination]]\ndomain = 'example.com'\nresolvers = ['lan']\n[[resolver]]\nname = 'provider'\nservers = ['192.0.2.53']",
             "mxwatch.toml:4:14: destination[0].resolvers[0]: \"lan\": no such resolver; there are provider",
+        ),
+        // What is wrong with a resolver is said once.
+        (
+            "[[destination]]\ndomain = 'example.com'\nresolvers = ['lan']\n[[resolver]]\nname = 'lan'\nservers = []",
+            "mxwatch.toml:7:11: resolver[0].servers: is empty; a resolver needs a server",
         ),
         (
             "[[destination]]\ndomain = 'example.com'\nresolvers = ['system', 'system']",

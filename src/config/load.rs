@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::Path, sync::Arc};
 use figment::Figment;
 
 use super::{
-    Config, Dns, Metrics, Politeness, Probe, Problem, Problems, Resolver, Watched, Web,
+    Config, Dns, Metrics, Politeness, Probe, Problem, Problems, Watched, Web,
     destination::{self, DestinationSettings},
     destination_files,
     destination_list::DestinationList,
@@ -77,10 +77,7 @@ fn sections(root: &Table<'_>, reading: &Reading<'_>) -> (Option<Config>, Watched
     let probe = Probe::read(root);
     let dns = Dns::read(root);
     let from = reading.path.parent().unwrap_or(Path::new(""));
-    let mut resolvers = resolver::read(root, &dns, from);
-    if root.get("resolver").is_none() {
-        resolvers.push(Resolver::system(dns.clone()));
-    }
+    let (resolvers, names) = resolver::read(root, &dns, from);
     let politeness = Politeness::read(root);
     let senders = sender::read(root);
     let web = Web::read(root);
@@ -94,7 +91,6 @@ fn sections(root: &Table<'_>, reading: &Reading<'_>) -> (Option<Config>, Watched
     });
 
     let base = DestinationSettings::default_of(&probe);
-    let names = resolvers.iter().map(|resolver| Arc::clone(&resolver.name)).collect();
     let mut list = DestinationList::new(names);
     destination::read(root, &base, &mut list);
     let watched = destination_files::read(root, reading, &base, &mut list);

@@ -106,13 +106,18 @@ impl Resolver {
 }
 
 /// All of them, in the order of the file.
-pub(super) fn read(root: &Table<'_>, dns: &Dns, from: &Path) -> Vec<Resolver> {
-    let Some(list) = root.get("resolver") else {
-        return Vec::new();
-    };
+/// With the names of all, those of which something else is wrong included.
+pub(super) fn read(root: &Table<'_>, dns: &Dns, from: &Path) -> (Vec<Resolver>, Vec<Arc<str>>) {
+    let items = root.get("resolver").map(|list| list.list("tables, each headed [[resolver]]"));
+    let items = items.unwrap_or_default();
+    if items.is_empty() {
+        let system = Resolver::system(dns.clone());
+        let names = vec![Arc::clone(&system.name)];
+        return (vec![system], names);
+    }
     let mut seen = BTreeMap::<String, Place>::new();
     let mut resolvers = Vec::new();
-    for item in list.list("tables, each headed [[resolver]]") {
+    for item in items {
         if resolvers.len() == MAX_RESOLVERS {
             item.refuse(format!("is one too many; at most {MAX_RESOLVERS} resolvers are asked"));
             break;
@@ -132,7 +137,7 @@ pub(super) fn read(root: &Table<'_>, dns: &Dns, from: &Path) -> Vec<Resolver> {
             resolvers.push(Resolver { name, kind, patience, control_name });
         }
     }
-    resolvers
+    (resolvers, seen.into_keys().map(Arc::from).collect())
 }
 
 /// The kinds by their words.
