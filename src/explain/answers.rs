@@ -225,7 +225,10 @@ fn ills(
         let denied = || pair.a.is_some_and(|a| a.status() == LookupStatus::Nxdomain);
         ills.extend(match finding {
             DomainFinding::CnameTarget if listed == Some(true) => Some(Ill::Alias),
-            DomainFinding::SelfLoop if listed.is_some() => Some(Ill::SelfLoop),
+            // A host that only looks delivers such mail itself; that is a note.
+            DomainFinding::SelfLoop if listed.is_some() && facts.own_host.is_some() => {
+                Some(Ill::SelfLoop)
+            }
             DomainFinding::UnresolvableTarget if !both_failed() => Some(Ill::Unresolvable),
             DomainFinding::NoAddressTarget if denied() => Some(Ill::NoHost),
             DomainFinding::NoAddressTarget => Some(Ill::NoAddress),
@@ -417,6 +420,13 @@ pub(super) fn notes(facts: &Facts) -> Vec<String> {
             "{domain} lists an exchanger more than once; its best preference counts."
         ));
     }
+    if facts.own_host.is_none() && has(DomainFinding::SelfLoop).is_some() {
+        let domain = &facts.destination;
+        notes.push(format!(
+            "This host is itself an exchanger of {domain}: it delivers that mail itself, and other \
+             senders may see something else than it does."
+        ));
+    }
     for exchanger in &facts.exchangers {
         let types = [RecordType::A, RecordType::Aaaa];
         notes
@@ -466,7 +476,7 @@ mod tests {
     use super::*;
     use crate::{
         explain::trouble,
-        facts::{Exchange, Record, Transport, Zone},
+        facts::{Exchange, OwnHost, Record, Transport, Zone},
         name::{Domain, Exchanger, ExchangerName, Host},
         probe::route,
     };
@@ -557,6 +567,24 @@ mod tests {
         assert!(each[0].contains("fails through lan and public: lan: REFUSED; public: NOTIMP."));
         let alone = said(&[["lan", "192.0.2.25", "servfail"]]);
         assert!(alone[0].contains("its AAAA lookup fails: SERVFAIL from"), "{alone:?}");
+    }
+
+    #[test]
+    fn a_host_that_only_looks_is_told_of_a_loop_and_not_warned_of_it() {
+        let found = host(&[["lan", "192.0.2.25", "nodata"]]);
+        let listed = vec![mx("lan", LookupStatus::Noerror, &["mx.example.com"])];
+        let mut facts = facts(listed, vec![found]);
+        let this = OwnHost {
+            names: vec![ExchangerName::parse("mx.example.com").unwrap()],
+            addresses: Vec::new(),
+        };
+        assert_eq!((trouble::find(&facts).len(), notes(&facts).len()), (0, 0));
+        facts.observer = Some(this.clone());
+        assert_eq!(trouble::find(&facts), []);
+        assert!(notes(&facts)[0].contains("This host is itself an exchanger of example.com"));
+        facts.own_host = Some(this);
+        assert!(trouble::find(&facts)[0].what.contains("would come back to it"));
+        assert_eq!(notes(&facts), [] as [String; 0]);
     }
 
     #[test]

@@ -208,3 +208,18 @@ async fn check_shows_resolvers_side_by_side() {
         assert!(words.contains(part), "{part:?} is missing in\n{}", ran.stdout);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_host_that_looks_knows_itself_among_the_exchangers_and_is_judged_like_any() {
+    let zone = "$ORIGIN example.org.\na MX 10 probe\nprobe A 127.90.72.1";
+    let builder = World::builder().zone(zone).unwrap();
+    let own = Script::healthy("probe.example.org");
+    let world = builder.smtp([127, 90, 72, 1], own).start().await.unwrap();
+    let agent = Agent::start(&Config::of(&world).domains(&["a.example.org"]).text());
+    let found = [("domain", "a.example.org"), ("resolver", "world"), ("finding", "self_loop")];
+    let scrape = agent.scrape_until("the finding, and the verdicts", |scrape| {
+        let judged = scrape.matching("mx_delivery_deliverable", &[]).len() == 2;
+        judged && scrape.value("mx_domain_finding", &found) == Some(1.0)
+    });
+    assert!(scrape.sum("mx_delivery_deliverable", &[]) > 1.5, "it takes that mail itself");
+}
