@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use super::{
-    Exchange, Lookup, LookupStatus, Record, Zone,
+    Exchange, Lookup, LookupStatus, Record, RecordType, Zone,
     authority::{Missing, NameServer, newer},
 };
 
@@ -93,7 +93,9 @@ impl<'a> ZoneView<'a> {
     /// What is wrong, the worst first: each server and finding once.
     pub fn findings(&self) -> Vec<(&'a Arc<str>, Finding)> {
         let newest = self.zone.serials().first().copied();
-        let differing: Vec<SocketAddr> = self.lookups.iter().flat_map(|l| odd_ones(l)).collect();
+        let in_sync = self.zone.serials().len() <= 1;
+        let odd = |lookup: &&'a Lookup| odd_ones(lookup, in_sync);
+        let differing: Vec<SocketAddr> = self.lookups.iter().flat_map(odd).collect();
         let mut found = Vec::new();
         for finding in Finding::ALL {
             for server in &self.zone.servers {
@@ -218,12 +220,28 @@ pub fn groups(lookup: &Lookup) -> Vec<(Said, Vec<&Exchange>)> {
 }
 
 /// Those who answer, but not as most others do; all of them where no answer has a majority.
-fn odd_ones(lookup: &Lookup) -> Vec<SocketAddr> {
+/// Servers that are `in_sync` and give other addresses hand out a pool in turns.
+fn odd_ones(lookup: &Lookup, in_sync: bool) -> Vec<SocketAddr> {
     let mut groups = groups(lookup);
     groups.retain(|(said, _)| said.status.answered() && !said.lame);
+    if in_sync && matches!(lookup.rtype, RecordType::A | RecordType::Aaaa) {
+        groups = regardless_of_records(groups);
+    }
     let tie = matches!(groups.as_slice(), [(_, a), (_, b), ..] if a.len() == b.len());
     let odd = groups.iter().skip(usize::from(!tie));
     odd.flat_map(|(_, with)| with.iter().map(|exchange| exchange.server)).collect()
+}
+
+fn regardless_of_records(groups: Vec<(Said, Vec<&Exchange>)>) -> Vec<(Said, Vec<&Exchange>)> {
+    let mut merged: Vec<(Said, Vec<&Exchange>)> = Vec::new();
+    for (said, with) in groups {
+        match merged.iter_mut().find(|(known, _)| known.status == said.status) {
+            Some((_, alike)) => alike.extend(with),
+            None => merged.push((said, with)),
+        }
+    }
+    merged.sort_by_key(|(_, with)| Reverse(with.len()));
+    merged
 }
 
 #[cfg(test)]
@@ -310,11 +328,24 @@ mod tests {
             let one = |(n, status): (usize, &LookupStatus)| {
                 said(&name(n), u8::try_from(n).unwrap(), *status, 1)
             };
-            odd_ones(&lookup(statuses.iter().enumerate().map(one).collect())).len()
+            odd_ones(&lookup(statuses.iter().enumerate().map(one).collect()), true).len()
         };
         assert_eq!(answers(&[Nodata, Nodata, Nodata]), 0);
         assert_eq!(answers(&[Nodata, Nxdomain, Nodata]), 1);
         assert_eq!(answers(&[Nodata, Nxdomain]), 2);
         assert_eq!(answers(&[Nodata, Servfail]), 0, "a failure is another finding");
+    }
+
+    #[test]
+    fn other_addresses_from_servers_in_sync_are_a_pool() {
+        let gave = |n: u8, last: u8| Exchange {
+            records: vec![Record::Address([192, 0, 2, last].into())],
+            ..said(&format!("ns{n}.example.com"), n, LookupStatus::Noerror, 1)
+        };
+        let pool = lookup(vec![gave(1, 11), gave(2, 12), gave(3, 13)]);
+        assert_eq!((odd_ones(&pool, true).len(), odd_ones(&pool, false).len()), (0, 3));
+        let none = said("ns4.example.com", 4, LookupStatus::Nodata, 1);
+        let lacking = lookup(vec![gave(1, 11), gave(2, 12), none]);
+        assert_eq!(odd_ones(&lacking, true), [([192, 0, 2, 4], 53).into()]);
     }
 }
