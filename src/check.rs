@@ -287,9 +287,7 @@ fn configuration(args: &CheckArgs) -> Result<Arc<Config>, String> {
     let tracer = config.resolvers.iter().find(|resolver| authoritative(resolver)).cloned();
     if !args.dns_servers.is_empty() {
         let given = |server: &SocketAddr| {
-            let name =
-                if server.port() == 53 { server.ip().to_string() } else { server.to_string() };
-            Resolver::of_servers(&name, vec![*server], config.dns.clone())
+            Resolver::of_servers(&explain::place(*server), vec![*server], config.dns.clone())
         };
         config.resolvers = args.dns_servers.iter().map(given).collect();
         // Those that destinations have chosen are none of these.

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::{by_hand::dig_norecurse, spoken, trouble::Trouble};
+use super::{by_hand::dig_norecurse, place, spoken, trouble::Trouble};
 use crate::facts::{
     Exchange, Facts, Lookup, LookupStatus, Missing, NameServer, RecordType, Zone,
     zone_findings::{Said, ZoneView, groups},
@@ -395,11 +395,6 @@ pub(super) fn unanswered(lookup: &Lookup) -> String {
         }
         Some(zone) => format!("no name server of {} shows authority over it", called(zone)),
     }
-}
-
-/// An address, with its port where that is not the usual one.
-pub(super) fn place(server: SocketAddr) -> String {
-    if server.port() == 53 { server.ip().to_string() } else { server.to_string() }
 }
 
 /// `a, b and c`; of many the first and how many more.

@@ -29,7 +29,12 @@ pub mod verdict;
 pub mod verdicts;
 pub mod weak_points;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
+
+/// A name server's address, with its port where that is not the usual one.
+pub(crate) fn place(server: SocketAddr) -> String {
+    if server.port() == 53 { server.ip().to_string() } else { server.to_string() }
+}
 
 /// A duration as people say it: `0.8 ms`, `12 ms`, `1.5 s`, `2 min 5 s`.
 pub fn spoken(duration: Duration) -> String {

@@ -4,6 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet, fmt::Write, net::SocketAddr, sync:
 
 use super::{
     paint::Paint,
+    place,
     several::listed,
     side_by_side::Column,
     spoken, transcript,
@@ -88,7 +89,7 @@ fn server(lookup: &Lookup, server: SocketAddr) -> String {
 /// Whether the resolver's name says already which server it is.
 pub(super) fn named_after(lookup: &Lookup, server: SocketAddr) -> bool {
     let name = &*lookup.resolver;
-    name == server.to_string() || server.port() == 53 && name == server.ip().to_string()
+    name == server.to_string() || name == place(server)
 }
 
 fn exchanger_head(facts: &Facts, exchanger: &ExchangerFacts, paint: Paint) -> String {

@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, net::IpAddr};
 
-use super::{authority::unanswered, extended_error};
+use super::{authority::unanswered, extended_error, place};
 use crate::{
     delivery::{Sender, Via, Why},
     facts::{
@@ -360,8 +360,7 @@ pub(super) fn answer_of(lookup: &Lookup) -> String {
     let server = match exchange.server {
         // In facts written by hand.
         nobody if nobody.ip().is_unspecified() => "the name server".to_owned(),
-        usual if usual.port() == 53 => usual.ip().to_string(),
-        other => other.to_string(),
+        server => place(server),
     };
     let what = match exchange.status {
         LookupStatus::Timeout => format!("no answer from {server}"),

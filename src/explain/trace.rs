@@ -4,9 +4,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    authority::{agreement, of_zone, place, records, views, word},
+    authority::{agreement, of_zone, records, views, word},
     paint::Paint,
-    report::{PROSE, put, wrapped},
+    place,
+    report::{put, write_trouble},
     spoken,
 };
 use crate::facts::{
@@ -212,14 +213,7 @@ fn write_words(out: &mut String, view: &ZoneView<'_>, paint: Paint) {
         put(out, &format!("  {} {}", paint.good("✔"), agreement(view.zone)));
     }
     for trouble in troubles {
-        let mut mark = paint.bad("✗");
-        for line in wrapped(&trouble.what, PROSE) {
-            put(out, &format!("  {mark} {line}"));
-            " ".clone_into(&mut mark);
-        }
-        for command in trouble.by_hand {
-            put(out, &format!("      {}", paint.faint(format!("$ {command}"))));
-        }
+        write_trouble(out, &trouble, paint.bad("✗"), paint);
     }
 }
 
