@@ -7,5 +7,6 @@ pub mod addresses;
 pub mod dns;
 mod public;
 pub mod route;
+mod routing;
 pub mod smtp;
 pub mod vantage;

@@ -7,7 +7,7 @@
 
 use std::{
     io::{self, Read},
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     time::Duration,
 };
 
@@ -30,6 +30,7 @@ use super::{
 use crate::{
     config::ResolverTransport,
     facts::{Exchange, LookupStatus, Transport},
+    probe::routing::any_source,
 };
 
 /// What carries queries.
@@ -155,11 +156,7 @@ fn unsendable() -> Failed {
 }
 
 async fn send_datagram(server: SocketAddr, query: &Wire) -> io::Result<UdpSocket> {
-    let any: SocketAddr = match server {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await?;
+    let socket = UdpSocket::bind(any_source(server)).await?;
     socket.connect(server).await?;
     socket.send(&query.bytes).await?;
     Ok(socket)

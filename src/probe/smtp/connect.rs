@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr},
 };
 
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::facts::Reason;
+use crate::{facts::Reason, probe::routing::routed};
 
 /// Connects to `peer`, from `source` if one is given, until `until`.
 pub(super) async fn connect(
@@ -42,7 +42,8 @@ fn reason(error: &io::Error, peer: SocketAddr) -> Reason {
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Reason::Reset,
         io::ErrorKind::TimedOut => Reason::Timeout,
         _ if matches!(error.raw_os_error(), Some(ENFILE | EMFILE)) => Reason::LocalError,
-        _ if !has_route(peer) => Reason::NoLocalFamily,
+        // Tells "we have no IPv6" from "the network there is down".
+        _ if !routed(peer) => Reason::NoLocalFamily,
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Reason::Unreachable,
         _ => Reason::LocalError,
     }
@@ -52,13 +53,3 @@ fn reason(error: &io::Error, peer: SocketAddr) -> Reason {
 /// Asking for the route needs a socket too, and would fail just as well.
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
-
-/// Whether this host itself would know where to send: connecting a UDP socket sends nothing, it
-/// only consults the routing table. Tells "we have no IPv6" from "the network there is down".
-fn has_route(peer: SocketAddr) -> bool {
-    let any: SocketAddr = match peer {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    UdpSocket::bind(any).and_then(|socket| socket.connect(peer)).is_ok()
-}

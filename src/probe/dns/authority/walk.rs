@@ -6,7 +6,7 @@
 
 use std::{
     future::Future,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -34,6 +34,7 @@ use crate::{
             Patience, exchange::over_udp, message::Question, pointers::Pointers, view::rejects_edns,
         },
         public::is_public,
+        routing::routed,
     },
 };
 
@@ -350,17 +351,8 @@ impl<'a> Errand<'a> {
         let ip = server.ip().to_canonical();
         let nowhere = ip.is_unspecified() || ip.is_multicast();
         let allowed = self.authority.private || is_public(ip);
-        !nowhere && allowed && routed(server).is_ok()
+        !nowhere && allowed && routed(server)
     }
-}
-
-/// Connecting a UDP socket sends nothing, and fails where there is no way.
-fn routed(server: SocketAddr) -> std::io::Result<()> {
-    let any: SocketAddr = match server {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    UdpSocket::bind(any)?.connect(server)
 }
 
 /// The first address of each server, then the second of each, and so on.
