@@ -9,7 +9,10 @@ use super::{
     report::{self, put},
     trouble::{Trouble, failed},
 };
-use crate::facts::{FamilyVantage, Lookup, LookupStatus, Record, RecordType, Vantage, Way};
+use crate::{
+    facts::{FamilyVantage, Lookup, LookupStatus, RecordType, Vantage, Way},
+    name::ExchangerName,
+};
 
 /// The first block of `check`.
 pub fn write(vantage: &Vantage, paint: Paint) -> String {
@@ -153,12 +156,7 @@ fn reverse(vantage: &Vantage, side: &FamilyVantage) -> Option<Trouble> {
 
 /// The names an address leads to, the first of them.
 fn names(reverse: &Lookup) -> String {
-    let records = reverse.deciding().into_iter().flat_map(|exchange| &exchange.records);
-    let names = records.filter_map(|record| match record {
-        Record::Name(name) => Some(name.as_str()),
-        _ => None,
-    });
-    names.take(MOST).collect::<Vec<_>>().join(", ")
+    reverse.names().take(MOST).map(ExchangerName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Names or addresses in one sentence.

@@ -130,6 +130,15 @@ impl Lookup {
             Record::Mx { .. } | Record::Name(_) | Record::Serial(_) => None,
         })
     }
+
+    /// The names of the deciding exchange, as a PTR query gets them, in the order of the answer.
+    pub fn names(&self) -> impl Iterator<Item = &ExchangerName> {
+        self.deciding().into_iter().flat_map(|e| e.records.iter()).filter_map(|record| match record
+        {
+            Record::Name(name) => Some(name),
+            Record::Address(_) | Record::Mx { .. } | Record::Serial(_) => None,
+        })
+    }
 }
 
 impl Serialize for Lookup {

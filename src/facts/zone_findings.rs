@@ -92,8 +92,9 @@ impl<'a> ZoneView<'a> {
 
     /// What is wrong, the worst first: each server and finding once.
     pub fn findings(&self) -> Vec<(&'a Arc<str>, Finding)> {
-        let newest = self.zone.serials().first().copied();
-        let in_sync = self.zone.serials().len() <= 1;
+        let serials = self.zone.serials();
+        let newest = serials.first().copied();
+        let in_sync = serials.len() <= 1;
         let odd = |lookup: &&'a Lookup| odd_ones(lookup, in_sync);
         let differing: Vec<SocketAddr> = self.lookups.iter().flat_map(odd).collect();
         let mut found = Vec::new();

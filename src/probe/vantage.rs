@@ -10,14 +10,15 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::future::join_all;
 use hickory_resolver::proto::rr::Name;
 use jiff::Timestamp;
-use tokio::{task::JoinSet, time::Instant};
+use tokio::time::Instant;
 
-use super::{dns::View, public::is_public};
+use super::{dns::View, public::is_public, routing::any_source};
 use crate::{
     config::Config,
-    facts::{Family, FamilyVantage, Lookup, Record, RecordType, Vantage, Way},
+    facts::{Family, FamilyVantage, Lookup, RecordType, Vantage, Way},
     name::ExchangerName,
 };
 
@@ -44,7 +45,7 @@ impl Plan {
 }
 
 /// Looks at both families at the same moment. Lookups are given up at `deadline`.
-pub async fn look(plan: &Plan, view: &Arc<View>, deadline: Option<Instant>) -> Vantage {
+pub async fn look(plan: &Plan, view: &View, deadline: Option<Instant>) -> Vantage {
     let look = |family| look_at(plan, family, view, deadline);
     let (ipv4, ipv6) = tokio::join!(look(Family::Ipv4), look(Family::Ipv6));
     let (helo_name, observed_at) = (Arc::clone(&plan.helo_name), Timestamp::now());
@@ -54,7 +55,7 @@ pub async fn look(plan: &Plan, view: &Arc<View>, deadline: Option<Instant>) -> V
 async fn look_at(
     plan: &Plan,
     family: Family,
-    view: &Arc<View>,
+    view: &View,
     deadline: Option<Instant>,
 ) -> FamilyVantage {
     let (configured, public) = (plan.source[family as usize], plan.public[family as usize]);
@@ -77,8 +78,9 @@ async fn look_at(
     let reverse_name = Name::from(address);
     let reverse = view.lookup(&reverse_name, RecordType::Ptr, deadline);
     let (forward, reverse) = tokio::join!(forward, reverse);
-    let names: Vec<ExchangerName> = names(&reverse).take(MAX_NAMES).cloned().collect();
-    let back = resolve(names, family, view, deadline).await;
+    let to_names = reverse.names().take(MAX_NAMES).map(ExchangerName::to_dns);
+    let back = to_names.map(async |name| view.lookup(&name, family.record_type(), deadline).await);
+    let back = join_all(back).await;
     FamilyVantage {
         forward: match &helo {
             Some(Helo::Literal(literal)) => Some(*literal == address),
@@ -97,18 +99,19 @@ async fn look_at(
 /// Whether this host knows a way from that source, or any, to the Internet, and the source it
 /// would take: connecting a UDP socket sends nothing.
 fn way_out(family: Family, source: Option<IpAddr>) -> (Way, Option<IpAddr>) {
-    let (any, far): (IpAddr, IpAddr) = match family {
-        Family::Ipv4 => (Ipv4Addr::UNSPECIFIED.into(), FAR_IPV4.into()),
-        Family::Ipv6 => (Ipv6Addr::UNSPECIFIED.into(), FAR_IPV6.into()),
+    let far = match family {
+        Family::Ipv4 => SocketAddr::from((FAR_IPV4, 53)),
+        Family::Ipv6 => SocketAddr::from((FAR_IPV6, 53)),
     };
-    let socket = match UdpSocket::bind((source.unwrap_or(any), 0)) {
+    let from = source.map_or_else(|| any_source(far), |source| (source, 0).into());
+    let socket = match UdpSocket::bind(from) {
         Ok(socket) => socket,
         Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && source.is_some() => {
             return (Way::NotOurs, None);
         }
         Err(_) => return (Way::NoRoute, None),
     };
-    let connected = socket.connect(SocketAddr::new(far, 53)).and_then(|()| socket.local_addr());
+    let connected = socket.connect(far).and_then(|()| socket.local_addr());
     connected.map_or((Way::NoRoute, None), |own| (Way::Open, Some(own.ip())))
 }
 
@@ -139,34 +142,6 @@ impl Helo {
     }
 }
 
-/// The addresses of these names, each asked for at the same moment.
-async fn resolve(
-    names: Vec<ExchangerName>,
-    family: Family,
-    view: &Arc<View>,
-    deadline: Option<Instant>,
-) -> Vec<Lookup> {
-    let mut asked = JoinSet::new();
-    for (place, name) in names.into_iter().enumerate() {
-        let view = Arc::clone(view);
-        asked.spawn(async move {
-            (place, view.lookup(&name.to_dns(), family.record_type(), deadline).await)
-        });
-    }
-    let mut placed = asked.join_all().await;
-    placed.sort_by_key(|(place, _)| *place);
-    placed.into_iter().map(|(_, lookup)| lookup).collect()
-}
-
-/// The names that an answer to a PTR query holds.
-fn names(reverse: &Lookup) -> impl Iterator<Item = &ExchangerName> {
-    let records = reverse.deciding().into_iter().flat_map(|exchange| &exchange.records);
-    records.filter_map(|record| match record {
-        Record::Name(name) => Some(name),
-        Record::Address(_) | Record::Mx { .. } | Record::Serial(_) => None,
-    })
-}
-
 /// Whether an address is among those of an answer; `None` without one.
 fn holds(forward: &Lookup, address: IpAddr) -> Option<bool> {
     let answered = forward.status().answered();
@@ -176,7 +151,7 @@ fn holds(forward: &Lookup, address: IpAddr) -> Option<bool> {
 /// Whether a name is among those of an answer; `None` without one.
 fn leads_to(reverse: &Lookup, name: &str) -> Option<bool> {
     let answered = reverse.status().answered();
-    answered.then(|| names(reverse).any(|found| found.as_str() == name))
+    answered.then(|| reverse.names().any(|found| found.as_str() == name))
 }
 
 /// Whether some name that the address leads to has that address: known to be false only where all
@@ -186,7 +161,7 @@ fn confirmed(reverse: &Lookup, back: &[Lookup], address: IpAddr) -> Option<bool>
     if reached.contains(&Some(true)) {
         return Some(true);
     }
-    let all = names(reverse).count() == back.len() && !reached.contains(&None);
+    let all = reverse.names().count() == back.len() && !reached.contains(&None);
     let answered = reverse.status().answered();
     (answered && all).then_some(false)
 }
@@ -197,7 +172,7 @@ const MAX_NAMES: usize = 10;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Exchange, LookupStatus, Transport};
+    use crate::facts::{Exchange, LookupStatus, Record, Transport};
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()

@@ -28,6 +28,7 @@ mod view;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use hickory_resolver::proto::rr::Name;
 use tokio::time::Instant;
 
@@ -103,17 +104,7 @@ impl Resolvers {
         rtype: RecordType,
         deadline: Option<Instant>,
     ) -> Vec<Lookup> {
-        if let [only] = &*self.views {
-            return vec![only.lookup(name, rtype, deadline).await];
-        }
-        let mut asked = tokio::task::JoinSet::new();
-        for (place, view) in self.views.iter().enumerate() {
-            let (view, name) = (Arc::clone(view), name.clone());
-            asked.spawn(async move { (place, view.lookup(&name, rtype, deadline).await) });
-        }
-        let mut placed = asked.join_all().await;
-        placed.sort_by_key(|(place, _)| *place);
-        placed.into_iter().map(|(_, lookup)| lookup).collect()
+        join_all(self.views.iter().map(|view| view.lookup(name, rtype, deadline))).await
     }
 }
 

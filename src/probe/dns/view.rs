@@ -106,8 +106,7 @@ impl View {
 
     /// Asks each server for NS of the control name, all at the same moment and never hurriedly, so
     /// that a slow one is found alive. It waits for no turn: lookups that pile up before a dead
-    /// resolver are what it has to tell of.
-    /// Servers that have authority are strangers', and none of them is this resolver.
+    /// resolver are what it has to tell of. Servers that have authority are strangers', and none of them is this resolver.
     pub async fn control(&self) -> ResolverFacts {
         let servers = match &self.source {
             Source::Authority(_) => Vec::new(),
