@@ -11,8 +11,7 @@ use super::{
     spoken,
 };
 use crate::facts::{
-    ExchangerFacts, Lookup, LookupStatus, MxLookup, Record, RecordType, Route,
-    zone_findings::last_tries,
+    ExchangerFacts, Lookup, LookupStatus, MxLookup, Record, RecordType, Route, last_tries,
 };
 
 /// How the answers about one destination are written.
@@ -115,7 +114,7 @@ impl Column {
         }
         let counting = lookup.exchanges.iter().filter(|exchange| exchange.counts()).count();
         if lookup.zone.is_some() {
-            let servers = last_tries(lookup).count();
+            let servers = last_tries(&lookup.exchanges).count();
             tail.push(match servers {
                 1 => "1 server asked".to_owned(),
                 _ => format!("{servers} servers asked, slowest {}", spoken(lookup.took())),

@@ -8,7 +8,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Exchange, Record, RecordType};
+use super::{Exchange, Record, RecordType, last_tries};
 
 /// A zone with its name servers, as they were at one moment.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -97,10 +97,7 @@ impl NameServer {
 
     /// How its SOA query ended at each address: the last try counts.
     pub fn outcomes(&self) -> impl Iterator<Item = &Exchange> + '_ {
-        self.soa.iter().enumerate().filter_map(|(place, exchange)| {
-            let again = self.soa[place + 1..].iter().any(|later| later.server == exchange.server);
-            (!again).then_some(exchange)
-        })
+        last_tries(&self.soa)
     }
 
     /// Time of the SOA query at the slowest address that said anything.

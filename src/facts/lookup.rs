@@ -141,6 +141,14 @@ impl Lookup {
     }
 }
 
+/// These exchanges without those that were repeated.
+pub fn last_tries(all: &[Exchange]) -> impl Iterator<Item = &Exchange> {
+    all.iter().enumerate().filter_map(move |(place, exchange)| {
+        let again = all[place + 1..].iter().any(|later| later.same_server(exchange));
+        (!again).then_some(exchange)
+    })
+}
+
 impl Serialize for Lookup {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut fields = to.serialize_struct("Lookup", 8)?;

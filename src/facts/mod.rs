@@ -27,6 +27,7 @@ pub use self::{
     finding::{AddressPair, DomainFinding, ExchangerFinding, MAX_EXCHANGERS, Target, of_route},
     lookup::{
         Exchange, ExtendedError, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport,
+        last_tries,
     },
     policy::{MtaSts, OwnHost, StsMode, TlsTrust, Tlsa},
     resolver::{ResolverFacts, ServerFacts},

@@ -5,6 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap, net::SocketAddr, sync::Arc};
 use super::{
     Exchange, Lookup, LookupStatus, Record, RecordType, Zone,
     authority::{Missing, NameServer, newer},
+    last_tries,
 };
 
 /// One thing that is wrong at a name server.
@@ -126,7 +127,7 @@ impl<'a> ZoneView<'a> {
 
     /// All that was asked of a server; where it was asked again, the last try.
     fn of_server(&self, server: &'a NameServer) -> impl Iterator<Item = &'a Exchange> {
-        let asked = self.lookups.iter().flat_map(|lookup| last_tries(lookup));
+        let asked = self.lookups.iter().flat_map(|lookup| last_tries(&lookup.exchanges));
         let named = move |exchange: &&Exchange| exchange.server_name.as_ref() == Some(&server.name);
         server.outcomes().chain(asked.filter(named))
     }
@@ -150,15 +151,6 @@ fn shows(exchange: &Exchange) -> Option<Finding> {
         LookupStatus::Refused => Some(Finding::Lame),
         LookupStatus::Noerror | LookupStatus::Nodata | LookupStatus::Nxdomain => None,
     }
-}
-
-/// The exchanges of a lookup without those that were repeated.
-pub fn last_tries(lookup: &Lookup) -> impl Iterator<Item = &Exchange> {
-    let all = &lookup.exchanges;
-    all.iter().enumerate().filter_map(move |(place, exchange)| {
-        let again = all[place + 1..].iter().any(|later| later.same_server(exchange));
-        (!again).then_some(exchange)
-    })
 }
 
 /// What a server says about a question, in a form that two servers can agree on: records in any
@@ -208,7 +200,7 @@ fn text(record: &Record) -> String {
 /// of those that are as frequent the one that a resolver would take.
 pub fn groups(lookup: &Lookup) -> Vec<(Said, Vec<&Exchange>)> {
     let mut groups: Vec<(Said, Vec<&Exchange>)> = Vec::new();
-    for exchange in last_tries(lookup) {
+    for exchange in last_tries(&lookup.exchanges) {
         let said = Said::of(exchange);
         match groups.iter_mut().find(|(known, _)| *known == said) {
             Some((_, with)) => with.push(exchange),
@@ -279,7 +271,7 @@ mod tests {
             said("ns1.example.com", 1, LookupStatus::Nodata, 20),
             said("ns2.example.com", 1, LookupStatus::Nodata, 30),
         ]);
-        let counted: Vec<_> = last_tries(&asked).map(|e| e.status).collect();
+        let counted: Vec<_> = last_tries(&asked.exchanges).map(|e| e.status).collect();
         assert_eq!(counted, [LookupStatus::Nodata; 2]);
         assert_eq!(groups(&asked).len(), 1);
     }
