@@ -33,7 +33,7 @@ use crate::{
     connectivity_log::ConnectivityLog,
     metrics::own::Own,
     on_demand,
-    probe::dns::Resolvers,
+    probe::dns::{Expanded, Resolvers},
     web::{self, App, Limits, ReloadRequest},
 };
 
@@ -309,7 +309,7 @@ impl Reloader {
 struct SystemWatch {
     ticks: Interval,
     /// What the last look found, where that was not what is in force.
-    changed: Option<Resolvers>,
+    changed: Option<Expanded>,
 }
 
 impl SystemWatch {
@@ -328,10 +328,10 @@ impl SystemWatch {
         }
         loop {
             self.ticks.tick().await;
-            let now = Resolvers::new(&config.resolvers, None);
-            if now.alike(&resolvers) {
+            let now = Expanded::new(&config.resolvers);
+            if resolvers.are(&now) {
                 self.changed = None;
-            } else if self.changed.as_ref().is_some_and(|changed| changed.alike(&now)) {
+            } else if self.changed.as_ref() == Some(&now) {
                 self.changed = None;
                 return;
             } else {

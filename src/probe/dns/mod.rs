@@ -3,7 +3,8 @@
 //! Built on hickory's wire format but not on its resolver, which retries, caches and merges A with
 //! AAAA: what hides a failure from an application must not hide it from us.
 //!
-//! - [`Resolvers`] all views, asked at the same moment; `view` one of them
+//! - [`Resolvers`] all views, asked at the same moment; `view` one of them, [`Expanded`] what they
+//!   are made from
 //! - `exchange` one query to one server, `message` its bytes, `failed` why no response came
 //! - `encrypted` servers asked over TLS: `tls` the handshake, `kept` the connection that is shared,
 //!   `pipeline` with its `framing` and `http2` what is spoken on it
@@ -49,22 +50,21 @@ impl Resolvers {
     /// Those of a configuration; resolv.conf(5) is read where one stands for it. Views that are the
     /// same as in `before` go on, with what they hold.
     pub fn new(configured: &[Resolver], before: Option<&Self>) -> Self {
-        let expand = |resolver| expand(resolver).into_iter().map(|view| (&resolver.name, view));
-        let expanded: Vec<_> = configured.iter().flat_map(expand).collect();
+        let Expanded(expanded) = Expanded::new(configured);
         // A share each, so that one that is slow cannot keep the others from being asked.
         let at_once = (AT_ONCE / expanded.len().max(1)).max(1);
-        let view = |(of, resolver): (&Arc<str>, Resolver)| {
-            let made = View::new(Arc::clone(of), resolver, at_once);
+        let view = |(of, resolver): (Arc<str>, Resolver)| {
             let mut before = before.iter().flat_map(|before| before.views.iter());
-            before.find(|view| view.same(&made)).cloned().unwrap_or_else(|| Arc::new(made))
+            let same = before.find(|view| view.is(&of, &resolver) && view.at_once() == at_once);
+            same.cloned().unwrap_or_else(|| Arc::new(View::new(of, resolver, at_once)))
         };
         Self { views: expanded.into_iter().map(view).collect() }
     }
 
-    /// Whether others would ask the same servers in the same way.
-    pub fn alike(&self, other: &Self) -> bool {
-        let (ours, theirs) = (&self.views, &other.views);
-        ours.len() == theirs.len() && ours.iter().zip(&**theirs).all(|(a, b)| a.same(b))
+    /// Whether these are the ones that a configuration comes to.
+    pub fn are(&self, Expanded(expanded): &Expanded) -> bool {
+        let mut pairs = self.views.iter().zip(expanded);
+        self.views.len() == expanded.len() && pairs.all(|(view, (of, spec))| view.is(of, spec))
     }
 
     /// The primary first.
@@ -105,6 +105,22 @@ impl Resolvers {
         deadline: Option<Instant>,
     ) -> Vec<Lookup> {
         join_all(self.views.iter().map(|view| view.lookup(name, rtype, deadline))).await
+    }
+}
+
+/// What a configuration comes to when resolv.conf(5) is read: the name of a resolver and one of its
+/// views, each.
+#[derive(Debug, PartialEq)]
+pub struct Expanded(Vec<(Arc<str>, Resolver)>);
+
+impl Expanded {
+    /// As the files are now.
+    pub fn new(configured: &[Resolver]) -> Self {
+        let views = |resolver: &Resolver| {
+            let of = Arc::clone(&resolver.name);
+            expand(resolver).into_iter().map(move |view| (Arc::clone(&of), view))
+        };
+        Self(configured.iter().flat_map(views).collect())
     }
 }
 

@@ -77,9 +77,14 @@ impl View {
         Self { of, resolver, source, at_once, permits, hurried }
     }
 
-    /// Whether another one would be the same.
-    pub(super) fn same(&self, other: &Self) -> bool {
-        (&self.of, &self.resolver, self.at_once) == (&other.of, &other.resolver, other.at_once)
+    /// Whether it is that view of that resolver.
+    pub(super) fn is(&self, of: &Arc<str>, resolver: &Resolver) -> bool {
+        (&self.of, &self.resolver) == (of, resolver)
+    }
+
+    /// The most lookups that it may have under way.
+    pub(super) const fn at_once(&self) -> usize {
+        self.at_once
     }
 
     /// Value of the `resolver` label.
