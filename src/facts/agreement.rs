@@ -45,7 +45,7 @@ impl<'a> Said<'a> {
             Record::Mx { preference, exchanger } => Some((*preference, exchanger.as_ref())),
             Record::Name(host) => Some((0, Some(host))),
             // A serial tells how new an answer is, not what it says.
-            Record::Address(_) | Record::Serial(_) => None,
+            Record::Address(_) | Record::Serial(_) | Record::Text(_) | Record::Tlsa(_) => None,
         };
         let others = records(lookup).iter().filter_map(other).collect();
         Self { lookup, addresses: lookup.addresses().collect(), others }

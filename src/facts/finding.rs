@@ -163,7 +163,7 @@ impl<'a> AddressPair<'a> {
             match lookup.rtype {
                 RecordType::A => pairs[place].1.a = Some(lookup),
                 RecordType::Aaaa => pairs[place].1.aaaa = Some(lookup),
-                RecordType::Mx | RecordType::Ns | RecordType::Ptr | RecordType::Soa => {}
+                _ => {}
             }
         }
         pairs

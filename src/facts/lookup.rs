@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
-use super::{Zone, is_false, seconds};
+use super::{TlsaRecord, Zone, is_false, seconds};
 use crate::name::ExchangerName;
 
 /// Records kept of one answer: a stranger's zone may hold thousands.
@@ -127,7 +127,7 @@ impl Lookup {
         self.deciding().into_iter().flat_map(|e| e.records.iter()).filter_map(|record| match record
         {
             Record::Address(address) => Some(*address),
-            Record::Mx { .. } | Record::Name(_) | Record::Serial(_) => None,
+            _ => None,
         })
     }
 
@@ -136,7 +136,7 @@ impl Lookup {
         self.deciding().into_iter().flat_map(|e| e.records.iter()).filter_map(|record| match record
         {
             Record::Name(name) => Some(name),
-            Record::Address(_) | Record::Mx { .. } | Record::Serial(_) => None,
+            _ => None,
         })
     }
 }
@@ -311,10 +311,15 @@ pub enum Record {
         /// The target.
         exchanger: Option<ExchangerName>,
     },
-    /// NS or PTR: a host.
+    /// NS, PTR or CNAME: a host.
     Name(ExchangerName),
     /// SOA: the zone's serial (RFC 1035 §3.3.13).
     Serial(u32),
+    /// TXT: its character-strings in one (RFC 1035 §3.3.14), cut off where they are long; unprintable
+    /// bytes replaced by U+FFFD.
+    Text(Arc<str>),
+    /// TLSA (RFC 6698 §2.1).
+    Tlsa(TlsaRecord),
 }
 
 /// What is asked for.
@@ -325,6 +330,8 @@ pub enum RecordType {
     A,
     /// IPv6 address.
     Aaaa,
+    /// Canonical name of an alias.
+    Cname,
     /// Mail exchanger.
     Mx,
     /// Name server.
@@ -333,6 +340,10 @@ pub enum RecordType {
     Ptr,
     /// Start of authority.
     Soa,
+    /// What the certificate of a service is to be like.
+    Tlsa,
+    /// Text.
+    Txt,
 }
 
 impl RecordType {
@@ -341,10 +352,13 @@ impl RecordType {
         match self {
             Self::A => "A",
             Self::Aaaa => "AAAA",
+            Self::Cname => "CNAME",
             Self::Mx => "MX",
             Self::Ns => "NS",
             Self::Ptr => "PTR",
             Self::Soa => "SOA",
+            Self::Tlsa => "TLSA",
+            Self::Txt => "TXT",
         }
     }
 }

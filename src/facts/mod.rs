@@ -13,6 +13,7 @@ mod resolver;
 mod route;
 mod seconds;
 mod session;
+mod tlsa;
 mod vantage;
 pub mod zone_findings;
 
@@ -33,6 +34,7 @@ pub use self::{
     resolver::{ResolverFacts, ServerFacts},
     route::{MxLookup, MxTarget, Route},
     session::{EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},
+    tlsa::TlsaRecord,
     vantage::{FamilyVantage, Vantage, Way},
 };
 use crate::name::{Destination, Exchanger};

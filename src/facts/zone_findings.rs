@@ -193,6 +193,8 @@ fn text(record: &Record) -> String {
         Record::Mx { preference, exchanger: None } => format!("{preference} ."),
         Record::Name(name) => name.to_string(),
         Record::Serial(serial) => format!("serial {serial}"),
+        Record::Text(text) => format!("{text:?}"),
+        Record::Tlsa(tlsa) => tlsa.to_string(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! the agent and `check` call it.
 
 pub mod addresses;
+mod anchors;
 pub mod dns;
 mod public;
 pub mod route;

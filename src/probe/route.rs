@@ -49,7 +49,7 @@ fn from_records(records: &[Record]) -> Route {
                 targets.push(MxTarget { preference: *preference, exchanger: exchanger.clone() });
             }
             Record::Mx { exchanger: None, .. } => null = true,
-            Record::Address(_) | Record::Name(_) | Record::Serial(_) => {}
+            _ => {}
         }
     }
     if targets.is_empty() {

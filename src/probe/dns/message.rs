@@ -2,7 +2,7 @@
 //!
 //! No sockets and no clock. Hostile input ends in [`Reading::Ignore`] or [`Reading::Malformed`].
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use hickory_resolver::proto::{
     op::{Edns, Message, MessageType, Query, ResponseCode},
@@ -14,7 +14,7 @@ use hickory_resolver::proto::{
 
 use super::pointers::Pointers;
 use crate::{
-    facts::{ExtendedError, LookupStatus, MAX_RECORDS, Record, RecordType},
+    facts::{ExtendedError, LookupStatus, MAX_RECORDS, Record, RecordType, TlsaRecord},
     name::{ExchangerName, presentation},
     shown::one_line,
 };
@@ -147,7 +147,8 @@ impl Wire {
         let mut ttl: Option<u32> = None;
         let mut cname_chain = Vec::new();
         while let Some((link, target)) = cname_of(message, &owner) {
-            if cname_chain.len() >= MAX_CNAMES {
+            // Who asks for the alias itself does not want to be led on.
+            if wanted == rr::RecordType::CNAME || cname_chain.len() >= MAX_CNAMES {
                 break;
             }
             ttl = Some(ttl.map_or(link.ttl, |t| t.min(link.ttl)));
@@ -250,9 +251,22 @@ fn record_value(data: &RData) -> Option<Record> {
         }),
         RData::NS(host) => ExchangerName::from_dns(&host.0).map(Record::Name),
         RData::PTR(host) => ExchangerName::from_dns(&host.0).map(Record::Name),
+        RData::CNAME(host) => ExchangerName::from_dns(&host.0).map(Record::Name),
         RData::SOA(soa) => Some(Record::Serial(soa.serial)),
+        RData::TXT(text) => Some(Record::Text(text_of(text))),
+        RData::TLSA(tlsa) => {
+            let (usage, selector) = (tlsa.cert_usage.into(), tlsa.selector.into());
+            let matching = tlsa.matching.into();
+            TlsaRecord::new(usage, selector, matching, &tlsa.cert_data).map(Record::Tlsa)
+        }
         _ => None,
     }
+}
+
+/// The character-strings of a TXT record put together, as every protocol that uses long ones has it.
+fn text_of(text: &rr::rdata::TXT) -> Arc<str> {
+    let bytes: Vec<u8> = text.txt_data.iter().flat_map(|part| part.iter().copied()).collect();
+    one_line(&String::from_utf8_lossy(&bytes), MAX_TEXT).into()
 }
 
 fn status(code: ResponseCode, answers: usize) -> LookupStatus {
@@ -289,10 +303,13 @@ const fn wire_type(rtype: RecordType) -> rr::RecordType {
     match rtype {
         RecordType::A => rr::RecordType::A,
         RecordType::Aaaa => rr::RecordType::AAAA,
+        RecordType::Cname => rr::RecordType::CNAME,
         RecordType::Mx => rr::RecordType::MX,
         RecordType::Ns => rr::RecordType::NS,
         RecordType::Ptr => rr::RecordType::PTR,
         RecordType::Soa => rr::RecordType::SOA,
+        RecordType::Tlsa => rr::RecordType::TLSA,
+        RecordType::Txt => rr::RecordType::TXT,
     }
 }
 
@@ -307,6 +324,9 @@ const MAX_ERRORS: usize = 4;
 
 /// Characters of its text that are kept: RFC 8914 §2 wants it short.
 const MAX_ERROR_TEXT: usize = 200;
+
+/// Characters of a TXT record that are kept: policies and the like are a fraction of it.
+const MAX_TEXT: usize = 2000;
 
 /// Longer chains are loops or attacks; resolvers stop earlier.
 const MAX_CNAMES: usize = 16;

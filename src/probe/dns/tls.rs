@@ -2,18 +2,14 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use tokio::{net::TcpStream, sync::OnceCell, task::spawn_blocking};
+use tokio::{net::TcpStream, sync::OnceCell};
 use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
-    rustls::{
-        ClientConfig, RootCertStore,
-        crypto::ring,
-        pki_types::{CertificateDer, ServerName},
-    },
+    rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
 };
 
-use crate::config::ResolverTls;
+use crate::{config::ResolverTls, probe::anchors};
 
 /// How the servers of a view are authenticated.
 pub(super) struct Tls {
@@ -34,14 +30,11 @@ impl Tls {
         Self { settings, protocol, connector: OnceCell::new() }
     }
 
-    /// Reads the system's trust anchors the first time: hundreds of files, which no lookup is to
-    /// wait for.
+    /// No lookup is to wait for it: trust anchors are read the first time.
     pub(super) async fn connector(&self) -> &TlsConnector {
         let make = || async {
-            let mut roots = RootCertStore::empty();
-            let of_system = spawn_blocking(|| rustls_native_certs::load_native_certs().certs).await;
-            let more = self.settings.anchors.iter().map(CertificateDer::clone);
-            roots.add_parsable_certificates(of_system.unwrap_or_default().into_iter().chain(more));
+            let mut roots = RootCertStore::clone(&*anchors::of_system().await);
+            roots.add_parsable_certificates(self.settings.anchors.iter().cloned());
             let provider = Arc::new(ring::default_provider());
             let builder = ClientConfig::builder_with_provider(provider);
             let builder = builder.with_safe_default_protocol_versions();

@@ -169,6 +169,8 @@ fn record(record: &Record) -> String {
         Record::Mx { preference, exchanger: None } => format!("{preference} ."),
         Record::Name(host) => host.to_string(),
         Record::Serial(serial) => serial.to_string(),
+        Record::Text(text) => format!("{text:?}"),
+        Record::Tlsa(tlsa) => tlsa.to_string(),
     }
 }
 
