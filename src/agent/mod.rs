@@ -95,6 +95,7 @@ pub fn prober(
         source_ipv4: config.probe.source_ipv4.map(IpAddr::V4),
         source_ipv6: config.probe.source_ipv6.map(IpAddr::V6),
         mx_port: config.probe.port,
+        tls: Arc::default(),
         politeness,
         log: settings.log.clone(),
         sessions_in_flight: own.sessions_in_flight.clone(),

@@ -12,7 +12,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    facts::{Reason, Session},
+    facts::{Pkix, Reason, Session, Tls},
+    name::Host,
     probe::smtp::session::Plan,
 };
 
@@ -37,11 +38,14 @@ impl Recent {
     pub(super) fn find(&self, plan: &Plan, fresh: Duration) -> Option<Arc<Session>> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let known = held.get(&plan.peer)?;
-        let same_client =
-            (&known.plan.helo_name, known.plan.source) == (&plan.helo_name, plan.source);
+        let client = |plan: &Plan| (Arc::clone(&plan.helo_name), plan.source, plan.security);
+        let same_client = client(&known.plan) == client(plan);
         // What did not answer in time might have with more patience; a refusal stays one.
         let same_end = !timed_out(&known.session) || known.plan.as_patient_as(plan);
-        let usable = same_client && same_end && known.ended.elapsed() < fresh;
+        let usable = same_client
+            && same_end
+            && shows_for(&known.session, &known.plan.host, &plan.host)
+            && known.ended.elapsed() < fresh;
         usable.then(|| Arc::clone(&known.session))
     }
 
@@ -63,6 +67,17 @@ impl Recent {
     }
 }
 
+/// Whether a session that was held with one host tells what another at the same address would show. A
+/// server may choose its certificate by the name it is called by; where the one it showed is for
+/// both, it would have shown no other.
+fn shows_for(session: &Session, held_with: &Host, host: &Host) -> bool {
+    let both = |tls: &Tls| {
+        tls.pkix != Pkix::NameMismatch
+            && matches!(host, Host::Name(name) if tls.names(name.as_str()))
+    };
+    held_with == host || session.tls.as_deref().is_none_or(both)
+}
+
 fn timed_out(session: &Session) -> bool {
     session.failure.is_some_and(|failure| failure.reason == Reason::Timeout)
 }
@@ -72,13 +87,18 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::facts::{Failure, Stage};
+    use crate::{
+        facts::{Failure, Stage},
+        probe::smtp::session::Security,
+    };
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn plan(last: u8, banner_timeout: Duration) -> Plan {
         Plan {
             peer: ([192, 0, 2, last], 25).into(),
+            host: Host::Address([192, 0, 2, last].into()),
+            security: Security::Opportunistic,
             source: None,
             helo_name: "probe.example.org".into(),
             connect_timeout: MINUTE,

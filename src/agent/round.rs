@@ -30,8 +30,8 @@ use crate::{
         addresses,
         dns::{Resolvers, View},
         route,
-        smtp::session,
-        vantage,
+        smtp::session::{self, Security},
+        tls, vantage,
     },
 };
 
@@ -48,6 +48,8 @@ pub struct Prober {
     pub source_ipv6: Option<IpAddr>,
     /// The port of every MX.
     pub mx_port: u16,
+    /// What shakes hands with exchangers.
+    pub tls: Arc<tls::Client>,
     /// The gate to all servers.
     pub politeness: Arc<Politeness>,
     /// Where everything is noted.
@@ -210,10 +212,9 @@ impl Prober {
         let mut calls = JoinSet::new();
         for address in called {
             let peer = SocketAddr::from((address, exchanger.port));
-            let plan = self.plan(peer, settings);
-            let (this, host) = (Arc::clone(self), exchanger.host.clone());
-            let told = told.get(&address).cloned();
-            calls.spawn(async move { this.call(&host, plan, fresh, told).await });
+            let plan = self.plan(&exchanger.host, peer, settings);
+            let (this, told) = (Arc::clone(self), told.get(&address).cloned());
+            calls.spawn(async move { this.call(plan, fresh, told).await });
         }
         let max_backoff = self.politeness.limits().max_backoff;
         let mut stopped = false;
@@ -260,9 +261,11 @@ impl Prober {
         Some(vantage)
     }
 
-    fn plan(&self, peer: SocketAddr, settings: &SessionSettings) -> session::Plan {
+    fn plan(&self, host: &Host, peer: SocketAddr, settings: &SessionSettings) -> session::Plan {
         session::Plan {
             peer,
+            host: host.clone(),
+            security: Security::Opportunistic,
             source: if peer.is_ipv4() { self.source_ipv4 } else { self.source_ipv6 },
             helo_name: Arc::clone(&self.helo_name),
             connect_timeout: settings.connect_timeout,
@@ -276,18 +279,12 @@ impl Prober {
     /// Waits for a turn to call an address and holds a session, unless another exchanger's session
     /// with the same address has just told. The one `told` in the round before does not count, be
     /// it that it took so long that it ended a moment ago.
-    async fn call(
-        &self,
-        host: &Host,
-        plan: session::Plan,
-        fresh: Duration,
-        told: Option<Arc<Session>>,
-    ) -> Call {
+    async fn call(&self, plan: session::Plan, fresh: Duration, told: Option<Arc<Session>>) -> Call {
         let mut stop = self.stop.clone();
         let turn = tokio::select! {
             biased;
             _ = stop.wait_for(|&stopped| stopped) => return Call::Stopped,
-            turn = self.politeness.turn(host, plan.peer) => turn,
+            turn = self.politeness.turn(&plan.host, plan.peer) => turn,
             // Who waits here has not called, so there is nothing to say about the server.
             () = sleep_until(self.deadline.unwrap_or_else(Instant::now)), if self.deadline.is_some() => {
                 return Call::NoTurn;
@@ -299,7 +296,8 @@ impl Prober {
             return Call::Shared(session);
         }
         let _in_flight = InFlight::enter(&self.sessions_in_flight);
-        let Some(session) = turn.hold(session::run(plan.clone(), &mut stop)).await else {
+        let Some(session) = turn.hold(session::run(plan.clone(), &self.tls, &mut stop)).await
+        else {
             return Call::Stopped;
         };
         let session = Arc::new(session);
@@ -358,6 +356,7 @@ mod tests {
             source_ipv4: None,
             source_ipv6: None,
             mx_port: world.smtp_port(),
+            tls: Arc::default(),
             politeness: Arc::new(Politeness::new(config.politeness)),
             log: ConnectivityLog::off(),
             sessions_in_flight: Own::new().sessions_in_flight,

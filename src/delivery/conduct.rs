@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::facts::{Reason, Session, Stage, StageFact, TlsTrust};
+use crate::facts::{Reason, Session, Stage, StageFact};
 
 /// One address as its last session found it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -75,7 +75,16 @@ pub(super) enum Starttls {
     /// The handshake failed.
     Failed,
     /// Encrypted.
-    Up(TlsTrust),
+    Up(Trust),
+}
+
+/// Whether the certificate of a session would be trusted, by what it is held against.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Trust {
+    /// By the certificate authorities, for the exchanger's name (RFC 8461 §4.2).
+    pub(super) pkix: bool,
+    /// By the TLSA records (RFC 7672 §3); `None` when it was not held against any.
+    pub(super) dane: Option<bool>,
 }
 
 impl Conduct {
@@ -85,7 +94,7 @@ impl Conduct {
         greeting: Greeting::Code(220, Duration::ZERO),
         ehlo: Answer::Code(250, Duration::ZERO),
         helo: Answer::Unobserved,
-        starttls: Starttls::Up(TlsTrust { pkix: true, dane: Some(true) }),
+        starttls: Starttls::Up(Trust { pkix: true, dane: Some(true) }),
         mail: Answer::Code(250, Duration::ZERO),
         rcpt: Answer::Code(250, Duration::ZERO),
     };
@@ -100,7 +109,7 @@ impl Conduct {
             ehlo: answer(session.stage(Stage::Ehlo)),
             helo: answer(session.stage(Stage::Helo)),
             starttls: starttls(session),
-            mail: answer(session.stage(Stage::Mail)),
+            mail: over_tls(session).unwrap_or_else(|| answer(session.stage(Stage::Mail))),
             rcpt: answer(session.stage(Stage::Rcpt)),
         }
     }
@@ -122,7 +131,13 @@ fn connect(fact: Option<&StageFact>) -> Connect {
             | Reason::Reply5xx
             | Reason::ReplyUnexpected
             | Reason::Reset
-            | Reason::TooLong,
+            | Reason::TooLong
+            | Reason::Injected
+            | Reason::NotOffered
+            | Reason::TlsCipher
+            | Reason::TlsError
+            | Reason::TlsKey
+            | Reason::TlsVersion,
         ) => Connect::Reset,
     }
 }
@@ -144,7 +159,13 @@ fn greeting(fact: Option<&StageFact>) -> Greeting {
                 | Reason::Reply4xx
                 | Reason::Reply5xx
                 | Reason::ReplyUnexpected
-                | Reason::TooLong,
+                | Reason::TooLong
+                | Reason::Injected
+                | Reason::NotOffered
+                | Reason::TlsCipher
+                | Reason::TlsError
+                | Reason::TlsKey
+                | Reason::TlsVersion,
             ),
         ) => Greeting::Malformed,
     }
@@ -160,19 +181,31 @@ fn answer(fact: Option<&StageFact>) -> Answer {
     }
 }
 
+/// How the session ended where EHLO over TLS was not taken.
+fn over_tls(session: &Session) -> Option<Answer> {
+    let fact = session.stage(Stage::EhloTls)?;
+    Some(match fact.reason? {
+        Reason::Timeout => Answer::Silent(fact.duration),
+        _ => Answer::Lost,
+    })
+}
+
 fn starttls(session: &Session) -> Starttls {
-    if let Some(trust) = session.tls {
-        return Starttls::Up(trust);
-    }
     if let Some(handshake) = session.stage(Stage::TlsHandshake) {
-        return match handshake.reason {
-            Some(Reason::Timeout) => Starttls::Silent(handshake.duration),
+        let trust = session.tls.as_deref().map(|tls| Trust {
+            pkix: tls.pkix.trusted(),
+            dane: tls.dane.as_ref().map(|matched| !matched.is_empty()),
+        });
+        return match (handshake.reason, trust) {
+            (Some(Reason::Timeout), _) => Starttls::Silent(handshake.duration),
+            (Some(_), _) => Starttls::Failed,
+            (None, Some(trust)) => Starttls::Up(trust),
             // Without a word on trust a handshake that came about says nothing about it.
-            None => Starttls::Untried,
-            Some(_) => Starttls::Failed,
+            (None, None) => Starttls::Untried,
         };
     }
     match answer(session.stage(Stage::Starttls)) {
+        Answer::Code(220, _) if session.tls_failure().is_some() => Starttls::Failed,
         Answer::Code(220, _) => Starttls::Untried,
         Answer::Code(..) => Starttls::Rejected,
         Answer::Silent(waited) => Starttls::Silent(waited),

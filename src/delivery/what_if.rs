@@ -25,8 +25,8 @@ use serde::Deserialize;
 use crate::{
     facts::{
         Exchange, ExchangerFacts, Facts, Failure, Lookup, LookupStatus, MtaSts, MxLookup, MxTarget,
-        OwnHost, Reason, Record, RecordType, Reply, Route, Session, Stage, StageFact, StsMode,
-        TlsTrust, Tlsa, Transport,
+        OwnHost, Pkix, Reason, Record, RecordType, Reply, Route, Session, Stage, StageFact,
+        StsMode, Tls, Tlsa, TlsaRecord, Transport,
     },
     name::{Destination, Domain, Exchanger, ExchangerName, Host},
 };
@@ -443,11 +443,16 @@ fn lookup(rtype: RecordType, name: &str, status: LookupStatus) -> Lookup {
     Lookup::new(RESOLVER.into(), rtype, name.into(), exchanges)
 }
 
+/// The TLSA record that certificates match that match any.
+fn record() -> TlsaRecord {
+    TlsaRecord { usage: 3, selector: 1, matching: 1, data: [0; 32].into() }
+}
+
 /// A dialogue while it is being written down.
 struct Writing {
     stages: Vec<StageFact>,
     failure: Option<Failure>,
-    tls: Option<TlsTrust>,
+    tls: Option<Box<Tls>>,
 }
 
 impl Writing {
@@ -614,7 +619,15 @@ impl Server {
         };
         to.stage(Stage::TlsHandshake, took, None, reason);
         if reason.is_none() {
-            to.tls = Some(TlsTrust { pkix: tried.pkix_ok, dane: Some(tried.dane_ok) });
+            to.tls = Some(Box::new(Tls {
+                server_name: None,
+                version: None,
+                cipher: None,
+                key_exchange: None,
+                pkix: if tried.pkix_ok { Pkix::Trusted } else { Pkix::UnknownIssuer },
+                dane: Some(tried.dane_ok.then(record).into_iter().collect()),
+                chain: Arc::from([]),
+            }));
         }
     }
 }

@@ -299,7 +299,7 @@ fn stages(why: Why) -> &'static [Stage] {
         Why::Ehlo4xx => &[Stage::Ehlo],
         Why::Helo4xx | Why::Helo5xx => &[Stage::Ehlo, Stage::Helo],
         Why::SessionLost | Why::SessionTimeout => {
-            &[Stage::Ehlo, Stage::Helo, Stage::Starttls, Stage::Mail, Stage::Rcpt]
+            &[Stage::Ehlo, Stage::Helo, Stage::Starttls, Stage::EhloTls, Stage::Mail, Stage::Rcpt]
         }
         Why::TlsRejected => &[Stage::Starttls],
         Why::TlsHandshake | Why::TlsTimeout => &[Stage::Starttls, Stage::TlsHandshake],

@@ -82,7 +82,7 @@ fn postfix_reason(seen: &Seen<'_>, outcome: Outcome) -> Option<(Option<(u16, u16
         ))
     };
     let doing = || match seen.stage()?.stage {
-        Stage::Ehlo => Some("performing the EHLO handshake"),
+        Stage::Ehlo | Stage::EhloTls => Some("performing the EHLO handshake"),
         Stage::Helo => Some("performing the HELO handshake"),
         Stage::Starttls => Some("receiving the STARTTLS response"),
         Stage::Mail => Some("sending MAIL FROM"),

@@ -23,7 +23,7 @@ fn stage(session: &Session, fact: &StageFact, out: &mut String) {
             None
         }
         Stage::Banner | Stage::TlsHandshake => None,
-        Stage::Ehlo => Some(format!("EHLO {}", session.helo_name)),
+        Stage::Ehlo | Stage::EhloTls => Some(format!("EHLO {}", session.helo_name)),
         Stage::Helo => Some(format!("HELO {}", session.helo_name)),
         Stage::Starttls => Some("STARTTLS".to_owned()),
         Stage::Mail => Some("MAIL".to_owned()),
@@ -55,15 +55,21 @@ fn stage(session: &Session, fact: &StageFact, out: &mut String) {
 fn ended(reason: Reason) -> &'static str {
     match reason {
         Reason::Closed => "Connection closed by foreign host.",
+        Reason::Injected => "plain text where TLS had to begin",
         Reason::LocalError => "this host could not connect",
         Reason::Malformed => "that is no SMTP reply",
         Reason::NoLocalFamily => "no route from this host in that family",
+        Reason::NotOffered => "not offered",
         Reason::Refused => "Connection refused",
         Reason::Reply4xx => "refused for now",
         Reason::Reply5xx => "refused",
         Reason::ReplyUnexpected => "that code has no place here",
         Reason::Reset => "Connection reset by peer",
         Reason::Timeout => "gave up waiting",
+        Reason::TlsCipher => "no cipher suite or key exchange in common",
+        Reason::TlsError => "TLS handshake failed",
+        Reason::TlsKey => "the key of the certificate cannot be checked",
+        Reason::TlsVersion => "no TLS version in common",
         Reason::TooLong => "more than a reply may have",
         Reason::Unreachable => "No route to host",
     }

@@ -114,6 +114,7 @@ fn verb(stage: Stage) -> &'static str {
         Stage::Helo => "HELO",
         Stage::Starttls => "STARTTLS",
         Stage::TlsHandshake => "the TLS handshake",
+        Stage::EhloTls => "EHLO over TLS",
         Stage::Mail => "MAIL",
         Stage::Rcpt => "RCPT",
         Stage::Quit => "QUIT",

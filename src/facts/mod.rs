@@ -13,6 +13,7 @@ mod resolver;
 mod route;
 mod seconds;
 mod session;
+mod tls;
 mod tlsa;
 mod vantage;
 pub mod zone_findings;
@@ -30,10 +31,11 @@ pub use self::{
         Exchange, ExtendedError, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport,
         last_tries,
     },
-    policy::{MtaSts, OwnHost, StsMode, TlsTrust, Tlsa},
+    policy::{MtaSts, OwnHost, StsMode, Tlsa},
     resolver::{ResolverFacts, ServerFacts},
     route::{MxLookup, MxTarget, Route},
     session::{EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},
+    tls::{Certificate, Pkix, Tls, TlsVersion},
     tlsa::TlsaRecord,
     vantage::{FamilyVantage, Vantage, Way},
 };
@@ -205,15 +207,21 @@ mod tests {
     fn a_reason_has_one_spelling_in_json_and_labels() {
         for reason in [
             Reason::Closed,
+            Reason::Injected,
             Reason::LocalError,
             Reason::Malformed,
             Reason::NoLocalFamily,
+            Reason::NotOffered,
             Reason::Refused,
             Reason::Reply4xx,
             Reason::Reply5xx,
             Reason::ReplyUnexpected,
             Reason::Reset,
             Reason::Timeout,
+            Reason::TlsCipher,
+            Reason::TlsError,
+            Reason::TlsKey,
+            Reason::TlsVersion,
             Reason::TooLong,
             Reason::Unreachable,
         ] {

@@ -56,16 +56,6 @@ pub enum StsMode {
     Testing,
 }
 
-/// Whether the certificate of a session would be trusted, by what it is checked against.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct TlsTrust {
-    /// By the certificate authorities, for the exchanger's name (RFC 8461 §4.2).
-    pub pkix: bool,
-    /// By the TLSA records (RFC 7672 §3); absent when there were none to check.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dane: Option<bool>,
-}
-
 /// The host that sends.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct OwnHost {

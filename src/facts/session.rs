@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, TlsTrust, seconds};
+use super::{Family, Tls, seconds};
 
 /// One SMTP dialogue with one address.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -32,9 +32,10 @@ pub struct Session {
     /// Why no mail could have been handed over in this session; `None` when it could.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// Whether the certificate would be trusted; absent when no TLS session came about.
+    /// What the TLS handshake showed; absent where there was none, or it ended before the server
+    /// showed a certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<TlsTrust>,
+    pub tls: Option<Box<Tls>>,
 }
 
 impl Session {
@@ -62,22 +63,37 @@ impl Session {
         self.stages.iter().find(|s| s.stage == stage)
     }
 
-    /// The lines of the EHLO reply after the first: keyword and parameters (RFC 5321 §4.1.1.1).
-    pub fn extensions(&self) -> impl Iterator<Item = &str> {
-        let reply = self.stage(Stage::Ehlo).and_then(|s| s.reply.as_ref());
-        let lines = reply.filter(|r| r.positive()).map_or(&[][..], |r| &r.lines);
-        lines.iter().skip(1).map(String::as_str)
+    /// The first thing that went wrong with TLS where that is no failure, because the session, or
+    /// another one, could go on in plain text.
+    pub fn tls_failure(&self) -> Option<Failure> {
+        let of_tls =
+            |fact: &&StageFact| matches!(fact.stage, Stage::Starttls | Stage::TlsHandshake);
+        self.stages
+            .iter()
+            .filter(of_tls)
+            .find_map(|fact| Some(Failure { stage: fact.stage, reason: fact.reason? }))
     }
 
-    /// Whether the EHLO reply offers an extension. Some servers write "AUTH=LOGIN" for clients of the
-    /// last century.
+    /// The worst there is to say about the session.
+    pub fn fault(&self) -> Option<Failure> {
+        self.failure.or_else(|| self.tls_failure())
+    }
+
+    /// The lines of the EHLO reply after the first: keyword and parameters (RFC 5321 §4.1.1.1). What
+    /// a server offers over TLS counts, not what it offered before (RFC 3207 §4.2).
+    pub fn extensions(&self) -> impl Iterator<Item = &str> {
+        let listed = |stage| self.stage(stage).and_then(StageFact::listed);
+        let last = listed(Stage::EhloTls).or_else(|| listed(Stage::Ehlo));
+        last.unwrap_or_default().iter().map(String::as_str)
+    }
+
+    /// Whether the server offers an extension; STARTTLS is offered before TLS, others count as they
+    /// are offered at last.
     pub fn offers(&self, extension: &str) -> bool {
-        let keyword = |line: &str| {
-            line.split(|c: char| c.is_ascii_whitespace() || c == '=')
-                .next()
-                .is_some_and(|word| word.eq_ignore_ascii_case(extension))
-        };
-        self.extensions().any(keyword)
+        if extension.eq_ignore_ascii_case("STARTTLS") {
+            return self.stage(Stage::Ehlo).is_some_and(|fact| fact.offers(extension));
+        }
+        self.extensions().any(|line| is_extension(line, extension))
     }
 
     /// The SIZE limit announced (RFC 1870 §3), `Some(0)` for "no fixed limit".
@@ -90,6 +106,13 @@ impl Session {
                 .then(|| words.next().and_then(|n| n.parse().ok()).unwrap_or(0))
         })
     }
+}
+
+/// Whether a line of the EHLO reply has this keyword. Some servers write "AUTH=LOGIN" for clients of
+/// the last century.
+fn is_extension(line: &str, keyword: &str) -> bool {
+    let word = line.split(|c: char| c.is_ascii_whitespace() || c == '=').next();
+    word.is_some_and(|word| word.eq_ignore_ascii_case(keyword))
 }
 
 /// One stage of a session.
@@ -105,12 +128,25 @@ pub struct StageFact {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Reply>,
     /// The beginning of what came when it was no complete reply; unprintable bytes replaced by
-    /// U+FFFD.
+    /// U+FFFD. Of a TLS handshake that failed, how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<String>,
     /// Why this stage failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+}
+
+impl StageFact {
+    /// Whether the reply to this EHLO lists an extension.
+    pub fn offers(&self, extension: &str) -> bool {
+        self.listed().unwrap_or_default().iter().any(|line| is_extension(line, extension))
+    }
+
+    /// What it lists, if it is positive.
+    fn listed(&self) -> Option<&[String]> {
+        let reply = self.reply.as_ref()?;
+        reply.positive().then(|| reply.lines.get(1..).unwrap_or_default())
+    }
 }
 
 /// One complete SMTP reply (RFC 5321 §4.2).
@@ -201,6 +237,8 @@ pub enum Stage {
     Starttls,
     /// The TLS handshake after it.
     TlsHandshake,
+    /// EHLO again, over TLS (RFC 3207 §4.2).
+    EhloTls,
     /// MAIL.
     Mail,
     /// RCPT.
@@ -219,6 +257,7 @@ impl Stage {
             Self::Helo => "helo",
             Self::Starttls => "starttls",
             Self::TlsHandshake => "tls_handshake",
+            Self::EhloTls => "ehlo_tls",
             Self::Mail => "mail",
             Self::Rcpt => "rcpt",
             Self::Quit => "quit",
@@ -248,12 +287,17 @@ impl Failure {
 pub enum Reason {
     /// The peer closed the connection in order.
     Closed,
+    /// Plain text came after the 220 to STARTTLS, where TLS had to begin: somebody in between may
+    /// have put it there (RFC 3207 §4.2).
+    Injected,
     /// This host could not: no file descriptor, no such source address.
     LocalError,
     /// What came is no SMTP reply.
     Malformed,
     /// This host has no address or route of that family.
     NoLocalFamily,
+    /// STARTTLS is demanded and not offered.
+    NotOffered,
     /// The TCP connection was refused.
     Refused,
     /// A 4yz reply: reachable, but not now.
@@ -268,6 +312,14 @@ pub enum Reason {
     Reset,
     /// Nothing came in time.
     Timeout,
+    /// There is no cipher suite or key exchange that both sides know.
+    TlsCipher,
+    /// The TLS handshake failed otherwise.
+    TlsError,
+    /// The key or signature of the server's certificate cannot be checked, as with RSA of 1024 bits.
+    TlsKey,
+    /// There is no protocol version that both sides know.
+    TlsVersion,
     /// A line or a reply above the limits.
     TooLong,
     /// The network said host or network unreachable.
@@ -279,15 +331,21 @@ impl Reason {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Closed => "closed",
+            Self::Injected => "injected",
             Self::LocalError => "local_error",
             Self::Malformed => "malformed",
             Self::NoLocalFamily => "no_local_family",
+            Self::NotOffered => "not_offered",
             Self::Refused => "refused",
             Self::Reply4xx => "reply_4xx",
             Self::Reply5xx => "reply_5xx",
             Self::ReplyUnexpected => "reply_unexpected",
             Self::Reset => "reset",
             Self::Timeout => "timeout",
+            Self::TlsCipher => "tls_cipher",
+            Self::TlsError => "tls_error",
+            Self::TlsKey => "tls_key",
+            Self::TlsVersion => "tls_version",
             Self::TooLong => "too_long",
             Self::Unreachable => "unreachable",
         }

@@ -10,4 +10,5 @@ mod public;
 pub mod route;
 mod routing;
 pub mod smtp;
+pub mod tls;
 pub mod vantage;

@@ -3,3 +3,4 @@
 mod connect;
 pub mod reply;
 pub mod session;
+mod transport;

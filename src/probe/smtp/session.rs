@@ -1,4 +1,5 @@
-//! One SMTP session with one address: connect, banner, EHLO (HELO when refused), QUIT.
+//! One SMTP session with one address: connect, banner, EHLO (HELO when refused), STARTTLS and EHLO
+//! again, QUIT.
 //!
 //! It never mails anything. Every stage has its own limit, all share one deadline. A server that
 //! still listens is always told QUIT.
@@ -12,8 +13,6 @@ use std::{
 
 use jiff::Timestamp;
 use tokio::{
-    io::AsyncWriteExt,
-    net::TcpStream,
     sync::watch,
     time::{Instant, timeout, timeout_at},
 };
@@ -21,14 +20,25 @@ use tokio::{
 use super::{
     connect,
     reply::{MAX_REPLY, ReplyParser},
+    transport::Transport,
 };
-use crate::facts::{Failure, Reason, Reply, Session, Stage, StageFact};
+use crate::{
+    facts::{Failure, Reason, Reply, Session, Stage, StageFact, Tls},
+    name::Host,
+    probe::tls::Client,
+    shown::one_line,
+};
 
 /// What a session needs to know.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Whom to call.
     pub peer: SocketAddr,
+    /// Whose address that is: the name to send along with the handshake, and to find in the
+    /// certificate.
+    pub host: Host,
+    /// Whether to encrypt.
+    pub security: Security,
     /// The own address to call from, if it is fixed.
     pub source: Option<IpAddr>,
     /// The name to give (RFC 5321 §4.1.1.1).
@@ -45,6 +55,19 @@ pub struct Plan {
     pub deadline: Option<Instant>,
 }
 
+/// When a session is encrypted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Security {
+    /// Never.
+    Never,
+    /// Where the server offers it; what goes wrong with it is no failure of the session.
+    Opportunistic,
+    /// Always, by STARTTLS: a server that does not get there fails.
+    Always,
+    /// From the first byte on, as on port 465 (RFC 8314 §3.3).
+    Implicit,
+}
+
 impl Plan {
     /// Whether this plan waits at least as long as the other at every stage.
     pub fn as_patient_as(&self, other: &Self) -> bool {
@@ -56,7 +79,7 @@ impl Plan {
 }
 
 /// Holds the session. `None` when `stop` came first: then there is nothing to tell.
-pub async fn run(plan: Plan, stop: &mut watch::Receiver<bool>) -> Option<Session> {
+pub async fn run(plan: Plan, client: &Client, stop: &mut watch::Receiver<bool>) -> Option<Session> {
     let started_at = Timestamp::now();
     let begun = Instant::now();
     let end = begun + plan.session_timeout;
@@ -75,11 +98,20 @@ pub async fn run(plan: Plan, stop: &mut watch::Receiver<bool>) -> Option<Session
         received: None,
         reason: connected.as_ref().err().copied(),
     });
-    let mut source = plan.source;
+    let (mut source, mut tls) = (plan.source, None);
     if let Ok(stream) = connected {
         source = stream.local_addr().ok().map(|own| own.ip());
-        let mut dialogue =
-            Dialogue { stream, plan: &plan, end, pending: Vec::new(), stages, quitting: false };
+        let transport = Transport::Plain(stream);
+        let mut dialogue = Dialogue {
+            transport,
+            plan: &plan,
+            client,
+            end,
+            pending: Vec::new(),
+            stages,
+            tls: None,
+            quitting: false,
+        };
         let hold = dialogue.hold();
         let finished = tokio::select! {
             biased;
@@ -90,9 +122,9 @@ pub async fn run(plan: Plan, stop: &mut watch::Receiver<bool>) -> Option<Session
             dialogue.leave().await;
             return None;
         }
-        stages = dialogue.stages;
+        (stages, tls) = (dialogue.stages, dialogue.tls);
     }
-    let failure = failure(&stages);
+    let failure = failure(&stages, plan.security);
     Some(Session {
         peer: plan.peer,
         source,
@@ -101,46 +133,48 @@ pub async fn run(plan: Plan, stop: &mut watch::Receiver<bool>) -> Option<Session
         helo_name: plan.helo_name,
         stages,
         failure,
-        tls: None,
+        tls,
     })
 }
 
 /// What kept mail from being handed over. EHLO refused and HELO taken is no failure, nor is a
-/// QUIT that went wrong.
-fn failure(stages: &[StageFact]) -> Option<Failure> {
+/// QUIT that went wrong, nor TLS that did not come about where it need not.
+fn failure(stages: &[StageFact], security: Security) -> Option<Failure> {
     let helo_taken = stages.iter().any(|s| s.stage == Stage::Helo && s.reason.is_none());
-    stages.iter().rev().filter(|s| s.stage != Stage::Quit).find_map(|fact| {
-        let reason = fact.reason.filter(|_| !(fact.stage == Stage::Ehlo && helo_taken))?;
-        Some(Failure { stage: fact.stage, reason })
-    })
+    let harmless = |stage| match stage {
+        Stage::Ehlo => helo_taken,
+        Stage::Starttls | Stage::TlsHandshake => security == Security::Opportunistic,
+        Stage::Quit => true,
+        _ => false,
+    };
+    stages
+        .iter()
+        .rev()
+        .filter(|fact| !harmless(fact.stage))
+        .find_map(|fact| Some(Failure { stage: fact.stage, reason: fact.reason? }))
 }
 
 /// An established connection and what happened on it so far.
 struct Dialogue<'p> {
-    stream: TcpStream,
+    transport: Transport,
     plan: &'p Plan,
+    client: &'p Client,
     /// When everything must be over.
     end: Instant,
     /// Bytes that came after the last complete reply.
     pending: Vec<u8>,
     stages: Vec<StageFact>,
+    tls: Option<Box<Tls>>,
     /// QUIT is on its way.
     quitting: bool,
 }
 
 impl Dialogue<'_> {
     async fn hold(&mut self) {
-        let greeted = self.stage(Stage::Banner, None, self.plan.banner_timeout, judge_banner).await;
-        let listening = match greeted {
-            Listening::Gone => return,
-            Listening::Accepts => self.introduce().await,
-            // RFC 5321 §3.1: after a 554 banner the server waits for QUIT, so it gets one.
-            Listening::Refuses => Listening::Refuses,
-        };
+        let listening = self.talk().await;
         if listening == Listening::Gone {
-            // A server that is merely slow still reads. There is no time left to see it answer,
-            // and a connection that broke takes nothing.
-            let _ = self.stream.try_write(QUIT.as_bytes());
+            // A server that is merely slow still reads. There is no time left to see it answer.
+            self.transport.send_blindly(QUIT).await;
         } else {
             self.quitting = true;
             self.stage(Stage::Quit, Some(QUIT), self.plan.command_timeout, judge_command).await;
@@ -148,17 +182,110 @@ impl Dialogue<'_> {
         }
     }
 
+    /// Everything before QUIT.
+    async fn talk(&mut self) -> Listening {
+        if self.plan.security == Security::Implicit && !self.encrypt().await {
+            return Listening::Gone;
+        }
+        let greeted = self.stage(Stage::Banner, None, self.plan.banner_timeout, judge_ready).await;
+        // RFC 5321 §3.1: after a 554 banner the server waits for QUIT, so it gets one.
+        if greeted != Listening::Accepts {
+            return greeted;
+        }
+        match self.introduce().await {
+            Listening::Accepts => self.upgrade().await,
+            other => other,
+        }
+    }
+
     /// EHLO, and HELO when that is refused (RFC 5321 §3.2). After a 421 the server is closing.
     async fn introduce(&mut self) -> Listening {
         let patience = self.plan.command_timeout;
-        let ehlo = format!("EHLO {}\r\n", self.plan.helo_name);
-        let taken = self.stage(Stage::Ehlo, Some(&ehlo), patience, judge_command).await;
+        let taken = self.stage(Stage::Ehlo, Some(&self.ehlo()), patience, judge_command).await;
         let closing = self.last_code() == Some(421);
         if taken != Listening::Refuses || closing {
             return taken;
         }
         let helo = format!("HELO {}\r\n", self.plan.helo_name);
         self.stage(Stage::Helo, Some(&helo), patience, judge_command).await
+    }
+
+    fn ehlo(&self) -> String {
+        format!("EHLO {}\r\n", self.plan.helo_name)
+    }
+
+    /// STARTTLS as the plan has it, and EHLO again, because what was said before does not count
+    /// (RFC 3207 §4.2).
+    async fn upgrade(&mut self) -> Listening {
+        let ehlo = self.stages.iter().find(|fact| fact.stage == Stage::Ehlo);
+        let offered = ehlo.is_some_and(|fact| fact.offers("STARTTLS"));
+        match self.plan.security {
+            Security::Never | Security::Implicit => return Listening::Accepts,
+            Security::Opportunistic if !offered => return Listening::Accepts,
+            Security::Always if !offered => {
+                self.note(Stage::Starttls, Duration::ZERO, Err((Reason::NotOffered, None)));
+                return Listening::Refuses;
+            }
+            Security::Opportunistic | Security::Always => {}
+        }
+        let patience = self.plan.command_timeout;
+        match self.stage(Stage::Starttls, Some("STARTTLS\r\n"), patience, judge_ready).await {
+            Listening::Accepts => {}
+            // A 421 is followed by the end of the connection.
+            Listening::Refuses
+                if self.plan.security == Security::Opportunistic
+                    && self.last_code() != Some(421) =>
+            {
+                return Listening::Accepts;
+            }
+            other => return other,
+        }
+        // A sender that took these bytes for replies over TLS could be led by the nose.
+        if (!self.pending.is_empty() || self.transport.speaks_unasked())
+            && let Some(fact) = self.stages.last_mut()
+        {
+            fact.reason = Some(Reason::Injected);
+            self.transport = Transport::Gone;
+            return Listening::Gone;
+        }
+        if !self.encrypt().await {
+            return Listening::Gone;
+        }
+        self.stage(Stage::EhloTls, Some(&self.ehlo()), patience, judge_command).await
+    }
+
+    /// The TLS handshake; whether it came to an end. After one that failed the connection is of no
+    /// use any more.
+    async fn encrypt(&mut self) -> bool {
+        self.client.prepare().await;
+        let begun = Instant::now();
+        let until = self.end.min(begun + self.plan.command_timeout);
+        let Some(stream) = self.transport.take_plain() else { return false };
+        // In a box of its own: most of the time a session waits for something else.
+        let shaken = Box::pin(self.client.shake_hands(stream, &self.plan.host));
+        let outcome = match timeout_at(until, shaken).await {
+            Err(_) => Err((Reason::Timeout, None)),
+            Ok(handshake) => {
+                self.tls = handshake.tls.map(Box::new);
+                handshake.outcome.map(|stream| self.transport = Transport::Tls(stream))
+            }
+        };
+        self.note(Stage::TlsHandshake, begun.elapsed(), outcome);
+        self.transport.encrypted()
+    }
+
+    /// Notes a stage without a reply.
+    fn note(
+        &mut self,
+        stage: Stage,
+        duration: Duration,
+        outcome: Result<(), (Reason, Option<String>)>,
+    ) {
+        let (reason, received) = match outcome {
+            Ok(()) => (None, None),
+            Err((reason, words)) => (Some(reason), words.map(|words| one_line(&words, MAX_SHOWN))),
+        };
+        self.stages.push(StageFact { stage, duration, reply: None, received, reason });
     }
 
     /// Sends a command, if any, takes one reply, and notes the stage.
@@ -173,13 +300,11 @@ impl Dialogue<'_> {
         let until = self.end.min(begun + patience);
         let mut parser = ReplyParser::default();
         let outcome = match command {
-            Some(command) => {
-                match timeout_at(until, self.stream.write_all(command.as_bytes())).await {
-                    Err(_) => Err(Reason::Timeout),
-                    Ok(Err(error)) => Err(io_reason(&error)),
-                    Ok(Ok(())) => self.read_reply(&mut parser, until).await,
-                }
-            }
+            Some(command) => match timeout_at(until, self.transport.send(command)).await {
+                Err(_) => Err(Reason::Timeout),
+                Ok(Err(error)) => Err(io_reason(&error)),
+                Ok(Ok(())) => self.read_reply(&mut parser, until).await,
+            },
             None => self.read_reply(&mut parser, until).await,
         };
         let (reply, received, reason, listening) = match outcome {
@@ -200,36 +325,17 @@ impl Dialogue<'_> {
     ) -> Result<Reply, Reason> {
         if !self.pending.is_empty() {
             let waiting = std::mem::take(&mut self.pending);
-            if let Some(reply) = self.feed(parser, &waiting)? {
+            if let Some(reply) = feed(parser, &mut self.pending, &waiting)? {
                 return Ok(reply);
             }
         }
-        loop {
-            match timeout_at(until, self.stream.readable()).await {
-                Err(_) => return Err(Reason::Timeout),
-                Ok(Err(error)) => return Err(io_reason(&error)),
-                Ok(Ok(())) => {}
-            }
-            // On the stack only between two waits: thousands of silent servers cost no buffers.
-            let mut buffer = [0; 4096];
-            match self.stream.try_read(&mut buffer) {
-                Ok(0) => return Err(Reason::Closed),
-                Ok(length) => {
-                    if let Some(reply) = self.feed(parser, &buffer[..length])? {
-                        return Ok(reply);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(io_reason(&error)),
-            }
-        }
-    }
-
-    fn feed(&mut self, parser: &mut ReplyParser, input: &[u8]) -> Result<Option<Reply>, Reason> {
-        let (consumed, reply) = parser.feed(input)?;
-        // At most one read's worth, since nothing is read while something is pending.
-        self.pending.extend_from_slice(&input[consumed..]);
-        Ok(reply)
+        let Self { transport, pending, .. } = self;
+        let reply = transport.receive(|input| match input {
+            Err(error) => Some(Err(io_reason(&error))),
+            Ok([]) => Some(Err(Reason::Closed)),
+            Ok(input) => feed(parser, pending, input).transpose(),
+        });
+        timeout_at(until, reply).await.unwrap_or(Err(Reason::Timeout))
     }
 
     fn last_code(&self) -> Option<u16> {
@@ -239,19 +345,15 @@ impl Dialogue<'_> {
     /// The server closes first, so that TIME_WAIT is on its side and its logs show an orderly end.
     async fn let_server_close(&mut self) {
         let until = self.end.min(Instant::now() + CLOSE_PATIENCE);
-        let drain = async {
-            // A second of a fast server's talk is half a gigabyte.
-            let mut room = MAX_REPLY;
-            while room > 0 && self.stream.readable().await.is_ok() {
-                let mut buffer = [0; 512];
-                match self.stream.try_read(&mut buffer) {
-                    Ok(0) => return,
-                    Ok(length) => room = room.saturating_sub(length),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => return,
-                }
+        // A second of a fast server's talk is half a gigabyte.
+        let mut room = MAX_REPLY;
+        let drain = self.transport.receive(|input| match input {
+            Ok(input) if !input.is_empty() && input.len() < room => {
+                room -= input.len();
+                None
             }
-        };
+            _ => Some(()),
+        });
         // Whether it closed in time changes nothing.
         let _ = timeout_at(until, drain).await;
     }
@@ -261,7 +363,7 @@ impl Dialogue<'_> {
     async fn leave(&mut self) {
         let greeted = self.stages.iter().any(|s| s.stage == Stage::Banner && s.reply.is_some());
         let quit = async {
-            if self.quitting || self.stream.write_all(QUIT.as_bytes()).await.is_ok() {
+            if self.quitting || self.transport.send(QUIT).await.is_ok() {
                 self.let_server_close().await;
             }
         };
@@ -280,8 +382,21 @@ enum Listening {
     Refuses,
 }
 
-/// RFC 5321 §4.3.2: the connection is opened with 220, or 554, or 421.
-fn judge_banner(reply: &Reply) -> Option<Reason> {
+/// Gives input to the parser; what follows a complete reply stays pending.
+fn feed(
+    parser: &mut ReplyParser,
+    pending: &mut Vec<u8>,
+    input: &[u8],
+) -> Result<Option<Reply>, Reason> {
+    let (consumed, reply) = parser.feed(input)?;
+    // At most one read's worth, since nothing is read while something is pending.
+    pending.extend_from_slice(input.get(consumed..).unwrap_or_default());
+    Ok(reply)
+}
+
+/// RFC 5321 §4.3.2: the connection is opened with 220, or 554, or 421; RFC 3207 §4: TLS is to begin
+/// after 220.
+fn judge_ready(reply: &Reply) -> Option<Reason> {
     (reply.code != 220).then(|| refusal(reply))
 }
 
@@ -306,6 +421,8 @@ fn io_reason(error: &io::Error) -> Reason {
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Reason::Unreachable,
         io::ErrorKind::TimedOut => Reason::Timeout,
         io::ErrorKind::UnexpectedEof => Reason::Closed,
+        // TLS that is none.
+        io::ErrorKind::InvalidData => Reason::TlsError,
         _ => Reason::LocalError,
     }
 }
@@ -342,6 +459,8 @@ mod tests {
         let patience = Duration::from_secs(30);
         let plan = Plan {
             peer,
+            host: Host::Address(peer.ip()),
+            security: Security::Opportunistic,
             source: None,
             helo_name: "probe.example.org".into(),
             connect_timeout: patience,
@@ -351,7 +470,7 @@ mod tests {
             deadline: None,
         };
         let (_stopping, mut stop) = watch::channel(false);
-        let session = run(plan, &mut stop).await.unwrap();
+        let session = run(plan, &Client::default(), &mut stop).await.unwrap();
         assert_eq!(session.stages.len(), 3, "{session:?}");
         let sent = server.join().unwrap();
         assert!(sent < 64 << 20, "{sent} octets were taken");

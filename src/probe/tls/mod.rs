@@ -1,0 +1,14 @@
+//! TLS with an exchanger: the handshake with whoever answers, and what is to be thought of the
+//! certificates afterwards.
+//!
+//! - [`Client`] shakes hands; `witness` takes every certificate and remembers it
+//! - `pkix` holds a chain against the authorities that this host trusts
+//! - `certificate` reads one, `chains` keeps those read for the next session that shows them
+
+mod certificate;
+mod chains;
+mod client;
+mod pkix;
+mod witness;
+
+pub use self::client::{Client, Handshake};

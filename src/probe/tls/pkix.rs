@@ -1,0 +1,170 @@
+//! PKIX (RFC 5280): whether the authorities that this host trusts vouch for a chain and a name.
+//! Pure but for the clock, which is handed in. Revocation is not looked at, as no sender does.
+
+use tokio_rustls::rustls::{
+    RootCertStore,
+    crypto::WebPkiSupportedAlgorithms,
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use webpki::{EndEntityCert, Error, KeyUsage};
+use x509_parser::{parse_x509_certificate, public_key::PublicKey};
+
+use crate::facts::Pkix;
+
+/// Judges a chain, the server's own certificate first.
+pub(super) fn judge(
+    chain: &[CertificateDer<'_>],
+    name: &ServerName<'_>,
+    anchors: &RootCertStore,
+    algorithms: WebPkiSupportedAlgorithms,
+    now: UnixTime,
+) -> Pkix {
+    let Some((own, others)) = chain.split_first() else { return Pkix::Malformed };
+    let verified = EndEntityCert::try_from(own).and_then(|certificate| {
+        let usage = KeyUsage::server_auth();
+        let (algorithms, roots) = (algorithms.all, &anchors.roots);
+        certificate.verify_for_usage(algorithms, roots, others, now, usage, None, None)?;
+        certificate.verify_is_valid_for_subject_name(name)
+    });
+    match verified {
+        Ok(()) => Pkix::Trusted,
+        Err(error) => reason(&error, chain),
+    }
+}
+
+fn reason(error: &Error, chain: &[CertificateDer<'_>]) -> Pkix {
+    match error {
+        Error::CertExpired { .. } => Pkix::Expired,
+        Error::CertNotValidYet { .. } => Pkix::NotYetValid,
+        Error::CertNotValidForName(_) => Pkix::NameMismatch,
+        // A certificate for an authority is what people get who make one for themselves.
+        Error::CaUsedAsEndEntity | Error::UnknownIssuer if self_signed(chain) => Pkix::SelfSigned,
+        Error::UnknownIssuer => Pkix::UnknownIssuer,
+        Error::InvalidSignatureForPublicKey if short_key(chain) => Pkix::BadKey,
+        Error::InvalidSignatureForPublicKey => Pkix::BadSignature,
+        Error::RequiredEkuNotFoundContext(_) => Pkix::NotForServers,
+        Error::UnsupportedSignatureAlgorithmContext(_)
+        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Pkix::BadKey,
+        Error::BadDer
+        | Error::BadDerTime
+        | Error::ExtensionValueInvalid
+        | Error::InvalidCertValidity
+        | Error::InvalidSerialNumber
+        | Error::MalformedDnsIdentifier
+        | Error::MalformedExtensions
+        | Error::MalformedNameConstraint
+        | Error::SignatureAlgorithmMismatch
+        | Error::TrailingData(_)
+        | Error::UnsupportedCertVersion => Pkix::Malformed,
+        _ => Pkix::Other,
+    }
+}
+
+/// Whether the server's own certificate names itself as its issuer.
+fn self_signed(chain: &[CertificateDer<'_>]) -> bool {
+    let own = chain.first().and_then(|own| parse_x509_certificate(own).ok());
+    own.is_some_and(|(_, own)| own.subject().as_raw() == own.issuer().as_raw())
+}
+
+/// Whether one of them has an RSA key that is too short to be checked.
+fn short_key(chain: &[CertificateDer<'_>]) -> bool {
+    chain.iter().filter_map(|der| parse_x509_certificate(der).ok()).any(|(_, certificate)| {
+        let key = certificate.public_key().parsed();
+        matches!(key, Ok(PublicKey::RSA(rsa)) if rsa.key_size() < SHORTEST_RSA)
+    })
+}
+
+/// What ring takes.
+const SHORTEST_RSA: usize = 2048;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rcgen::{
+        BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+        KeyPair, date_time_ymd,
+    };
+    use tokio_rustls::rustls::crypto::ring;
+
+    use super::*;
+
+    /// 2026-06-01.
+    const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_780_272_000));
+
+    fn authority(name: &str) -> (CertificateDer<'static>, Issuer<'static, KeyPair>) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = leaf(&[]);
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        (certificate, Issuer::new(params, key))
+    }
+
+    fn leaf(names: &[&str]) -> CertificateParams {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        (params.not_before, params.not_after) =
+            (date_time_ymd(2026, 1, 1), date_time_ymd(2027, 1, 1));
+        params
+    }
+
+    fn judged(chain: &[CertificateDer<'_>], anchor: &CertificateDer<'static>) -> Pkix {
+        let mut anchors = RootCertStore::empty();
+        anchors.add(anchor.clone()).unwrap();
+        let name = ServerName::try_from("mx1.example.com").unwrap();
+        let algorithms = ring::default_provider().signature_verification_algorithms;
+        judge(chain, &name, &anchors, algorithms, NOW)
+    }
+
+    #[test]
+    fn a_chain_is_trusted_or_there_is_a_reason() {
+        let (root, issuer) = authority("root");
+        let key = KeyPair::generate().unwrap();
+        let signed =
+            |params: CertificateParams| params.signed_by(&key, &issuer).unwrap().der().clone();
+        let good = leaf(&["mx1.example.com"]);
+        let mut old = leaf(&["mx1.example.com"]);
+        old.not_after = date_time_ymd(2026, 2, 1);
+        let mut early = leaf(&["mx1.example.com"]);
+        early.not_before = date_time_ymd(2026, 8, 1);
+        let mut client = leaf(&["mx1.example.com"]);
+        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let own = good.clone().self_signed(&key).unwrap().der().clone();
+        for (params, want) in [
+            (good, Pkix::Trusted),
+            (leaf(&["*.example.com"]), Pkix::Trusted),
+            (leaf(&["mx2.example.com"]), Pkix::NameMismatch),
+            (old, Pkix::Expired),
+            (early, Pkix::NotYetValid),
+            (client, Pkix::NotForServers),
+        ] {
+            assert_eq!(judged(&[signed(params)], &root), want);
+        }
+        assert_eq!(judged(&[own], &root), Pkix::SelfSigned);
+        assert_eq!(judged(&[], &root), Pkix::Malformed);
+        assert_eq!(judged(&[vec![0x30, 3, 1, 1, 1].into()], &root), Pkix::Malformed);
+        let (stranger, _) = authority("stranger");
+        let mine = signed(leaf(&["mx1.example.com"]));
+        assert_eq!(judged(&[mine], &stranger), Pkix::UnknownIssuer);
+        assert_eq!(judged(std::slice::from_ref(&root), &stranger), Pkix::SelfSigned);
+    }
+
+    #[test]
+    fn a_path_needs_its_intermediates_and_right_signatures() {
+        let (root, issuer) = authority("root");
+        let key = KeyPair::generate().unwrap();
+        let mut params = leaf(&[]);
+        params.distinguished_name.push(DnType::CommonName, "between");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let between = params.signed_by(&key, &issuer).unwrap().der().clone();
+        let by_between = Issuer::new(params, key);
+        let own = KeyPair::generate().unwrap();
+        let own = leaf(&["mx1.example.com"]).signed_by(&own, &by_between).unwrap().der().clone();
+        assert_eq!(judged(&[own.clone(), between.clone()], &root), Pkix::Trusted);
+        assert_eq!(judged(std::slice::from_ref(&own), &root), Pkix::UnknownIssuer);
+        let mut wrong = own.to_vec();
+        *wrong.last_mut().unwrap() ^= 1;
+        assert_eq!(judged(&[wrong.into(), between], &root), Pkix::BadSignature);
+    }
+}
