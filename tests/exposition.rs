@@ -255,9 +255,12 @@ fn worst_exchanger(name: &str) -> Arc<ExchangerReport> {
             stage(Stage::Connect, 1, None, None),
             said(Stage::Banner, 220, &["x"]),
             said(Stage::Ehlo, 250, &all),
+            said(Stage::Starttls, 220, &["x"]),
+            stage(Stage::TlsHandshake, 1, None, None),
+            said(Stage::EhloTls, 250, &all),
             said(Stage::Quit, 221, &["x"]),
         ];
-        sessions.push(session(ips[0], up.clone(), None));
+        sessions.push(sample::encrypted(session(ips[0], up.clone(), None)));
         let refused = Failure { stage: Stage::Ehlo, reason: Reason::Reply4xx };
         sessions.push(session(ips[1], up, Some(refused)));
         sessions.push(sample::silent(ips[2]));
@@ -270,7 +273,7 @@ fn worst_exchanger(name: &str) -> Arc<ExchangerReport> {
     let facts = report.facts.as_deref().unwrap().clone();
     report.facts = Some(Arc::new(mxwatch::facts::ExchangerFacts { addresses, ..facts }));
     for counts in &mut report.families {
-        let reasons = ["timeout", "refused", "reset", "closed"];
+        let reasons = ["timeout", "refused", "reset"];
         assert_eq!(reasons.len() + 1, MAX_ENDINGS, "with done");
         counts.sessions = reasons.iter().map(|r| (("connect", *r), 1)).collect();
         counts.sessions.insert(("done", "ok"), 1);

@@ -9,7 +9,7 @@ use super::state::{FamilyCounts, LookupCounts, LookupKey, ReplyCode};
 use crate::facts::{Lookup, Session, Stage};
 
 /// Different ways to end that one exchanger and family may count apart.
-pub const MAX_ENDINGS: usize = 5;
+pub const MAX_ENDINGS: usize = 4;
 /// Different replies likewise.
 pub const MAX_REPLIES: usize = 4;
 
@@ -23,7 +23,7 @@ const OTHER: &str = "other";
 pub fn count_session(counts: &mut FamilyCounts, session: &Session) {
     // There from the start, so that a rate over it never begins from nothing.
     counts.sessions.entry(SUCCESS).or_default();
-    let ending = match session.failure {
+    let ending = match session.fault() {
         None => SUCCESS,
         Some(failure) => (failure.stage.label(), failure.reason.label()),
     };
@@ -31,7 +31,11 @@ pub fn count_session(counts: &mut FamilyCounts, session: &Session) {
     *counts.sessions.entry(if full { (OTHER, OTHER) } else { ending }).or_default() += 1;
     for fact in &session.stages {
         if let Some(reply) = &fact.reply {
-            count_reply(&mut counts.replies, fact.stage, reply.code);
+            // Every session ends with these where nothing is wrong.
+            let usual = matches!(fact.stage, Stage::EhloTls | Stage::Quit) && fact.reason.is_none();
+            if !usual {
+                count_reply(&mut counts.replies, fact.stage, reply.code);
+            }
             if fact.stage == Stage::Banner {
                 counts.banner.observe(fact.duration);
             }

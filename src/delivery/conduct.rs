@@ -66,7 +66,8 @@ pub(super) enum Answer {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Starttls {
     NotOffered,
-    /// Offered and not tried.
+    /// Offered, and not known whether a sender would get there: not tried, or beyond what the probe
+    /// speaks itself.
     Untried,
     /// STARTTLS was not answered with 220.
     Rejected,
@@ -198,6 +199,8 @@ fn starttls(session: &Session) -> Starttls {
         });
         return match (handshake.reason, trust) {
             (Some(Reason::Timeout), _) => Starttls::Silent(handshake.duration),
+            // Most senders speak more than the probe: old versions, static RSA, short keys.
+            (Some(Reason::TlsCipher | Reason::TlsKey | Reason::TlsVersion), _) => Starttls::Untried,
             (Some(_), _) => Starttls::Failed,
             (None, Some(trust)) => Starttls::Up(trust),
             // Without a word on trust a handshake that came about says nothing about it.

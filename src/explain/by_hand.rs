@@ -1,11 +1,11 @@
 //! Commands to copy, which show by hand what was found.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::{
     delivery::Why,
     explain::seen::Seen,
-    facts::{Exchange, Family, Lookup, LookupStatus, RecordType, Transport},
+    facts::{Exchange, Family, Lookup, LookupStatus, RecordType, Session, Stage, Transport},
     name::Destination,
 };
 
@@ -60,15 +60,9 @@ pub(super) fn commands(seen: &Seen<'_>) -> Vec<String> {
         | Why::TlsRejected
         | Why::TlsHandshake
         | Why::TlsTimeout
-        | Why::TlsCert => seen
-            .session
-            .map(|session| {
-                let name = shell_word(&name);
-                let peer = shell_word(&session.peer.to_string());
-                format!("openssl s_client -starttls smtp -connect {peer} -servername {name}")
-            })
-            .into_iter()
-            .collect(),
+        | Why::TlsCert => {
+            seen.session.map(|session| s_client(session, &name)).into_iter().collect()
+        }
         Why::TlsaError => {
             let asked = format!("_{}._tcp.{name}", seen.port());
             vec![format!("dig +dnssec {} TLSA", shell_word(&asked))]
@@ -82,6 +76,24 @@ pub(super) fn commands(seen: &Seen<'_>) -> Vec<String> {
         },
         Why::NotLookedUp | Why::NotProbed | Why::LocalError => again(),
     }
+}
+
+/// The handshake with the same address.
+pub(super) fn s_client(session: &Session, host: &str) -> String {
+    let peer = shell_word(&session.peer.to_string());
+    let begun = |stage| session.stages.iter().position(|fact| fact.stage == stage);
+    let implicit = match (begun(Stage::TlsHandshake), begun(Stage::Banner)) {
+        (Some(handshake), Some(banner)) => handshake < banner,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    let starttls = if implicit { "" } else { " -starttls smtp" };
+    // An address is no name to send along.
+    let name = match host.parse::<IpAddr>() {
+        Ok(_) => String::new(),
+        Err(_) => format!(" -servername {}", shell_word(host)),
+    };
+    format!("openssl s_client{starttls} -connect {peer}{name} -showcerts")
 }
 
 /// Exchangers whose lookups are shown.

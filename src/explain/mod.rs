@@ -20,6 +20,7 @@ mod seen;
 mod sender_log;
 pub(crate) mod several;
 mod side_by_side;
+pub mod tls;
 pub mod trace;
 pub mod traits;
 pub mod transcript;

@@ -7,7 +7,7 @@ use super::{
     place,
     several::listed,
     side_by_side::Column,
-    spoken, transcript,
+    spoken, tls, transcript,
     trouble::{self, Trouble},
 };
 use crate::{
@@ -61,8 +61,9 @@ pub fn write(facts: &Facts, dead: &[Arc<str>], style: Style) -> String {
         put(&mut out, "");
         put(&mut out, &format!("  {}", exchanger_head(facts, exchanger, paint)));
         column.write_addresses(exchanger, &mut out);
-        for session in &exchanger.sessions {
+        for (place, session) in exchanger.sessions.iter().enumerate() {
             write_session(&mut out, session, style);
+            write_tls(&mut out, session, &exchanger.sessions[..place], paint);
         }
         write_unprobed(&mut out, exchanger, paint);
     }
@@ -166,6 +167,24 @@ fn write_session(out: &mut String, session: &Session, style: Style) {
     let offered: Vec<&str> = session.extensions().collect();
     if !offered.is_empty() {
         put(out, &format!("              {}", paint.faint(offered.join(", "))));
+    }
+}
+
+/// What the handshake showed; a chain that an earlier session showed already is not listed again.
+fn write_tls(out: &mut String, session: &Session, earlier: &[Arc<Session>], paint: Paint) {
+    let Some(shown) = session.tls.as_deref() else { return };
+    let trust = tls::trust(shown);
+    let trust = if shown.pkix.trusted() { paint.good(trust) } else { paint.bad(trust) };
+    let agreed = paint.faint(format!("{};", tls::agreed(shown)));
+    put(out, &format!("              {agreed} {trust}"));
+    let same =
+        |other: &&Arc<Session>| other.tls.as_deref().is_some_and(|tls| *tls.chain == *shown.chain);
+    let lines = match earlier.iter().find(same) {
+        Some(other) => vec![format!("the same certificates as at {}", other.peer)],
+        None => tls::chain(shown, session.started_at),
+    };
+    for line in lines {
+        put(out, &format!("              {}", paint.faint(line)));
     }
 }
 

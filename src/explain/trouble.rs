@@ -2,7 +2,7 @@
 //!
 //! It names what was seen. What a given sender would make of it is the verdict's business.
 
-use super::{answers, authority, by_hand, seen, spoken};
+use super::{answers, authority, by_hand, seen, spoken, tls};
 use crate::facts::{Facts, Family, Lookup, LookupStatus, Reason, Session, Stage};
 
 /// One thing that is wrong.
@@ -29,7 +29,10 @@ pub fn besides_name_servers(facts: &Facts) -> Vec<Trouble> {
         // Where something could be tried, what could not is a note.
         let untried = !exchanger.sessions.iter().any(|session| session.tried());
         let told = exchanger.sessions.iter().filter(|session| untried || session.tried());
-        troubles.extend(told.filter_map(|session| dialogue(session)));
+        let host = exchanger.exchanger.host.to_string();
+        troubles.extend(
+            told.filter_map(|session| tls::trouble(session, &host).or_else(|| dialogue(session))),
+        );
     }
     troubles
 }
@@ -46,6 +49,7 @@ pub fn notes(facts: &Facts) -> Vec<String> {
             notes.push(format!("Not tried from this host: {untried} of the {family} addresses."));
         }
     }
+    notes.extend(tls::notes(facts));
     notes.extend(answers::notes(facts));
     notes
 }

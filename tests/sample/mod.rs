@@ -15,9 +15,10 @@ use mxwatch::{
     config::{DestinationSettings, Dns, Resolver, SessionSettings},
     delivery::{Confidence, Outcome, Possible, Sender, Verdict, Via, Why, builtin},
     facts::{
-        Exchange, ExchangerFacts, Failure, Family, FamilyVantage, Lookup, LookupStatus, MxLookup,
-        MxTarget, NameServer, Reason, Record, RecordType, Reply, ResolverFacts, Route, ServerFacts,
-        Session, Stage, StageFact, Transport, Vantage, Way, Zone,
+        Certificate, Exchange, ExchangerFacts, Failure, Family, FamilyVantage, Lookup,
+        LookupStatus, MxLookup, MxTarget, NameServer, Pkix, Reason, Record, RecordType, Reply,
+        ResolverFacts, Route, ServerFacts, Session, Stage, StageFact, Tls, TlsVersion, Transport,
+        Vantage, Way, Zone,
     },
     name::{Destination, Exchanger, ExchangerName, Host},
 };
@@ -149,18 +150,48 @@ pub(crate) fn session(
     })
 }
 
+/// The same session with what a TLS handshake showed in it.
+pub(crate) fn encrypted(session: Arc<Session>) -> Arc<Session> {
+    let certificate = |subject: &str, issuer: &str, not_after| Certificate {
+        subject: subject.into(),
+        issuer: issuer.into(),
+        names: vec!["mx1.example.com".into()],
+        serial: "0a1b".into(),
+        not_before: Some(at(-1_000_000)),
+        not_after: Some(at(not_after)),
+        key: "EC P-256".into(),
+        signature: "ecdsa-with-SHA256".into(),
+        sha256: "00".repeat(32),
+        spki_sha256: "11".repeat(32),
+    };
+    let tls = Tls {
+        server_name: Some("mx1.example.com".into()),
+        version: Some(TlsVersion::Tls13),
+        cipher: Some("TLS_AES_256_GCM_SHA384".into()),
+        key_exchange: Some("X25519".into()),
+        pkix: Pkix::NameMismatch,
+        dane: None,
+        chain: [
+            certificate("CN=mx1.example.com", "CN=Example CA", 2_000_000),
+            certificate("CN=Example CA", "CN=Example Root", 90_000_000),
+        ]
+        .into(),
+    };
+    Arc::new(Session { tls: Some(Box::new(tls)), ..Session::clone(&session) })
+}
+
 pub(crate) fn healthy(address: &str) -> Arc<Session> {
     let ehlo = ["mx1.example.com greets you", "PIPELINING", "SIZE 10240000", "STARTTLS"];
-    session(
-        address,
-        vec![
-            stage(Stage::Connect, 8, None, None),
-            stage(Stage::Banner, 25, Some(reply(220, &["mx1.example.com ESMTP"])), None),
-            stage(Stage::Ehlo, 9, Some(reply(250, &ehlo)), None),
-            stage(Stage::Quit, 7, Some(reply(221, &["bye"])), None),
-        ],
-        None,
-    )
+    let stages = vec![
+        stage(Stage::Connect, 8, None, None),
+        stage(Stage::Banner, 25, Some(reply(220, &["mx1.example.com ESMTP"])), None),
+        stage(Stage::Ehlo, 9, Some(reply(250, &ehlo)), None),
+        stage(Stage::Starttls, 6, Some(reply(220, &["go ahead"])), None),
+        stage(Stage::TlsHandshake, 21, None, None),
+        stage(Stage::EhloTls, 8, Some(reply(250, &ehlo[..3])), None),
+        stage(Stage::Quit, 7, Some(reply(221, &["bye"])), None),
+    ];
+    encrypted(session(address, stages, None))
 }
 
 pub(crate) fn silent(address: &str) -> Arc<Session> {

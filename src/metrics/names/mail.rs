@@ -156,7 +156,7 @@ pub const EXCHANGER_ADDRESSES_UP: Metric = gauge(
 pub const EXCHANGER_FAILURE: Metric = gauge(
     "mx_exchanger_failure",
     &["mx", "family", "stage", "reason"],
-    "1 for the failure at the earliest stage among the probed addresses; absent when none fails.",
+    "1 for the failure at the earliest stage among the probed addresses, that of opportunistic TLS included; absent when none fails.",
 );
 /// The pause towards an address that refuses us.
 pub const PROBE_BACKOFF: Metric = gauge(
@@ -211,6 +211,30 @@ pub const SMTP_SIZE_LIMIT: Metric = gauge(
     "mx_smtp_size_limit_bytes",
     &["mx", "family"],
     "Lowest message size limit offered with SIZE, 0 for no fixed limit; absent without SIZE.",
+);
+/// What TLS was agreed on.
+pub const TLS_INFO: Metric = gauge(
+    "mx_tls_info",
+    &["mx", "family", "version", "cipher", "key_exchange"],
+    "1 for what the last TLS handshake agreed on, of several addresses the oldest version.",
+);
+/// When certificates expire.
+pub const TLS_CERTIFICATE_NOT_AFTER: Metric = gauge(
+    "mx_tls_certificate_not_after_timestamp_seconds",
+    &["mx", "family"],
+    "When the first certificate of the chains shown expires.",
+);
+/// What is wrong with the certificate.
+pub const TLS_CERTIFICATE_STATUS: Metric = gauge(
+    "mx_tls_certificate_status",
+    &["mx", "family", "status"],
+    "1 for what PKIX makes of the certificate for the exchanger's name: trusted, or why not.",
+);
+/// Who would trust it.
+pub const TLS_VERIFIED: Metric = gauge(
+    "mx_tls_verified",
+    &["mx", "family", "policy"],
+    "1 when all addresses prove who they are as this policy wants it; absent where it does not apply.",
 );
 /// Whether mail gets there.
 pub const DELIVERY_DELIVERABLE: Metric = gauge(

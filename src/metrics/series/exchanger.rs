@@ -7,6 +7,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use super::tls;
 use crate::{
     agent::state::{FamilyCounts, ReplyCode},
     config::Detail,
@@ -22,14 +23,13 @@ use crate::{
 
 /// The extensions that have a series: a closed set, for a server can offer any number of words.
 /// Those that decide whether mail can be sent, or how.
-const EXTENSIONS: [&str; 8] =
-    ["8BITMIME", "AUTH", "CHUNKING", "DSN", "PIPELINING", "REQUIRETLS", "SMTPUTF8", "STARTTLS"];
+const EXTENSIONS: [&str; 5] = ["8BITMIME", "AUTH", "REQUIRETLS", "SMTPUTF8", "STARTTLS"];
 
 /// One family with addresses.
-struct Part<'a> {
-    labels: &'a Block,
+pub(super) struct Part<'a> {
+    pub(super) labels: &'a Block,
     addresses: usize,
-    sessions: Vec<&'a Arc<Session>>,
+    pub(super) sessions: Vec<&'a Arc<Session>>,
     counts: &'a FamilyCounts,
 }
 
@@ -42,6 +42,7 @@ pub(in crate::metrics) fn write(view: &View<'_>, detail: Detail, out: &mut Strin
     write_failures(&with_addresses, out);
     write_counts(&with_addresses, detail, out);
     write_stages(&with_addresses, detail, out);
+    tls::write(&with_addresses, detail, out);
     if detail == Detail::Full {
         write_extensions(&with_addresses, out);
     }
@@ -101,7 +102,7 @@ fn write_states(parts: &[Part<'_>], out: &mut String) {
 fn write_failures(parts: &[Part<'_>], out: &mut String) {
     let mut family = text::Family::new(out, &names::EXCHANGER_FAILURE);
     for part in parts {
-        if let Some(worst) = part.sessions.iter().filter_map(|session| session.failure).min() {
+        if let Some(worst) = part.sessions.iter().filter_map(|session| session.fault()).min() {
             let more = [("stage", worst.stage.label()), ("reason", worst.reason.label())];
             family.sample(part.labels, &more, 1);
         }
@@ -157,7 +158,7 @@ fn write_stages(parts: &[Part<'_>], detail: Detail, out: &mut String) {
             let kept = slowest.entry(fact.stage).or_default();
             *kept = fact.duration.max(*kept);
         }
-        for (stage, duration) in slowest {
+        for (stage, duration) in slowest.into_iter().filter(|(stage, _)| timed(*stage, detail)) {
             family.sample(part.labels, &[("stage", stage.label())], duration.as_secs_f64());
         }
     }
@@ -173,10 +174,24 @@ fn write_stages(parts: &[Part<'_>], detail: Detail, out: &mut String) {
                 *kept = reply.code.max(*kept);
             }
         }
-        for (stage, code) in highest {
+        for (stage, code) in highest.into_iter().filter(|(stage, _)| !usual(*stage)) {
             family.sample(part.labels, &[("stage", stage.label())], code);
         }
     }
+}
+
+/// Whether a stage has a time of its own: mail waits for connections, banners and handshakes.
+const fn timed(stage: Stage, detail: Detail) -> bool {
+    match detail {
+        Detail::Full => !usual(stage) && !matches!(stage, Stage::Starttls),
+        Detail::Lean => matches!(stage, Stage::Connect | Stage::Banner),
+    }
+}
+
+/// A stage at which nothing new is said: QUIT harms no mail, and EHLO over TLS repeats the one
+/// before. Where they fail that is counted.
+const fn usual(stage: Stage) -> bool {
+    matches!(stage, Stage::EhloTls | Stage::Quit)
 }
 
 fn write_extensions(parts: &[Part<'_>], out: &mut String) {

@@ -8,6 +8,7 @@ pub(super) mod dns;
 pub(super) mod domain;
 pub(super) mod exchanger;
 pub(super) mod resolver;
+mod tls;
 pub(super) mod vantage;
 pub(super) mod zone;
 

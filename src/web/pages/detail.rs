@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     agent::state::{ExchangerReport, Snapshot},
-    explain::trouble,
+    explain::{tls, trouble},
     facts::{
         AddressPair, DomainFinding, ExchangerFacts, ExchangerFinding, Facts, Lookup, Record,
         Session, StageFact,
@@ -195,6 +195,19 @@ fn session_part(out: &mut String, session: &Session, now: Timestamp) {
     );
     session.stages.iter().for_each(|fact| stage_row(out, fact));
     out.push_str("</tbody>\n</table>\n");
+    if let Some(shown) = session.tls.as_deref() {
+        let class = if shown.pkix.trusted() { "good" } else { "bad" };
+        let lines = tls::chain(shown, now).join("\n");
+        push(
+            out,
+            format_args!(
+                "<p>{agreed} <span class=\"badge {class}\">{trust}</span></p>\n<pre>{lines}</pre>\n",
+                agreed = Text(tls::agreed(shown)),
+                trust = Text(tls::trust(shown)),
+                lines = Text(lines),
+            ),
+        );
+    }
 }
 
 fn stage_row(out: &mut String, fact: &StageFact) {
