@@ -260,7 +260,7 @@ fn worst_exchanger(name: &str) -> Arc<ExchangerReport> {
             said(Stage::EhloTls, 250, &all),
             said(Stage::Quit, 221, &["x"]),
         ];
-        sessions.push(sample::encrypted(session(ips[0], up.clone(), None)));
+        sessions.push(sample::encrypted(&session(ips[0], up.clone(), None)));
         let refused = Failure { stage: Stage::Ehlo, reason: Reason::Reply4xx };
         sessions.push(session(ips[1], up, Some(refused)));
         sessions.push(sample::silent(ips[2]));

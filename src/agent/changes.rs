@@ -12,8 +12,8 @@ use super::{
 use crate::{
     delivery::Outcome,
     facts::{
-        ExchangerFacts, Family, FamilyVantage, Lookup, LookupStatus, MxLookup, Route, Session,
-        Vantage, Way,
+        ExchangerFacts, Failure, Family, FamilyVantage, Lookup, LookupStatus, MxLookup, Route,
+        Session, Vantage, Way,
     },
     name::Destination,
 };
@@ -97,6 +97,10 @@ pub fn log_family(
     let (family, address) = (family.label(), example.peer.ip());
     match new {
         FamilyState::Up => info!(mx, family, was, "exchanger up"),
+        FamilyState::UpWithoutTls(failure) => {
+            let (stage, reason) = (failure.stage.label(), failure.reason.label());
+            warn!(mx, family, was, stage, reason, %address, text, "exchanger up, but TLS fails");
+        }
         FamilyState::Down(failure) => {
             let refuses = failure.refuses_us();
             let message = if refuses { "exchanger refuses us" } else { "exchanger down" };
@@ -252,14 +256,16 @@ fn alike(a: &FamilyVantage, b: &FamilyVantage) -> bool {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum FamilyState {
     Up,
-    Down(crate::facts::Failure),
+    /// It takes mail, and encrypts none.
+    UpWithoutTls(Failure),
+    Down(Failure),
 }
 
 impl std::fmt::Display for FamilyState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Up => f.write_str("up"),
-            Self::Down(failure) => {
+            Self::UpWithoutTls(failure) | Self::Down(failure) => {
                 write!(f, "{} {}", failure.stage.label(), failure.reason.label())
             }
         }
@@ -267,8 +273,11 @@ impl std::fmt::Display for FamilyState {
 }
 
 fn state(facts: &ExchangerFacts, family: Family) -> Option<(FamilyState, &Session)> {
-    if let Some(up) = facts.sessions_of(family).find(|s| s.up()) {
-        return Some((FamilyState::Up, up));
+    let up = facts.sessions_of(family).filter(|session| session.up());
+    // One that encrypts is enough.
+    if let Some(best) = up.min_by_key(|session| session.fault()) {
+        let state = best.fault().map_or(FamilyState::Up, FamilyState::UpWithoutTls);
+        return Some((state, best));
     }
     let tried = facts.sessions_of(family).filter(|session| session.tried());
     let failed = tried.filter_map(|s| s.failure.map(|f| (f, s)));
@@ -280,7 +289,7 @@ fn state(facts: &ExchangerFacts, family: Family) -> Option<(FamilyState, &Sessio
 /// What the server said when it went wrong, for the log: its text is already free of control
 /// characters, the log format quotes it.
 fn last_words(session: &Session) -> String {
-    let Some(fact) = session.failure.and_then(|failure| session.stage(failure.stage)) else {
+    let Some(fact) = session.fault().and_then(|fault| session.stage(fault.stage)) else {
         return String::new();
     };
     let text = match (&fact.reply, &fact.received) {

@@ -199,12 +199,13 @@ fn starttls(session: &Session) -> Starttls {
         });
         return match (handshake.reason, trust) {
             (Some(Reason::Timeout), _) => Starttls::Silent(handshake.duration),
-            // Most senders speak more than the probe: old versions, static RSA, short keys.
-            (Some(Reason::TlsCipher | Reason::TlsKey | Reason::TlsVersion), _) => Starttls::Untried,
-            (Some(_), _) => Starttls::Failed,
             (None, Some(trust)) => Starttls::Up(trust),
-            // Without a word on trust a handshake that came about says nothing about it.
-            (None, None) => Starttls::Untried,
+            // Most senders speak more than the probe: old versions, static RSA, short keys. And without
+            // a word on trust a handshake that came about says nothing about it.
+            (None | Some(Reason::TlsCipher | Reason::TlsKey | Reason::TlsVersion), _) => {
+                Starttls::Untried
+            }
+            (Some(_), _) => Starttls::Failed,
         };
     }
     match answer(session.stage(Stage::Starttls)) {

@@ -20,13 +20,13 @@ pub fn agreed(tls: &Tls) -> String {
 /// What the authorities say, in a few words.
 pub fn trust(tls: &Tls) -> String {
     let own = tls.chain.first();
-    let named = || own.map(|own| own.names.iter().take(3).cloned().collect::<Vec<_>>().join(", "));
+    let names = || own.map(|own| own.names.iter().take(3).cloned().collect::<Vec<_>>().join(", "));
     match tls.pkix {
         Pkix::Trusted => "certificate trusted".to_owned(),
         Pkix::Expired => "certificate expired".to_owned(),
         Pkix::NotYetValid => "certificate not valid yet".to_owned(),
-        Pkix::NameMismatch => match named().filter(|names| !names.is_empty()) {
-            Some(names) => format!("certificate for another name ({names})"),
+        Pkix::NameMismatch => match names().filter(|listed| !listed.is_empty()) {
+            Some(listed) => format!("certificate for another name ({listed})"),
             None => "certificate for another name".to_owned(),
         },
         Pkix::UnknownIssuer => {

@@ -194,7 +194,7 @@ pub(super) struct Side {
     pub(super) up: usize,
     /// The address lookup, when no answer came.
     pub(super) lookup_failure: Option<LookupStatus>,
-    /// The failure at the earliest stage.
+    /// The failure at the earliest stage, that of opportunistic TLS included.
     pub(super) failure: Option<Failure>,
 }
 
@@ -211,7 +211,7 @@ impl Side {
             probed: tried().count(),
             up: facts.sessions_of(family).filter(|session| session.up()).count(),
             lookup_failure: statuses.find(|status| !status.answered()),
-            failure: tried().filter_map(|session| session.failure).min(),
+            failure: tried().filter_map(|session| session.fault()).min(),
         }
     }
 

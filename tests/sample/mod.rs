@@ -151,7 +151,7 @@ pub(crate) fn session(
 }
 
 /// The same session with what a TLS handshake showed in it.
-pub(crate) fn encrypted(session: Arc<Session>) -> Arc<Session> {
+pub(crate) fn encrypted(session: &Session) -> Arc<Session> {
     let certificate = |subject: &str, issuer: &str, not_after| Certificate {
         subject: subject.into(),
         issuer: issuer.into(),
@@ -177,7 +177,7 @@ pub(crate) fn encrypted(session: Arc<Session>) -> Arc<Session> {
         ]
         .into(),
     };
-    Arc::new(Session { tls: Some(Box::new(tls)), ..Session::clone(&session) })
+    Arc::new(Session { tls: Some(Box::new(tls)), ..session.clone() })
 }
 
 pub(crate) fn healthy(address: &str) -> Arc<Session> {
@@ -191,7 +191,7 @@ pub(crate) fn healthy(address: &str) -> Arc<Session> {
         stage(Stage::EhloTls, 8, Some(reply(250, &ehlo[..3])), None),
         stage(Stage::Quit, 7, Some(reply(221, &["bye"])), None),
     ];
-    encrypted(session(address, stages, None))
+    encrypted(&session(address, stages, None))
 }
 
 pub(crate) fn silent(address: &str) -> Arc<Session> {
