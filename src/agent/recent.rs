@@ -88,7 +88,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        facts::{Failure, Stage},
+        facts::{Certificate, Failure, Stage},
+        name::ExchangerName,
         probe::smtp::session::Security,
     };
 
@@ -133,6 +134,54 @@ mod tests {
         assert!(recent.find(&stranger, MINUTE).is_none(), "another client");
         tokio::time::advance(MINUTE).await;
         assert!(recent.find(&plan(1, MINUTE), MINUTE).is_none(), "too old");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_certificate_that_is_for_both_names_serves_both() {
+        let host = |name: &str| Host::Name(ExchangerName::parse(name).unwrap());
+        let plan = |name: &str| Plan { host: host(name), ..plan(1, MINUTE) };
+        let shown = |pkix, names: &[&str]| {
+            let own = Certificate {
+                subject: String::new(),
+                issuer: String::new(),
+                names: names.iter().map(|&name| name.into()).collect(),
+                serial: String::new(),
+                not_before: None,
+                not_after: None,
+                key: String::new(),
+                signature: "".into(),
+                sha256: String::new(),
+                spki_sha256: String::new(),
+            };
+            let tls = Tls {
+                server_name: None,
+                version: None,
+                cipher: None,
+                key_exchange: None,
+                pkix,
+                dane: None,
+                chain: [own].into(),
+            };
+            Arc::new(Session { tls: Some(Box::new(tls)), ..Session::clone(&session(None)) })
+        };
+        let (one, two) = ("one.mx.example.net", "two.mx.example.net");
+        for (pkix, names, shared) in [
+            (Pkix::Trusted, &["*.mx.example.net"][..], true),
+            (Pkix::UnknownIssuer, &[one, two], true),
+            // Called by the other name it may have shown another one.
+            (Pkix::Trusted, &[one], false),
+            (Pkix::NameMismatch, &[two], false),
+        ] {
+            let recent = Recent::default();
+            recent.keep(plan(one), &shown(pkix, names), MINUTE);
+            assert!(recent.find(&plan(one), MINUTE).is_some(), "{names:?}");
+            assert_eq!(recent.find(&plan(two), MINUTE).is_some(), shared, "{pkix:?} {names:?}");
+            let never = Plan { security: Security::Never, ..plan(one) };
+            assert!(recent.find(&never, MINUTE).is_none(), "it would not have encrypted");
+        }
+        let recent = Recent::default();
+        recent.keep(plan(one), &session(None), MINUTE);
+        assert!(recent.find(&plan(two), MINUTE).is_some(), "without TLS a name says nothing");
     }
 
     #[tokio::test(start_paused = true)]

@@ -67,7 +67,7 @@ fn external_zones(ipv6: bool) -> Result<Zones, ZoneError> {
 const HEALTHY_IPV6: &str = "$ORIGIN healthy.test.\nmx1 AAAA ::1\nmx2 AAAA ::1";
 
 /// The SMTP servers by the last part of their address.
-fn servers() -> [(u8, Script); 25] {
+fn servers() -> [(u8, Script); 28] {
     let healthy = Script::healthy;
     [
         (1, healthy("mx1.healthy.test")),
@@ -95,6 +95,9 @@ fn servers() -> [(u8, Script); 25] {
         (23, healthy("mx.split-view.test")),
         (24, healthy("mx.split-view.test")),
         (25, Script::silent()),
+        (26, Script::starttls("454 4.7.0 TLS not available due to local problem", None)),
+        (27, Script::starttls("220 2.0.0 Ready to start TLS", Some("500 5.5.2 What?"))),
+        (28, Script::starttls("220 2.0.0 Ready to start TLS\n250 2.0.0 You are welcome", None)),
     ]
 }
 
@@ -107,7 +110,7 @@ const fn scene(domain: &'static str, what: &'static str, look_for: &'static str)
     Scene { domain, what, look_for }
 }
 
-const SCENES: [Scene; 30] = [
+const SCENES: [Scene; 33] = [
     scene(
         "healthy.test",
         "nothing is wrong: two exchangers, both families",
@@ -172,6 +175,21 @@ const SCENES: [Scene; 30] = [
         "helo-refused.test",
         "the exchanger greets, then refuses EHLO and HELO",
         r#"mx_exchanger_failure{mx="mx1.helo-refused.test",family="ipv4",stage="helo",reason="reply_5xx"} 1"#,
+    ),
+    scene(
+        "starttls-refused.test",
+        "the exchanger offers STARTTLS and refuses it, so that mail goes in plain text or not at all",
+        r#"mx_exchanger_failure{mx="mx1.starttls-refused.test",family="ipv4",stage="starttls",reason="reply_4xx"} 1"#,
+    ),
+    scene(
+        "tls-broken.test",
+        "the exchanger agrees to STARTTLS and speaks no TLS: some senders hold mail back for minutes, some for ever",
+        r#"mx_exchanger_failure{mx="mx1.tls-broken.test",family="ipv4",stage="tls_handshake",reason="tls_error"} 1"#,
+    ),
+    scene(
+        "tls-injected.test",
+        "somebody puts plain text behind the reply to STARTTLS",
+        r#"mx_exchanger_failure{mx="mx1.tls-injected.test",family="ipv4",stage="starttls",reason="injected"} 1"#,
     ),
     scene(
         "endless.test",

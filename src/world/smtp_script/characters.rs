@@ -91,6 +91,17 @@ impl Script {
         Self::ehlo_refused().on(Verb::Helo, Action::reply("550 5.7.1 Go away"))
     }
 
+    /// Offers STARTTLS and has no TLS: it answers the command, and says more a moment later.
+    pub fn starttls(reply: &str, more: Option<&str>) -> Self {
+        let mut answer = Action::reply(reply);
+        if let Some(more) = more {
+            answer = answer.then(Action::reply(more).after(HELLO));
+        }
+        Self::healthy(HOST)
+            .on(Verb::Ehlo, Action::reply(&format!("250-{HOST}\n250-8BITMIME\n250 STARTTLS")))
+            .on(Verb::Starttls, answer)
+    }
+
     /// Never ends its answer to EHLO.
     pub fn endless() -> Self {
         Self::healthy(HOST).on(Verb::Ehlo, Action::endless("250-AND-ANOTHER-EXTENSION"))
@@ -110,6 +121,8 @@ impl Script {
 
 /// How long a client on loopback has to notice that it is connected.
 const CONNECT: Duration = Duration::from_millis(200);
+/// How long a client on loopback has to begin its TLS handshake.
+const HELLO: Duration = Duration::from_millis(200);
 /// What a server calls itself where its name does not matter.
 const HOST: &str = "mx.example.test";
 
