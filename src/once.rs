@@ -69,8 +69,9 @@ async fn observe_exchanger(
     let publish = |progress| {
         let mut facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
         match progress {
-            Progress::Addresses { lookups, addresses, .. } => {
+            Progress::Addresses { lookups, tlsa, addresses, .. } => {
                 facts.lookups = lookups;
+                facts.tlsa = tlsa;
                 facts.addresses = addresses;
             }
             Progress::Session { session, .. } => facts.sessions.push(session),

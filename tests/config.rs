@@ -142,14 +142,23 @@ fn every_key_of_a_resolver_is_taken() {
         late_window = "1s"
         control_name = "example.org"
         health_interval = "1m"
+        trust_ad = false
         [[resolver]]
         kind = "servers"
         name = "strict"
         servers = ["192.0.2.55"]
         transport = "tcp"
+        [[resolver]]
+        name = "here"
+        servers = ["127.0.0.1", "[::1]:5353"]
+        trust_ad = true
     "#;
     let files = Files::main(text);
-    let config = files.load(&[]).config;
+    let loaded = files.load(&[]);
+    assert_eq!(loaded.warnings, [""; 0]);
+    let config = loaded.config;
+    let trusted: Vec<_> = config.resolvers.iter().map(|resolver| resolver.trust_ad).collect();
+    assert_eq!(trusted, [None, Some(false), None, Some(true)]);
     let own = &config.destinations[&Destination::parse("example.org").unwrap()];
     let other = &config.destinations[&Destination::parse("example.net").unwrap()];
     let health = |place: usize| {
@@ -180,6 +189,7 @@ fn every_key_of_a_resolver_is_taken() {
             health_interval: Duration::from_secs(60),
         },
         control_name: config.resolvers[1].control_name.clone(),
+        trust_ad: Some(false),
     };
     assert_eq!(config.resolvers[1], system);
     let (addresses, transport) = (vec!["192.0.2.55:53".parse().unwrap()], ResolverTransport::Tcp);
@@ -197,6 +207,7 @@ fn resolvers_over_tls_have_ports_names_and_authorities_of_their_own() {
         name = 'tls'
         servers = ['192.0.2.53', '[2001:db8::53]:8853']
         transport = 'tls'
+        trust_ad = true
         tls_name = 'dns.example.net'
         ca_file = 'ca/dns.pem'
         [[resolver]]
@@ -505,6 +516,14 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
         (
             "[[resolver]]\nname = 'lan'\nservers = ['192.0.2.53']\neach_server = true",
             "mxwatch.toml:5:15: resolver[0].each_server: belongs to a resolver with kind = \"system\", and this one is of kind \"servers\"",
+        ),
+        (
+            "[[resolver]]\nkind = 'authoritative'\ntrust_ad = true",
+            "mxwatch.toml:4:12: resolver[0].trust_ad: means nothing here: servers that have authority do not validate what they answer, so there is no AD bit to trust; set it at a resolver that validates",
+        ),
+        (
+            "[[resolver]]\nkind = 'system'\ntrust_ad = 'yes'",
+            "mxwatch.toml:4:12: resolver[0].trust_ad: expected true or false, found string \"yes\"",
         ),
         (
             "[[resolver]]\nkind = 'system'\n[[resolver]]\nkind = 'system'",
@@ -837,6 +856,10 @@ fn doubtful_settings_are_warned_of() {
         (
             "helo_name = 'mail.test'\ndomains = ['a.example']\n[probe]\nsession_timeout = '45s'",
             "mxwatch.toml:4:19: probe.session_timeout: session_timeout 45s ends a session before banner_timeout 1m can",
+        ),
+        (
+            "helo_name = 'mail.test'\ndomains = ['a.example']\n[[resolver]]\nname = 'far'\nservers = ['127.0.0.1', '192.0.2.53']\ntrust_ad = true",
+            "mxwatch.toml:6:12: resolver[0].trust_ad: anybody on the way to 192.0.2.53:53 can set the AD bit that is trusted here; ask a validating resolver on this host, or over transport = \"tls\" or \"https\"",
         ),
     ] {
         let files = Files::main(text);

@@ -17,7 +17,7 @@ use mxwatch::{
     delivery::{Outcome, Why, builtin},
     facts::{
         Failure, Family, Lookup, LookupStatus, MAX_EXCHANGERS, MxTarget, Reason, Record,
-        RecordType, Route, Stage,
+        RecordType, Route, Stage, TlsaStatus,
     },
     metrics::{
         exposition::{write, write_one},
@@ -268,8 +268,9 @@ fn worst_exchanger(name: &str) -> Arc<ExchangerReport> {
     let records = addresses[..3].iter().copied().map(Record::Address).collect();
     lookups.push(sample::lookup(name, RecordType::A, "local", LookupStatus::Noerror, records));
     lookups.push(aaaa);
-    let mut report =
-        ExchangerReport::clone(&sample::report(exchanger(name, 25), lookups, sessions));
+    let report = sample::report(exchanger(name, 25), lookups, sessions);
+    let report = sample::with_tlsa(&report, TlsaStatus::Secure, &[]);
+    let mut report = ExchangerReport::clone(&report);
     let facts = report.facts.as_deref().unwrap().clone();
     report.facts = Some(Arc::new(mxwatch::facts::ExchangerFacts { addresses, ..facts }));
     for counts in &mut report.families {

@@ -31,7 +31,7 @@ fn answer(family: &'static str) -> impl Strategy<Value = Value> {
 }
 
 fn host() -> impl Strategy<Value = Value> {
-    let tlsa = proptest::sample::select(vec!["absent", "insecure", "secure", "error"]);
+    let tlsa = proptest::sample::select(vec!["absent", "insecure", "secure", "error", "unusable"]);
     (answer("a"), answer("aaaa"), tlsa, any::<bool>()).prop_map(|(a, aaaa, tlsa, secure)| {
         json!({"a": a, "aaaa": aaaa, "tlsa": tlsa, "addr_secure": secure})
     })

@@ -1,13 +1,13 @@
 //! The built-in senders and their verdicts, against the reference: parameters of real MTAs, and
 //! worked cases with what each of them does.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use mxwatch::delivery::{
-    Outcome, Possible, Sender, Verdict, Via, Why, builtin, judge, parameter,
+    Confidence, Outcome, Possible, Sender, Verdict, Via, Why, builtin, judge, parameter,
     what_if::{self, WhatIf},
 };
-use mxwatch::facts::Route;
+use mxwatch::facts::{Facts, Route};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -384,6 +384,7 @@ fn tls_policies_rule_hosts_out() {
         )
     };
     let no_tls = r#", "ips": {"192.0.2.1": {"starttls": "absent"}}"#;
+    let untrusted = r#", "ips": {"192.0.2.1": {"starttls": {"dane_ok": false, "pkix_ok": false}}}"#;
     let wrong_name = r#", "sts": "enforce", "sts_patterns": ["*.example.net"]"#;
     let bad_certificate = r#", "sts": "enforce", "sts_patterns": ["mx1.example.com", "*.example.net"],
         "ips": {"192.0.2.1": {"starttls": {"pkix_ok": false}}}"#;
@@ -393,12 +394,43 @@ fn tls_policies_rule_hosts_out() {
         (facts("error", ""), "postfix", "deliver ok mx1.example.com/v4 0"),
         (facts("secure", no_tls), "postfix-dane", "deliver ok mx2.example.net/v4 0"),
         (facts("insecure", no_tls), "postfix-dane", "deliver ok mx1.example.com/v4 0"),
+        (facts("unusable", no_tls), "postfix-dane", "deliver ok mx2.example.net/v4 0"),
+        (facts("unusable", no_tls), "postfix", "deliver ok mx1.example.com/v4 0"),
+        (facts("unusable", untrusted), "postfix-dane", "deliver ok mx1.example.com/v4 0"),
+        (facts("secure", untrusted), "postfix-dane", "deliver ok mx2.example.net/v4 0"),
         (facts("absent", wrong_name), "impatient-30", "deliver ok mx2.example.net/v4 0"),
         (facts("absent", wrong_name), "exim", "deliver ok mx1.example.com/v4 0"),
         (facts("absent", bad_certificate), "impatient-30", "deliver ok mx2.example.net/v4 0"),
         (facts("absent", testing), "impatient-30", "deliver ok mx1.example.com/v4 0"),
     ] {
         assert_eq!(words(&judged(&facts, sender)), [want], "{sender}: {facts}");
+    }
+}
+
+#[test]
+fn tlsa_records_count_through_the_resolver_that_gives_them() {
+    let text = r#"{"domain": "example.com", "mx": [[10, "mx1.example.com"]],
+        "hosts": {"mx1.example.com": {"a": ["192.0.2.1"], "tlsa": "error", "addr_secure": true}}}"#;
+    let facts: WhatIf = serde_json::from_str(text).unwrap();
+    let facts = facts.facts().unwrap();
+    let sender = builtin::get("postfix-dane").unwrap();
+    let judged = |facts: &Facts| {
+        let verdict = judge(facts, sender, what_if::RESOLVER);
+        (verdict.outcome, verdict.confidence)
+    };
+    let (failing, certain) = judged(&facts);
+    assert_eq!(failing, Outcome::Defer);
+    // Without those of its own resolver a sender is taken not to trust its AD bit.
+    for others in [true, false] {
+        let mut facts = facts.clone();
+        let host = Arc::make_mut(&mut facts.exchangers[0]);
+        match host.tlsa.first_mut().filter(|_| others) {
+            Some(tlsa) => Arc::make_mut(tlsa).resolver = "other".into(),
+            None => host.tlsa.clear(),
+        }
+        let (outcome, confidence) = judged(&facts);
+        assert_eq!(outcome, Outcome::Deliver);
+        assert!(confidence <= Confidence::Medium && confidence < certain, "{confidence:?}");
     }
 }
 

@@ -53,13 +53,13 @@ fn shown_route(route: &Route) -> String {
     }
 }
 
-/// Says what became different about the address lookups of an exchanger.
-pub fn log_lookups(before: Option<&ExchangerFacts>, after: &[Lookup]) {
-    for now in after {
-        let then = before
-            .into_iter()
-            .flat_map(|facts| &facts.lookups)
-            .find(|then| (&then.resolver, then.rtype) == (&now.resolver, now.rtype));
+/// Says what became different about the lookups of an exchanger.
+pub fn log_lookups(before: Option<&ExchangerFacts>, after: &ExchangerFacts) {
+    for now in after.all_lookups() {
+        let mut known = before.into_iter().flat_map(ExchangerFacts::all_lookups);
+        let then = known.find(|then| {
+            (&then.resolver, then.rtype, &then.name) == (&now.resolver, now.rtype, &now.name)
+        });
         log_lookup(then, now);
     }
 }

@@ -21,7 +21,7 @@ pub fn same_route(before: &DestinationRound, after: &DestinationRound) -> bool {
 /// Whether an exchanger's lookups and sessions say the same.
 pub fn same_exchanger(before: &ExchangerFacts, after: &ExchangerFacts) -> bool {
     before.addresses == after.addresses
-        && before.tlsa == after.tlsa
+        && all(&before.tlsa, &after.tlsa, |a, b| a.same(b))
         && all(&before.lookups, &after.lookups, same_lookup)
         && all(&before.sessions, &after.sessions, |a, b| Arc::ptr_eq(a, b) || same_session(a, b))
 }
@@ -76,7 +76,7 @@ mod tests {
     use crate::{
         facts::{
             Exchange, Failure, LookupStatus, MxLookup, Reason, Record, RecordType, Reply, Route,
-            Stage, Transport,
+            Stage, TlsaFacts, TlsaRecord, TlsaStatus, Transport,
         },
         name::{Exchanger, ExchangerName, Host},
     };
@@ -122,6 +122,13 @@ mod tests {
         }
     }
 
+    fn tlsa(status: TlsaStatus, records: &[&str]) -> Arc<TlsaFacts> {
+        let records = records.iter().filter_map(|record| TlsaRecord::parse(record)).collect();
+        let base = ExchangerName::parse("mx.example.com").unwrap();
+        let (resolver, lookups) = ("local".into(), Vec::new());
+        Arc::new(TlsaFacts { resolver, status, base, records, lookups })
+    }
+
     fn facts(lookups: Vec<Lookup>, session: Session) -> ExchangerFacts {
         let sessions = vec![Arc::new(session)];
         let addresses = lookups.iter().flat_map(Lookup::addresses).collect();
@@ -162,7 +169,7 @@ mod tests {
         others[0].lookups[1] = lookup(Aaaa, Servfail, &[]);
         others[1].lookups[0] = lookup(A, Noerror, &["192.0.2.1", "192.0.2.3"]);
         others[2].lookups.pop();
-        others[3].tlsa = Some(crate::facts::Tlsa::Secure);
+        others[3].tlsa = vec![tlsa(TlsaStatus::Secure, &["3 1 1 00"])];
         others[4].lookups[0].exchanges[0].duration = Duration::from_millis(2_100);
         others[5].lookups[0].exchanges[0].authentic_data = true;
         others[6].lookups[1].exchanges.clear();
@@ -177,6 +184,23 @@ mod tests {
         others.push(ExchangerFacts { sessions: Vec::new(), ..usual() });
         for (place, other) in others.iter().enumerate() {
             assert!(!same_exchanger(&usual(), other), "{place}");
+        }
+    }
+
+    #[test]
+    fn other_records_are_another_promise() {
+        let with = |status, records: &[&str]| ExchangerFacts {
+            tlsa: vec![tlsa(status, records)],
+            ..usual()
+        };
+        let known = with(TlsaStatus::Secure, &["3 1 1 00", "3 1 1 01"]);
+        assert!(same_exchanger(&known, &with(TlsaStatus::Secure, &["3 1 1 01", "3 1 1 00"])));
+        for other in [
+            with(TlsaStatus::Secure, &["3 1 1 00", "3 1 1 02"]),
+            with(TlsaStatus::Secure, &["3 1 1 00"]),
+            with(TlsaStatus::Insecure, &["3 1 1 00", "3 1 1 01"]),
+        ] {
+            assert!(!same_exchanger(&known, &other), "{:?}", other.tlsa);
         }
     }
 

@@ -88,10 +88,11 @@ impl Publisher {
     /// Takes what an exchanger's round has to tell so far.
     pub(super) fn progress(&self, exchanger: &Exchanger, progress: Progress) {
         match progress {
-            Progress::Addresses { mut lookups, addresses, probed } => {
+            Progress::Addresses { mut lookups, mut tlsa, addresses, probed } => {
                 let changed = self.store.update(|state| {
                     lookups.retain(|lookup| state.terms.resolver(&lookup.resolver));
-                    for lookup in &lookups {
+                    tlsa.retain(|tlsa| state.terms.resolver(&tlsa.resolver));
+                    for lookup in lookups.iter().chain(tlsa.iter().flat_map(|tlsa| &tlsa.lookups)) {
                         counting::count_lookup(Arc::make_mut(&mut state.lookups), lookup);
                     }
                     let report = Arc::make_mut(state.exchangers.get_mut(exchanger)?);
@@ -101,14 +102,14 @@ impl Publisher {
                     let observed_at = Timestamp::now();
                     let exchanger = exchanger.clone();
                     let unobserved = ExchangerFacts::unobserved(exchanger, observed_at);
-                    let after =
-                        Arc::new(ExchangerFacts { lookups, addresses, sessions, ..unobserved });
+                    let after = ExchangerFacts { lookups, addresses, sessions, tlsa, ..unobserved };
+                    let after = Arc::new(after);
                     report.facts = Some(Arc::clone(&after));
                     Some((before, after))
                 });
                 if let Some((before, after)) = changed {
                     self.observed(exchanger, before.as_deref(), &after);
-                    changes::log_lookups(before.as_deref(), &after.lookups);
+                    changes::log_lookups(before.as_deref(), &after);
                 }
             }
             Progress::Session { session, held } => self.session(exchanger, session, held),
@@ -225,7 +226,7 @@ mod tests {
     use crate::{
         agent::state::{ExchangerReport, Terms},
         config::Config,
-        facts::{Failure, Lookup, MxLookup, Reason, RecordType, Stage},
+        facts::{Failure, Lookup, MxLookup, Reason, RecordType, Stage, TlsaFacts, TlsaStatus},
         name::Host,
     };
 
@@ -245,7 +246,8 @@ mod tests {
 
     fn addresses(peers: &[SocketAddr]) -> Progress {
         let addresses = peers.iter().map(SocketAddr::ip).collect();
-        Progress::Addresses { lookups: Vec::new(), addresses, probed: peers.to_vec() }
+        let (lookups, tlsa) = (Vec::new(), Vec::new());
+        Progress::Addresses { lookups, tlsa, addresses, probed: peers.to_vec() }
     }
 
     /// A store that goes by one resolver.
@@ -258,6 +260,16 @@ mod tests {
 
     fn lookup(resolver: &str, rtype: RecordType) -> Lookup {
         Lookup::new(resolver.into(), rtype, "example.com".into(), Vec::new())
+    }
+
+    fn tlsa(resolver: &str) -> Arc<TlsaFacts> {
+        Arc::new(TlsaFacts {
+            resolver: resolver.into(),
+            status: TlsaStatus::Error,
+            base: crate::name::ExchangerName::parse("mx.example.com").unwrap(),
+            records: Vec::new(),
+            lookups: vec![lookup(resolver, RecordType::Tlsa)],
+        })
     }
 
     fn of_route(resolvers: &[&str]) -> DestinationRound {
@@ -292,14 +304,16 @@ mod tests {
         assert!(publisher.destination(&domain, of_route(&["gone", "test"])).is_none());
         let lookups = ["gone", "test"].map(|resolver| lookup(resolver, RecordType::A)).into();
         let (addresses, probed) = (Vec::new(), Vec::new());
-        publisher.progress(&mx, Progress::Addresses { lookups, addresses, probed });
+        let tlsa = ["gone", "test"].map(tlsa).into();
+        publisher.progress(&mx, Progress::Addresses { lookups, tlsa, addresses, probed });
         let state = store.snapshot();
         let last = state.destinations[&domain].last.as_ref().unwrap();
         let facts = state.exchangers[&mx].facts.as_ref().unwrap();
         let said = last.mx.iter().map(|mx| &mx.lookup).chain(&facts.lookups);
-        let said =
-            said.map(|lookup| &lookup.resolver).chain(state.lookups.keys().map(|k| &k.resolver));
-        assert_eq!(said.map(|name| &**name).collect::<Vec<_>>(), ["test"; 4]);
+        let counted = state.lookups.keys().map(|key| &key.resolver);
+        let said = said.map(|lookup| &lookup.resolver).chain(counted);
+        let said = said.chain(facts.tlsa.iter().map(|tlsa| &tlsa.resolver));
+        assert_eq!(said.map(|name| &**name).collect::<Vec<_>>(), ["test"; 6]);
     }
 
     #[test]

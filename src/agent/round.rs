@@ -24,14 +24,14 @@ use super::{
 use crate::{
     config::SessionSettings,
     connectivity_log::ConnectivityLog,
-    facts::{Family, Lookup, MAX_EXCHANGERS, MxLookup, ResolverFacts, Session, Vantage},
+    facts::{Family, Lookup, MAX_EXCHANGERS, MxLookup, ResolverFacts, Session, TlsaFacts, Vantage},
     name::{Destination, Exchanger, Host},
     probe::{
         addresses,
         dns::{Resolvers, View},
         route,
         smtp::session::{self, Security},
-        tls, vantage,
+        tls, tlsa, vantage,
     },
 };
 
@@ -98,6 +98,8 @@ pub enum Progress {
     Addresses {
         /// A and AAAA through every resolver.
         lookups: Vec<Lookup>,
+        /// The TLSA records through those whose AD bit is trusted.
+        tlsa: Vec<Arc<TlsaFacts>>,
         /// All addresses found.
         addresses: Vec<IpAddr>,
         /// Those that belong to this round, sat out or not.
@@ -186,6 +188,9 @@ impl Prober {
         let look_up = addresses::look_up(&exchanger.host, &resolvers, self.deadline);
         let mut lookups = self.unless_stopped(look_up).await?;
         self.note(&lookups);
+        let look_up = tlsa::look_up(exchanger, &lookups, &resolvers, self.deadline);
+        let tlsa = self.unless_stopped(look_up).await?;
+        self.note(tlsa.iter().flat_map(|tlsa| &tlsa.lookups));
         let known = memory.still_known(Instant::now());
         let Memory { mut answered, mut backoff, mut told, mut pools, .. } = memory;
         pools.learn(&mut lookups, Instant::now());
@@ -205,7 +210,7 @@ impl Prober {
             .filter(|address| !backoff.get_mut(address).is_some_and(Backoff::sits_out))
             .collect();
         let probed = probed.iter().map(|&address| (address, exchanger.port).into()).collect();
-        publish(Progress::Addresses { lookups, addresses: found.clone(), probed });
+        publish(Progress::Addresses { lookups, tlsa, addresses: found.clone(), probed });
 
         // What is older was found out in an earlier round.
         let fresh = wanted.interval * 3 / 4;

@@ -16,7 +16,7 @@ use super::{health::ResolverReport, standing::Standing};
 use crate::{
     config::DestinationSettings,
     delivery::Sender,
-    facts::{ExchangerFacts, Facts, Lookup, LookupStatus, MxLookup, RecordType, Vantage},
+    facts::{ExchangerFacts, Facts, LookupStatus, MxLookup, RecordType, Vantage},
     metrics::histogram::Histogram,
     name::{Destination, Exchanger},
 };
@@ -97,13 +97,11 @@ impl DestinationRound {
     /// resolvers: others of those that share the exchanger may ask more.
     pub fn own(&self, facts: &Arc<ExchangerFacts>) -> Arc<ExchangerFacts> {
         let all = self.chosen.is_empty();
-        let asked = |lookup: &Lookup| all || self.chosen.contains(&lookup.resolver);
-        if facts.lookups.iter().all(asked) {
-            return Arc::clone(facts);
-        }
-        let mut own = ExchangerFacts::clone(facts);
-        own.lookups.retain(asked);
-        Arc::new(own)
+        let mut own = Arc::clone(facts);
+        ExchangerFacts::retain_resolvers(&mut own, |resolver| {
+            all || self.chosen.contains(resolver)
+        });
+        own
     }
 }
 
@@ -240,11 +238,11 @@ impl Snapshot {
             }
         }
         for report in self.exchangers.values_mut() {
-            let others = |lookup: &Lookup| !kept.contains(&lookup.resolver);
-            if report.facts.iter().any(|facts| facts.lookups.iter().any(others))
-                && let Some(facts) = &mut Arc::make_mut(report).facts
-            {
-                Arc::make_mut(facts).lookups.retain(|lookup| !others(lookup));
+            let Some(facts) = &report.facts else { continue };
+            let mut own = Arc::clone(facts);
+            ExchangerFacts::retain_resolvers(&mut own, |resolver| kept.contains(resolver));
+            if !Arc::ptr_eq(&own, facts) {
+                Arc::make_mut(report).facts = Some(own);
             }
         }
     }

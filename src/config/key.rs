@@ -62,6 +62,7 @@ pub(super) const RESOLVER: &[&str] = &[
     "timeout",
     "tls_name",
     "transport",
+    "trust_ad",
 ];
 
 /// The keys of `[sender.NAME]`.

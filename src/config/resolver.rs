@@ -30,6 +30,10 @@ pub struct Resolver {
     pub patience: Dns,
     /// What it must be able to name the servers of (NS): its health is looked at by asking for it.
     pub control_name: Name,
+    /// Whether its AD bit (RFC 4035 §3.2.3) is believed, which is what DANE rests on: it validates,
+    /// and nobody on the way there can set the bit. `None`: that of the system as `options trust-ad`
+    /// in its resolv.conf(5) says, any other not.
+    pub trust_ad: Option<bool>,
 }
 
 /// Who answers.
@@ -81,11 +85,15 @@ impl ResolverKind {
 }
 
 impl Resolver {
+    fn new(name: Arc<str>, kind: ResolverKind, patience: Dns) -> Self {
+        Self { name, kind, patience, control_name: Name::root(), trust_ad: None }
+    }
+
     /// One that asks these servers over UDP.
     pub fn of_servers(name: &str, addresses: Vec<SocketAddr>, patience: Dns) -> Self {
         let transport = ResolverTransport::Udp;
         let kind = ResolverKind::Servers { addresses, transport };
-        Self { name: name.into(), kind, patience, control_name: Name::root() }
+        Self::new(name.into(), kind, patience)
     }
 
     /// One that asks the authoritative servers of the Internet.
@@ -95,13 +103,13 @@ impl Resolver {
             port: DNS_PORT,
             interval: AUTHORITATIVE_INTERVAL,
         };
-        Self { name: name.into(), kind, patience, control_name: Name::root() }
+        Self::new(name.into(), kind, patience)
     }
 
     /// The one that stands for `/etc/resolv.conf` where no other is configured.
     pub fn system(patience: Dns) -> Self {
         let kind = ResolverKind::System { file: RESOLV_CONF.into(), each_server: false };
-        Self { name: SYSTEM.into(), kind, patience, control_name: Name::root() }
+        Self::new(SYSTEM.into(), kind, patience)
     }
 }
 
@@ -133,8 +141,9 @@ pub(super) fn read(root: &Table<'_>, dns: &Dns, from: &Path) -> (Vec<Resolver>, 
         table.set(&mut control_name, "control_name", |node| {
             node.parse("a name such as \".\" or \"example.com\"", parse_control_name)
         });
+        let trust_ad = trust_ad(&table, kind.as_ref());
         if let (Some(name), Some(kind)) = (name, kind) {
-            resolvers.push(Resolver { name, kind, patience, control_name });
+            resolvers.push(Resolver { name, kind, patience, control_name, trust_ad });
         }
     }
     (resolvers, seen.into_keys().map(Arc::from).collect())
@@ -199,8 +208,33 @@ fn word(table: &Table<'_>) -> Option<Word> {
                 );
             }
         }
+        if let Some(node) = table.get("trust_ad") {
+            node.refuse(
+                "means nothing here: servers that have authority do not validate what they answer, \
+                 so there is no AD bit to trust; set it at a resolver that validates",
+            );
+        }
     }
     Some(word)
+}
+
+/// Whether the AD bit is believed, with a warning where anybody on the way could set it.
+fn trust_ad(table: &Table<'_>, kind: Option<&ResolverKind>) -> Option<bool> {
+    let node = table.get("trust_ad")?;
+    let trusted = node.boolean()?;
+    if let Some(ResolverKind::Servers {
+        addresses,
+        transport: ResolverTransport::Tcp | ResolverTransport::Udp,
+    }) = kind
+        && let Some(far) = addresses.iter().find(|server| !server.ip().is_loopback())
+        && trusted
+    {
+        node.warn(&format!(
+            "anybody on the way to {far} can set the AD bit that is trusted here; ask a validating \
+             resolver on this host, or over transport = \"tls\" or \"https\""
+        ));
+    }
+    Some(trusted)
 }
 
 fn kind(table: &Table<'_>, word: Word, from: &Path) -> Option<ResolverKind> {

@@ -10,7 +10,7 @@ use super::{
     situation::{HostView, Situation},
     verdict::Why,
 };
-use crate::facts::Tlsa;
+use crate::facts::TlsaStatus;
 
 /// The result of trying an address.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -70,6 +70,8 @@ pub(super) fn effect(
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Policy {
     Dane,
+    /// TLS without authentication, as DANE wants it where no record is usable (RFC 7672 §2.2).
+    DaneEncrypt,
     Encrypt,
     May,
     None,
@@ -113,15 +115,17 @@ impl Attempt<'_> {
     fn policy(&mut self, host: &HostView, situation: &Situation) -> Result<Policy, Ending> {
         let sender = self.sender;
         if sender.dane {
-            match host.tlsa {
-                Some(Tlsa::Secure) => return Ok(Policy::Dane),
-                Some(Tlsa::Error) => {
+            match host.tlsa.as_ref().map(|tlsa| tlsa.status) {
+                Some(TlsaStatus::Secure) => return Ok(Policy::Dane),
+                Some(TlsaStatus::Unusable) => return Ok(Policy::DaneEncrypt),
+                Some(TlsaStatus::Error) => {
                     let step = (Step::NextAddr, Parameter::Dane);
                     return Err(failed(Why::TlsaError, step, step));
                 }
-                // TLSA counts only behind a secure address lookup (RFC 7672 §2.2.2).
-                None if host.secure => return Err(Ending::Unknown(Why::NotLookedUp)),
-                Some(Tlsa::Absent | Tlsa::Insecure) | None => {}
+                Some(TlsaStatus::Absent | TlsaStatus::Insecure) => {}
+                // Whoever cannot rely on the AD bit of this resolver does no DANE, and nobody looked
+                // for records: they count only behind a secure address lookup (RFC 7672 §2.2.2).
+                None => self.evidence.assumed |= host.secure,
             }
         }
         if sender.mta_sts {
@@ -255,7 +259,7 @@ impl Attempt<'_> {
                 return Err(same(Why::TlsRejected, step, Parameter::StarttlsReject));
             }
             (_, Starttls::Untried) => return Err(Ending::Unknown(Why::NotProbed)),
-            (Policy::Encrypt, Starttls::Up(_)) => return Ok(()),
+            (Policy::DaneEncrypt | Policy::Encrypt, Starttls::Up(_)) => return Ok(()),
             (Policy::Sts, Starttls::Up(trust)) if trust.pkix => return Ok(()),
             (Policy::Dane, Starttls::Up(trust)) => match trust.dane {
                 Some(true) => return Ok(()),
@@ -280,7 +284,7 @@ impl Attempt<'_> {
                 }
                 Err(same(why, sender.tls_fail, Parameter::TlsFail))
             }
-            Policy::Dane => Err(same(why, Step::NextAddr, Parameter::Dane)),
+            Policy::Dane | Policy::DaneEncrypt => Err(same(why, Step::NextAddr, Parameter::Dane)),
             Policy::Sts => Err(same(why, Step::NextAddr, Parameter::MtaSts)),
             Policy::Encrypt | Policy::None => Err(same(why, sender.tls_fail, Parameter::TlsFail)),
         }

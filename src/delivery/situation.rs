@@ -1,11 +1,11 @@
 //! What a sender finds when it asks one resolver: the exchangers by preference, their addresses,
 //! and how each address behaves. The same for every sender; made once from the facts.
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use super::conduct::Conduct;
 use crate::{
-    facts::{ExchangerFacts, Facts, Family, LookupStatus, MtaSts, Route, StsMode, Tlsa},
+    facts::{ExchangerFacts, Facts, Family, LookupStatus, MtaSts, Route, StsMode, TlsaFacts},
     name::{Destination, Exchanger, ExchangerName, Host},
 };
 
@@ -63,7 +63,8 @@ pub(super) struct HostView {
     pub(super) servers: Vec<ServerView>,
     /// The address lookups were proved by DNSSEC as this resolver says.
     pub(super) secure: bool,
-    pub(super) tlsa: Option<Tlsa>,
+    /// Its TLSA records as this resolver gives them, whose AD bit is trusted.
+    pub(super) tlsa: Option<Arc<TlsaFacts>>,
     /// An MTA-STS policy is enforced; whether it lists this exchanger.
     pub(super) sts_enforced: Option<bool>,
     /// It is the sending host, as far as that is known.
@@ -207,7 +208,7 @@ impl View<'_> {
             fixed: false,
             servers: Vec::new(),
             secure: false,
-            tlsa: known.and_then(|facts| facts.tlsa),
+            tlsa: known.and_then(|facts| facts.tlsa_through(self.resolver)).cloned(),
             sts_enforced: self
                 .facts
                 .mta_sts

@@ -26,7 +26,7 @@ use crate::{
     facts::{
         Exchange, ExchangerFacts, Facts, Failure, Lookup, LookupStatus, MtaSts, MxLookup, MxTarget,
         OwnHost, Pkix, Reason, Record, RecordType, Reply, Route, Session, Stage, StageFact,
-        StsMode, Tls, Tlsa, TlsaRecord, Transport,
+        StsMode, Tls, TlsaFacts, TlsaRecord, TlsaStatus, Transport,
     },
     name::{Destination, Domain, Exchanger, ExchangerName, Host},
 };
@@ -101,7 +101,7 @@ struct HostEntry {
     #[serde(default = "nodata")]
     aaaa: Addresses,
     #[serde(default)]
-    tlsa: Option<Tlsa>,
+    tlsa: Option<TlsaStatus>,
     /// The answers are proved by DNSSEC.
     #[serde(default)]
     addr_secure: bool,
@@ -403,7 +403,7 @@ impl WhatIf {
             .map(|address| Arc::new(self.ips.get(address).unwrap_or(&healthy).session(*address)));
         ExchangerFacts {
             sessions: sessions.collect(),
-            tlsa: entry.map(|entry| entry.tlsa.unwrap_or(Tlsa::Absent)),
+            tlsa: entry.map(|entry| tlsa(name, entry.tlsa)).into_iter().collect(),
             lookups,
             addresses,
             ..unobserved
@@ -446,6 +446,24 @@ fn lookup(rtype: RecordType, name: &str, status: LookupStatus) -> Lookup {
 /// The TLSA record that certificates match that match any.
 fn record() -> TlsaRecord {
     TlsaRecord { usage: 3, selector: 1, matching: 1, data: [0; 32].into() }
+}
+
+/// The records of a host, as a status tells them; none without a status.
+fn tlsa(name: &ExchangerName, status: Option<TlsaStatus>) -> Arc<TlsaFacts> {
+    let status = status.unwrap_or(TlsaStatus::Absent);
+    let record = match status {
+        TlsaStatus::Absent | TlsaStatus::Error => None,
+        TlsaStatus::Insecure | TlsaStatus::Secure => Some(record()),
+        // PKIX-EE (RFC 7672 §3.1.3).
+        TlsaStatus::Unusable => TlsaRecord::new(1, 1, 1, &[0; 256 / 8]),
+    };
+    Arc::new(TlsaFacts {
+        resolver: RESOLVER.into(),
+        status,
+        base: name.clone(),
+        records: record.into_iter().collect(),
+        lookups: Vec::new(),
+    })
 }
 
 /// A dialogue while it is being written down.

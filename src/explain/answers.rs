@@ -375,9 +375,10 @@ fn cure<'a>(sick: &[&Lookup], others: Vec<&'a Lookup>) -> Option<(String, &'a Lo
 }
 
 /// Which resolvers see it; nothing where there is only one.
-fn through(facts: &Facts, lookups: &[&Lookup]) -> String {
+pub(super) fn through(facts: &Facts, lookups: &[&Lookup]) -> String {
     let of_domain = facts.mx.iter().map(|answer| &answer.lookup);
-    let mut all = of_domain.chain(facts.exchangers.iter().flat_map(|e| &e.lookups));
+    let of_hosts = facts.exchangers.iter().flat_map(|host| host.all_lookups());
+    let mut all = of_domain.chain(of_hosts);
     let several = all.next().is_some_and(|one| all.any(|other| other.resolver != one.resolver));
     if several { format!(" through {}", names(lookups)) } else { String::new() }
 }
@@ -388,7 +389,7 @@ fn names(lookups: &[&Lookup]) -> String {
 }
 
 /// How lookups ended: of one in full, of several only what tells them apart.
-fn seen(lookups: &[&Lookup]) -> String {
+pub(super) fn seen(lookups: &[&Lookup]) -> String {
     if let [only] = lookups {
         return failed(only);
     }

@@ -82,7 +82,9 @@ pub(super) fn because(seen: &Seen<'_>) -> String {
         ),
         Why::TlsCert => format!("the certificate of {peer} is not one that {domain} vouches for"),
         Why::TlsaError => {
-            format!("the TLSA lookup of {peer} fails, and this sender asks for DANE")
+            let answer = seen.deciding_lookup().map(|lookup| format!(" ({})", answer_of(lookup)));
+            let answer = answer.unwrap_or_default();
+            format!("the TLSA lookup of {peer} fails{answer}, and this sender asks for DANE")
         }
         Why::StsMx => {
             format!("the MTA-STS policy of {domain} is enforced and does not list {peer}")

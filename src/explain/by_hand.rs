@@ -63,10 +63,13 @@ pub(super) fn commands(seen: &Seen<'_>) -> Vec<String> {
         | Why::TlsCert => {
             seen.session.map(|session| s_client(session, &name)).into_iter().collect()
         }
-        Why::TlsaError => {
-            let asked = format!("_{}._tcp.{name}", seen.port());
-            vec![format!("dig +dnssec {} TLSA", shell_word(&asked))]
-        }
+        Why::TlsaError => seen.deciding_lookup().map_or_else(
+            || {
+                let asked = format!("_{}._tcp.{name}", seen.port());
+                vec![format!("dig +dnssec {} TLSA", shell_word(&asked))]
+            },
+            dig_dnssec,
+        ),
         Why::StsMx => match &seen.facts.destination {
             Destination::Domain(domain) => {
                 let domain = shell_word(domain.as_str());
@@ -111,6 +114,13 @@ pub(super) fn digs<'a>(lookups: impl IntoIterator<Item = &'a Lookup>) -> Vec<Str
     };
     let each = lookups.into_iter().flat_map(|lookup| [Some(dig(lookup)), more(lookup)]);
     each.flatten().collect()
+}
+
+/// The same question to the same server with signatures, and without validation where that fails.
+pub(super) fn dig_dnssec(lookup: &Lookup) -> Vec<String> {
+    let bogus = lookup.status() == LookupStatus::Bogus;
+    let unchecked = bogus.then(|| dig_with(lookup, "+cd "));
+    [dig_with(lookup, "+dnssec ")].into_iter().chain(unchecked).collect()
 }
 
 /// The same question to the same server.

@@ -132,10 +132,16 @@ fn general(seen: &Seen<'_>) -> (Who, String) {
             "{peer} must present the certificate that its TLSA records or the MTA-STS policy of \
              {domain} promise; after a change of certificate both have to follow."
         )),
-        Why::TlsaError => they(format!(
-            "The name servers must answer TLSA of {peer} with records or with NOERROR; to a DANE \
-             sender a failure means unreachable (RFC 7672 §2.1.2)."
-        )),
+        Why::TlsaError => match seen.deciding_lookup() {
+            Some(lookup) => {
+                let question = format!("{} of {}", lookup.rtype.label(), lookup.name);
+                resolution(seen, lookup.status(), &question)
+            }
+            None => they(format!(
+                "The name servers must answer TLSA of {peer} with records or with NOERROR; to a DANE \
+                 sender a failure means unreachable (RFC 7672 §2.1.2)."
+            )),
+        },
         Why::StsMx => they(format!(
             "The MTA-STS policy of {domain} must list every exchanger in its mx lines (RFC 8461 \
              §3.2)."

@@ -21,6 +21,7 @@ mod sender_log;
 pub(crate) mod several;
 mod side_by_side;
 pub mod tls;
+mod tlsa;
 pub mod trace;
 pub mod traits;
 pub mod transcript;

@@ -61,6 +61,7 @@ pub fn write(facts: &Facts, dead: &[Arc<str>], style: Style) -> String {
         put(&mut out, "");
         put(&mut out, &format!("  {}", exchanger_head(facts, exchanger, paint)));
         column.write_addresses(exchanger, &mut out);
+        column.write_tlsa(exchanger, &mut out);
         for (place, session) in exchanger.sessions.iter().enumerate() {
             write_session(&mut out, session, style);
             write_tls(&mut out, session, &exchanger.sessions[..place], paint);

@@ -221,6 +221,7 @@ impl<'a> Seen<'a> {
             Why::MxNxdomain | Why::MxLookup(_) | Why::MxNull | Why::MxLoop | Why::NoUsableMx => {
                 self.mx().map(|answer| &answer.lookup)
             }
+            Why::TlsaError => self.host?.tlsa_through(self.resolver)?.lookups.last(),
             _ => None,
         }
     }
@@ -262,7 +263,7 @@ impl<'a> Seen<'a> {
 
     fn lookups(&self) -> impl Iterator<Item = &'a Lookup> {
         let of_domain = self.facts.mx.iter().map(|answer| &answer.lookup);
-        of_domain.chain(self.facts.exchangers.iter().flat_map(|host| &host.lookups))
+        of_domain.chain(self.facts.exchangers.iter().flat_map(|host| host.all_lookups()))
     }
 
     /// Whether every address of every exchanger that was called fails like this one. Silence and

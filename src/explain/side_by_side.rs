@@ -8,10 +8,11 @@ use super::{
     paint::Paint,
     report::{named_after, put, wrapped},
     several::{grouped, listed},
-    spoken,
+    spoken, tlsa,
 };
 use crate::facts::{
-    ExchangerFacts, Lookup, LookupStatus, MxLookup, Record, RecordType, Route, last_tries,
+    ExchangerFacts, Lookup, LookupStatus, MxLookup, Record, RecordType, Route, TlsaStatus,
+    last_tries,
 };
 
 /// How the answers about one destination are written.
@@ -39,6 +40,26 @@ impl Column {
             let shown = lookups.map(|lookup| (lookup, Words::new(lookup, addresses(lookup))));
             let head = format!("        {:<5} ", rtype.label());
             self.write(&head, "              ", shown, out);
+        }
+    }
+
+    /// The TLSA records of an exchanger through resolvers that are trusted to prove them.
+    pub(super) fn write_tlsa(self, exchanger: &ExchangerFacts, out: &mut String) {
+        let said = exchanger.tlsa.iter().map(|tlsa| {
+            let failed = tlsa.status == TlsaStatus::Error;
+            (&*tlsa.resolver, (tlsa::line(exchanger, tlsa), failed))
+        });
+        let (mut head, indent) = ("        TLSA  ", "              ");
+        for ((words, failed), resolvers) in grouped(said) {
+            let through = match self.resolvers {
+                ..=1 => String::new(),
+                _ => format!("  through {}", listed(&resolvers)),
+            };
+            for line in wrapped(&format!("{words}{through}"), WIDTH - indent.len()) {
+                let line = if failed { self.paint.bad(line) } else { line };
+                put(out, &format!("{head}{line}"));
+                head = indent;
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It names what was seen. What a given sender would make of it is the verdict's business.
 
-use super::{answers, authority, by_hand, seen, spoken, tls};
+use super::{answers, authority, by_hand, seen, spoken, tls, tlsa};
 use crate::facts::{Facts, Family, Lookup, LookupStatus, Reason, Session, Stage};
 
 /// One thing that is wrong.
@@ -26,6 +26,7 @@ pub fn besides_name_servers(facts: &Facts) -> Vec<Trouble> {
     let mut troubles = answers::of_route(facts);
     for exchanger in &facts.exchangers {
         troubles.extend(answers::of_exchanger(facts, exchanger));
+        troubles.extend(tlsa::troubles(facts, exchanger));
         // Where something could be tried, what could not is a note.
         let untried = !exchanger.sessions.iter().any(|session| session.tried());
         let told = exchanger.sessions.iter().filter(|session| untried || session.tried());
@@ -51,6 +52,7 @@ pub fn notes(facts: &Facts) -> Vec<String> {
     }
     notes.extend(tls::notes(facts));
     notes.extend(answers::notes(facts));
+    notes.extend(tlsa::notes(facts));
     notes
 }
 

@@ -31,12 +31,12 @@ pub use self::{
         Exchange, ExtendedError, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport,
         last_tries,
     },
-    policy::{MtaSts, OwnHost, StsMode, Tlsa},
+    policy::{MtaSts, OwnHost, StsMode},
     resolver::{ResolverFacts, ServerFacts},
     route::{MxLookup, MxTarget, Route},
     session::{EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},
     tls::{Certificate, Pkix, Tls, TlsVersion},
-    tlsa::TlsaRecord,
+    tlsa::{TlsaFacts, TlsaRecord, TlsaStatus},
     vantage::{FamilyVantage, Vantage, Way},
 };
 use crate::name::{Destination, Exchanger};
@@ -99,13 +99,11 @@ impl Facts {
         if resolvers.is_empty() {
             return Cow::Borrowed(self);
         }
-        let theirs = |lookup: &Lookup| resolvers.contains(&lookup.resolver);
+        let others = |resolver: &Arc<str>| !resolvers.contains(resolver);
         let mut facts = self.clone();
-        facts.mx.retain(|answer| !theirs(&answer.lookup));
+        facts.mx.retain(|answer| others(&answer.lookup.resolver));
         for exchanger in &mut facts.exchangers {
-            if exchanger.lookups.iter().any(theirs) {
-                Arc::make_mut(exchanger).lookups.retain(|lookup| !theirs(lookup));
-            }
+            ExchangerFacts::retain_resolvers(exchanger, others);
         }
         Cow::Owned(facts)
     }
@@ -170,9 +168,10 @@ pub struct ExchangerFacts {
     /// The newest session with each address that was probed. A session may be older than this
     /// round when its address is being left alone for a while.
     pub sessions: Vec<Arc<Session>>,
-    /// The TLSA records of its port (RFC 7672 §2.2); absent when nobody looked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tlsa: Option<Tlsa>,
+    /// The TLSA records of its port (RFC 7672 §2.2) through each resolver whose AD bit is trusted and
+    /// that gives an address; empty when nobody looked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tlsa: Vec<Arc<TlsaFacts>>,
 }
 
 impl ExchangerFacts {
@@ -184,8 +183,30 @@ impl ExchangerFacts {
             lookups: Vec::new(),
             addresses: Vec::new(),
             sessions: Vec::new(),
-            tlsa: None,
+            tlsa: Vec::new(),
         }
+    }
+
+    /// Forgets what other resolvers said than those that are `kept`. Nothing is copied where there is
+    /// nothing to forget.
+    pub fn retain_resolvers(shared: &mut Arc<Self>, kept: impl Fn(&Arc<str>) -> bool) {
+        let said = shared.lookups.iter().map(|lookup| &lookup.resolver);
+        if said.chain(shared.tlsa.iter().map(|tlsa| &tlsa.resolver)).all(&kept) {
+            return;
+        }
+        let own = Arc::make_mut(shared);
+        own.lookups.retain(|lookup| kept(&lookup.resolver));
+        own.tlsa.retain(|tlsa| kept(&tlsa.resolver));
+    }
+
+    /// Those of its addresses, and those of its TLSA records.
+    pub fn all_lookups(&self) -> impl Iterator<Item = &Lookup> {
+        self.lookups.iter().chain(self.tlsa.iter().flat_map(|tlsa| &tlsa.lookups))
+    }
+
+    /// The TLSA records through one resolver.
+    pub fn tlsa_through(&self, resolver: &str) -> Option<&Arc<TlsaFacts>> {
+        self.tlsa.iter().find(|tlsa| *tlsa.resolver == *resolver)
     }
 
     /// The addresses of one family.
@@ -202,6 +223,32 @@ impl ExchangerFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_another_resolver_said_is_forgotten_with_it() {
+        let name = crate::name::ExchangerName::parse("mx.example.test").unwrap();
+        let exchanger = Exchanger { host: crate::name::Host::Name(name.clone()), port: 25 };
+        let [lan, isp] = ["lan", "isp"].map(Arc::<str>::from);
+        let lookup = |resolver: &Arc<str>| {
+            Lookup::new(Arc::clone(resolver), RecordType::A, "mx.example.test".into(), Vec::new())
+        };
+        let tlsa = |resolver: &Arc<str>| {
+            let (resolver, status) = (Arc::clone(resolver), TlsaStatus::Absent);
+            let (base, records, lookups) = (name.clone(), Vec::new(), Vec::new());
+            Arc::new(TlsaFacts { resolver, status, base, records, lookups })
+        };
+        let mut facts = Arc::new(ExchangerFacts {
+            lookups: [&lan, &isp].map(lookup).into(),
+            tlsa: [&lan, &isp].map(tlsa).into(),
+            ..ExchangerFacts::unobserved(exchanger, Timestamp::UNIX_EPOCH)
+        });
+        let before = Arc::clone(&facts);
+        ExchangerFacts::retain_resolvers(&mut facts, |_| true);
+        assert!(Arc::ptr_eq(&before, &facts), "nothing to forget");
+        ExchangerFacts::retain_resolvers(&mut facts, |resolver| *resolver == isp);
+        assert_eq!(facts.lookups.iter().map(|l| &l.resolver).collect::<Vec<_>>(), [&isp]);
+        assert_eq!(facts.tlsa.iter().map(|t| &t.resolver).collect::<Vec<_>>(), [&isp]);
+    }
 
     #[test]
     fn a_reason_has_one_spelling_in_json_and_labels() {

@@ -7,20 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::ExchangerName;
 
-/// The TLSA records at `_25._tcp.<exchanger>` as a DANE sender sees them (RFC 7672 §2.2).
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Tlsa {
-    /// There are none.
-    Absent,
-    /// The lookup failed or was bogus: to a DANE sender the host is unreachable (§2.1.2).
-    Error,
-    /// There are some, but not proved by DNSSEC: they do not count.
-    Insecure,
-    /// There are usable ones, proved by DNSSEC.
-    Secure,
-}
-
 /// The MTA-STS policy in force (RFC 8461).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct MtaSts {

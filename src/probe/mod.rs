@@ -11,4 +11,5 @@ pub mod route;
 mod routing;
 pub mod smtp;
 pub mod tls;
+pub mod tlsa;
 pub mod vantage;

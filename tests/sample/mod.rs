@@ -17,8 +17,8 @@ use mxwatch::{
     facts::{
         Certificate, Exchange, ExchangerFacts, Failure, Family, FamilyVantage, Lookup,
         LookupStatus, MxLookup, MxTarget, NameServer, Pkix, Reason, Record, RecordType, Reply,
-        ResolverFacts, Route, ServerFacts, Session, Stage, StageFact, Tls, TlsVersion, Transport,
-        Vantage, Way, Zone,
+        ResolverFacts, Route, ServerFacts, Session, Stage, StageFact, Tls, TlsVersion, TlsaFacts,
+        TlsaRecord, TlsaStatus, Transport, Vantage, Way, Zone,
     },
     name::{Destination, Exchanger, ExchangerName, Host},
 };
@@ -258,6 +258,21 @@ pub(crate) fn report(
     Arc::new(ExchangerReport { facts: Some(Arc::new(facts)), completed_at, families })
 }
 
+/// The same with TLSA records as `local` gives them.
+pub(crate) fn with_tlsa(
+    report: &Arc<ExchangerReport>,
+    status: TlsaStatus,
+    records: &[&str],
+) -> Arc<ExchangerReport> {
+    let mut report = ExchangerReport::clone(report);
+    let facts = Arc::make_mut(report.facts.as_mut().unwrap());
+    let Host::Name(base) = facts.exchanger.host.clone() else { panic!("{facts:?}") };
+    let records = records.iter().map(|text| TlsaRecord::parse(text).unwrap()).collect();
+    let (resolver, lookups) = ("local".into(), Vec::new());
+    facts.tlsa.push(Arc::new(TlsaFacts { resolver, status, base, records, lookups }));
+    Arc::new(report)
+}
+
 pub(crate) fn round(mx: Vec<MxLookup>, route: Vec<(u16, Exchanger)>) -> DestinationRound {
     let (also, chosen) = (Vec::new(), Vec::new());
     DestinationRound { observed_at: at(10), duration: millis(15), mx, route, also, chosen }
@@ -363,7 +378,7 @@ fn vantage() -> Vantage {
     Vantage { helo_name, observed_at, families: [ipv4, ipv6] }
 }
 
-/// One domain whose first exchanger is silent on IPv6 and whose second fails its AAAA lookup, but not
+/// One domain whose first exchanger is silent on IPv6 and has TLSA records of no use, and whose second fails its AAAA lookup, but not
 /// through another resolver, one domain that takes no mail, one smart host that refuses us, one not
 /// probed yet.
 pub(crate) fn snapshot() -> Snapshot {
@@ -390,6 +405,7 @@ pub(crate) fn snapshot() -> Snapshot {
         ],
         vec![healthy("192.0.2.1"), refusing("192.0.2.2"), silent("2001:db8::1")],
     );
+    let first = with_tlsa(&first, TlsaStatus::Unusable, &["0 0 1 ab", "1 1 1 cd"]);
     let second = report(
         mx2.clone(),
         vec![

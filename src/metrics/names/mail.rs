@@ -104,6 +104,12 @@ pub const EXCHANGER_FINDING: Metric = gauge(
     &["mx", "resolver", "finding"],
     "1 for what is remarkable about the address lookups of the exchanger through this resolver.",
 );
+/// What DANE senders make of the TLSA records.
+pub const TLSA_STATUS: Metric = gauge(
+    "mx_tlsa_status",
+    &["mx", "resolver", "status"],
+    "1 for what the TLSA records of the exchanger are to a DANE sender through this resolver, the AD bit of which is trusted; absent without an address.",
+);
 /// The servers of a zone.
 pub const ZONE_SERVERS: Metric = gauge(
     "mx_zone_servers",

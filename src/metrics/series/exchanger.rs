@@ -36,6 +36,7 @@ pub(super) struct Part<'a> {
 /// All families.
 pub(in crate::metrics) fn write(view: &View<'_>, detail: Detail, out: &mut String) {
     write_findings(view, out);
+    write_tlsa(view, out);
     let parts = parts(view);
     write_states(&parts, out);
     let with_addresses: Vec<_> = parts.into_iter().filter(|part| part.addresses > 0).collect();
@@ -60,6 +61,17 @@ fn write_findings(view: &View<'_>, out: &mut String) {
                 let labels = [("mx", &*exchanger.name), ("resolver", resolver)];
                 family.sample(&Block::new(labels), &[("finding", finding.label())], 1);
             }
+        }
+    }
+}
+
+fn write_tlsa(view: &View<'_>, out: &mut String) {
+    let mut family = text::Family::new(out, &names::TLSA_STATUS);
+    for exchanger in &view.exchangers {
+        let tlsa = exchanger.facts().into_iter().flat_map(|facts| &facts.tlsa);
+        for tlsa in tlsa.filter(|tlsa| !view.snapshot.is_down(&tlsa.resolver)) {
+            let labels = [("mx", &*exchanger.name), ("resolver", &*tlsa.resolver)];
+            family.sample(&Block::new(labels), &[("status", tlsa.status.label())], 1);
         }
     }
 }

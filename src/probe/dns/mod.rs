@@ -33,6 +33,7 @@ use futures_util::future::join_all;
 use hickory_resolver::proto::rr::Name;
 use tokio::time::Instant;
 
+use self::resolv_conf::ResolvConf;
 pub use self::view::View;
 use crate::{
     config::{Resolver, ResolverKind},
@@ -129,9 +130,10 @@ fn expand(resolver: &Resolver) -> Vec<Resolver> {
     let ResolverKind::System { file, each_server } = &resolver.kind else {
         return vec![resolver.clone()];
     };
-    let servers = resolv_conf::servers(file);
+    let ResolvConf { servers, trust_ad } = ResolvConf::read(file);
     let of_servers = |name: &str, servers| Resolver {
         control_name: resolver.control_name.clone(),
+        trust_ad: resolver.trust_ad.or(Some(trust_ad)),
         ..Resolver::of_servers(name, servers, resolver.patience.clone())
     };
     if !each_server {

@@ -97,6 +97,11 @@ impl View {
         &self.of
     }
 
+    /// Whether its AD bit is believed.
+    pub fn trusts_ad(&self) -> bool {
+        self.resolver.trust_ad == Some(true)
+    }
+
     /// How often its health is looked at.
     pub fn health_interval(&self) -> Duration {
         self.resolver.patience.health_interval

@@ -18,7 +18,7 @@ use crate::{
     explain::{tls, trouble},
     facts::{
         AddressPair, DomainFinding, ExchangerFacts, ExchangerFinding, Facts, Lookup, Record,
-        Session, StageFact,
+        Session, StageFact, TlsaFacts, TlsaStatus,
     },
     name::Destination,
     web::{
@@ -117,6 +117,7 @@ fn exchanger_part(
             });
             lookups(out, "Address lookups", rows);
         }
+        tlsa_part(out, &facts.tlsa);
         for session in &facts.sessions {
             session_part(out, session, now);
         }
@@ -149,6 +150,37 @@ fn lookups<'a>(out: &mut String, title: &str, rows: impl Iterator<Item = (&'a Lo
                 status = status.label(),
                 ttl = ttl.unwrap_or_default(),
                 records = Text(records.join(", ")),
+            ),
+        );
+    }
+    out.push_str("</tbody>\n</table>\n");
+}
+
+/// What DANE senders find through the resolvers that are trusted.
+fn tlsa_part(out: &mut String, tlsa: &[Arc<TlsaFacts>]) {
+    if tlsa.is_empty() {
+        return;
+    }
+    out.push_str(
+        "<h3>TLSA records</h3>\n<table>\n\
+         <thead><tr><th>Resolver<th>Status<th>At<th>Records</thead>\n<tbody>\n",
+    );
+    for tlsa in tlsa {
+        let class = match tlsa.status {
+            TlsaStatus::Error => "bad",
+            TlsaStatus::Secure => "good",
+            TlsaStatus::Absent | TlsaStatus::Insecure | TlsaStatus::Unusable => "quiet",
+        };
+        let records: Vec<_> = tlsa.records.iter().map(ToString::to_string).collect();
+        push(
+            out,
+            format_args!(
+                "<tr><td>{resolver}<td><span class=\"badge {class}\">{status}</span><td>{base}\
+                 <td class=\"said\">{records}\n",
+                resolver = Text(&tlsa.resolver),
+                status = tlsa.status.label(),
+                base = Text(&tlsa.base),
+                records = records.join("<br>"),
             ),
         );
     }
