@@ -2,12 +2,13 @@
 //! certificates afterwards.
 //!
 //! - [`Client`] shakes hands; `witness` takes every certificate and remembers it
-//! - `pkix` holds a chain against the authorities that this host trusts
+//! - `pkix` holds a chain against the authorities that this host trusts, [`dane`] against TLSA records
 //! - `certificate` reads one, `chains` keeps those read for the next session that shows them
 
 mod certificate;
 mod chains;
 mod client;
+pub mod dane;
 mod pkix;
 mod witness;
 
