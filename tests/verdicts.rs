@@ -7,7 +7,7 @@ use mxwatch::delivery::{
     Confidence, Outcome, Possible, Sender, Verdict, Via, Why, builtin, judge, parameter,
     what_if::{self, WhatIf},
 };
-use mxwatch::facts::{Facts, Route};
+use mxwatch::facts::{Facts, Route, TlsaFacts, TlsaRecord};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -432,6 +432,26 @@ fn tlsa_records_count_through_the_resolver_that_gives_them() {
         assert_eq!(outcome, Outcome::Deliver);
         assert!(confidence <= Confidence::Medium && confidence < certain, "{confidence:?}");
     }
+}
+
+#[test]
+fn a_chain_is_held_against_the_records_that_the_senders_resolver_gives() {
+    let text = r#"{"domain": "example.com", "mx": [[10, "mx1.example.com"]],
+        "hosts": {"mx1.example.com": {"a": ["192.0.2.1"], "tlsa": "secure"}}}"#;
+    let facts: WhatIf = serde_json::from_str(text).unwrap();
+    let facts = facts.facts().unwrap();
+    let sender = builtin::get("postfix-dane").unwrap();
+    let judged = |facts: &Facts| words(&judge(facts, sender, what_if::RESOLVER));
+    assert_eq!(judged(&facts), ["deliver ok mx1.example.com/v4 0"]);
+    // Somewhere else the record that is matched may still be in a cache.
+    let mut stale = facts.clone();
+    let tlsa = &mut Arc::make_mut(&mut stale.exchangers[0]).tlsa;
+    let mut elsewhere = TlsaFacts::clone(&tlsa[0]);
+    elsewhere.resolver = "elsewhere".into();
+    let own = Arc::make_mut(&mut tlsa[0]);
+    own.records = vec![TlsaRecord::new(3, 1, 1, &[1; 32]).unwrap()];
+    tlsa.push(Arc::new(elsewhere));
+    assert_eq!(judged(&stale), ["defer tls_cert - 0"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::facts::{Reason, Session, Stage, StageFact};
+use crate::facts::{Reason, Session, Stage, StageFact, TlsaFacts};
 
 /// One address as its last session found it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -103,13 +103,14 @@ impl Conduct {
     /// One that nobody has called.
     pub(super) const UNOBSERVED: Self = Self { connect: Connect::Unobserved, ..Self::HEALTHY };
 
-    pub(super) fn of(session: &Session) -> Self {
+    /// As a session tells, held against the TLSA records that the sender goes by.
+    pub(super) fn of(session: &Session, tlsa: Option<&TlsaFacts>) -> Self {
         Self {
             connect: connect(session.stage(Stage::Connect)),
             greeting: greeting(session.stage(Stage::Banner)),
             ehlo: answer(session.stage(Stage::Ehlo)),
             helo: answer(session.stage(Stage::Helo)),
-            starttls: starttls(session),
+            starttls: starttls(session, tlsa),
             mail: over_tls(session).unwrap_or_else(|| answer(session.stage(Stage::Mail))),
             rcpt: answer(session.stage(Stage::Rcpt)),
         }
@@ -191,11 +192,11 @@ fn over_tls(session: &Session) -> Option<Answer> {
     })
 }
 
-fn starttls(session: &Session) -> Starttls {
+fn starttls(session: &Session, tlsa: Option<&TlsaFacts>) -> Starttls {
     if let Some(handshake) = session.stage(Stage::TlsHandshake) {
         let trust = session.tls.as_deref().map(|tls| Trust {
             pkix: tls.pkix.trusted(),
-            dane: tls.dane.as_ref().map(|matched| !matched.is_empty()),
+            dane: tls.dane.as_ref().zip(tlsa).map(|(matched, tlsa)| tlsa.matched_by(matched)),
         });
         return match (handshake.reason, trust) {
             (Some(Reason::Timeout), _) => Starttls::Silent(handshake.duration),

@@ -5,7 +5,9 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use super::conduct::Conduct;
 use crate::{
-    facts::{ExchangerFacts, Facts, Family, LookupStatus, MtaSts, Route, StsMode, TlsaFacts},
+    facts::{
+        ExchangerFacts, Facts, Family, LookupStatus, MtaSts, Route, Session, StsMode, TlsaFacts,
+    },
     name::{Destination, Exchanger, ExchangerName, Host},
 };
 
@@ -195,7 +197,7 @@ impl Situation {
 struct View<'a> {
     facts: &'a Facts,
     resolver: &'a str,
-    sessions: HashMap<(IpAddr, u16), Conduct>,
+    sessions: HashMap<(IpAddr, u16), &'a Session>,
 }
 
 impl View<'_> {
@@ -275,8 +277,10 @@ impl View<'_> {
         if let Some(index) = servers.iter().position(|server| server.address == address) {
             return index;
         }
-        let own = self.sessions.get(&(address, port)).cloned();
-        let conduct = own.or_else(|| stand_in(known?, address)).unwrap_or(Conduct::UNOBSERVED);
+        let own = self.sessions.get(&(address, port)).copied();
+        let session = own.or_else(|| stand_in(known?, address));
+        let tlsa = known.and_then(|facts| facts.tlsa_through(self.resolver)).map(AsRef::as_ref);
+        let conduct = session.map_or(Conduct::UNOBSERVED, |session| Conduct::of(session, tlsa));
         servers.push(ServerView { address, conduct });
         servers.len() - 1
     }
@@ -284,19 +288,18 @@ impl View<'_> {
 
 /// Many name servers give another address every time. Until the first of the new ones has been
 /// called, one of those called before stands in for them, the worst there is.
-fn stand_in(known: &ExchangerFacts, address: IpAddr) -> Option<Conduct> {
+fn stand_in(known: &ExchangerFacts, address: IpAddr) -> Option<&Session> {
     let family = Family::of(address);
     let called = |address| known.sessions.iter().any(|session| session.peer.ip() == address);
     if known.addresses_of(family).any(called) {
         return None;
     }
-    let stands_in = known.sessions_of(family).min_by_key(|session| session.up())?;
-    Some(Conduct::of(stands_in))
+    known.sessions_of(family).min_by_key(|session| session.up()).map(AsRef::as_ref)
 }
 
-fn sessions(facts: &Facts) -> HashMap<(IpAddr, u16), Conduct> {
+fn sessions(facts: &Facts) -> HashMap<(IpAddr, u16), &Session> {
     let all = facts.exchangers.iter().flat_map(|exchanger| &exchanger.sessions);
-    all.map(|session| ((session.peer.ip(), session.peer.port()), Conduct::of(session))).collect()
+    all.map(|session| ((session.peer.ip(), session.peer.port()), &**session)).collect()
 }
 
 fn enforced(policy: &MtaSts, exchanger: &Exchanger) -> Option<bool> {
