@@ -6,8 +6,11 @@ use std::{fs, net::SocketAddr, process::Command};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+#[allow(dead_code, reason = "shared with the other end-to-end tests")]
+mod harness;
 #[allow(dead_code, reason = "shared with the other tests against real servers")]
 mod servers;
+use harness::{Agent, wait_until};
 use servers::{
     bind::{Bind, Dig},
     program::free_port,
@@ -98,10 +101,10 @@ impl Servers {
         self.unbound.addresses().next().unwrap()
     }
 
-    /// Runs `check` with two resolvers, which are the same but that one of them is trusted.
-    fn check(&self, flags: &[&str]) -> String {
+    /// Two resolvers, which are the same but that one of them is trusted.
+    fn config(&self) -> String {
         let (server, port) = (self.server(), self.port);
-        let config = format!(
+        format!(
             "helo_name = 'probe.example.test'
              probe.port = {port}
              [[resolver]]
@@ -112,9 +115,12 @@ impl Servers {
              name = 'other'
              servers = ['{server}']
              "
-        );
+        )
+    }
+
+    fn check(&self, flags: &[&str]) -> String {
         let file = self.dir.path().join("mxwatch.toml");
-        fs::write(&file, config).unwrap();
+        fs::write(&file, self.config()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_mxwatch"));
         command.arg("check").arg("--config.file").arg(&file).args(flags);
         let output = command.output().unwrap();
@@ -244,4 +250,41 @@ fn a_verdict_goes_by_the_records_of_its_own_resolver() {
         let want = format!("{other} connect_refused");
         assert!(reasons.contains(&want), "{want}: {reasons:?}");
     }
+}
+
+#[test]
+fn the_agent_publishes_counts_and_notes_what_it_finds() {
+    let Some(servers) = servers() else { return };
+    let top = "domains = ['signed.test', 'changed.test']\nconnectivity_log = 'log.jsonl'\n";
+    let agent = Agent::start(&(top.to_owned() + &servers.config()));
+    agent.wait_ready();
+    let scrape = agent.scrape();
+    for (mx, status) in [
+        ("good.signed.test", "secure"),
+        ("none.signed.test", "absent"),
+        ("useless.signed.test", "unusable"),
+        ("mx.changed.test", "error"),
+    ] {
+        let told = scrape.matching("mx_tlsa_status", &[("mx", mx)]);
+        let told: Vec<_> =
+            told.iter().map(|sample| [sample.label("resolver"), sample.label("status")]).collect();
+        assert_eq!(told, [["trusted", status]], "{mx}");
+    }
+    let counted = |resolver, status| {
+        let labels = [("type", "TLSA"), ("resolver", resolver), ("status", status)];
+        scrape.value("mx_dns_lookups_total", &labels)
+    };
+    assert!(counted("trusted", "bogus") >= Some(1.0));
+    assert!(counted("trusted", "noerror") >= Some(5.0));
+    assert_eq!(counted("other", "noerror"), None, "nobody asks it");
+    let page = agent.get("/domains/signed.test").body;
+    for shown in ["TLSA records", &format!("3 1 1 {DIGEST}")] {
+        assert!(page.contains(shown), "{shown}\n{page}");
+    }
+    let name = format!("_{}._tcp.good.signed.test", servers.port);
+    wait_until("the connectivity log has the lookup", || {
+        let noted = fs::read_to_string(agent.path("log.jsonl")).ok()?;
+        let lines = noted.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.into_iter().find(|line| line["type"] == "TLSA" && line["name"] == *name)
+    });
 }
