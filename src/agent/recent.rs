@@ -38,7 +38,9 @@ impl Recent {
     pub(super) fn find(&self, plan: &Plan, fresh: Duration) -> Option<Arc<Session>> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let known = held.get(&plan.peer)?;
-        let client = |plan: &Plan| (Arc::clone(&plan.helo_name), plan.source, plan.security);
+        let client = |plan: &Plan| {
+            (Arc::clone(&plan.helo_name), plan.source, plan.security, plan.dane.clone())
+        };
         let same_client = client(&known.plan) == client(plan);
         // What did not answer in time might have with more patience; a refusal stays one.
         let same_end = !timed_out(&known.session) || known.plan.as_patient_as(plan);
@@ -100,6 +102,7 @@ mod tests {
             peer: ([192, 0, 2, last], 25).into(),
             host: Host::Address([192, 0, 2, last].into()),
             security: Security::Opportunistic,
+            dane: None,
             source: None,
             helo_name: "probe.example.org".into(),
             connect_timeout: MINUTE,

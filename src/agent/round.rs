@@ -31,7 +31,8 @@ use crate::{
         dns::{Resolvers, View},
         route,
         smtp::session::{self, Security},
-        tls, tlsa, vantage,
+        tls::{self, dane::Expected},
+        tlsa, vantage,
     },
 };
 
@@ -210,6 +211,7 @@ impl Prober {
             .filter(|address| !backoff.get_mut(address).is_some_and(Backoff::sits_out))
             .collect();
         let probed = probed.iter().map(|&address| (address, exchanger.port).into()).collect();
+        let dane = Expected::new(&exchanger.host, &tlsa).map(Arc::new);
         publish(Progress::Addresses { lookups, tlsa, addresses: found.clone(), probed });
 
         // What is older was found out in an earlier round.
@@ -217,7 +219,8 @@ impl Prober {
         let mut calls = JoinSet::new();
         for address in called {
             let peer = SocketAddr::from((address, exchanger.port));
-            let plan = self.plan(&exchanger.host, peer, settings);
+            let plan =
+                session::Plan { dane: dane.clone(), ..self.plan(&exchanger.host, peer, settings) };
             let (this, told) = (Arc::clone(self), told.get(&address).cloned());
             calls.spawn(async move { this.call(plan, fresh, told).await });
         }
@@ -271,6 +274,7 @@ impl Prober {
             peer,
             host: host.clone(),
             security: Security::Opportunistic,
+            dane: None,
             source: if peer.is_ipv4() { self.source_ipv4 } else { self.source_ipv6 },
             helo_name: Arc::clone(&self.helo_name),
             connect_timeout: settings.connect_timeout,

@@ -1,7 +1,12 @@
 //! What a sender finds when it asks one resolver: the exchangers by preference, their addresses,
 //! and how each address behaves. The same for every sender; made once from the facts.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::conduct::Conduct;
 use crate::{
@@ -197,7 +202,7 @@ impl Situation {
 struct View<'a> {
     facts: &'a Facts,
     resolver: &'a str,
-    sessions: HashMap<(IpAddr, u16), &'a Session>,
+    sessions: HashMap<SocketAddr, &'a Session>,
 }
 
 impl View<'_> {
@@ -277,7 +282,10 @@ impl View<'_> {
         if let Some(index) = servers.iter().position(|server| server.address == address) {
             return index;
         }
-        let own = self.sessions.get(&(address, port)).copied();
+        // A server may show each name another certificate, so the exchanger's own session comes first.
+        let peer = SocketAddr::from((address, port));
+        let held = known.and_then(|facts| facts.sessions.iter().find(|held| held.peer == peer));
+        let own = held.map(AsRef::as_ref).or_else(|| self.sessions.get(&peer).copied());
         let session = own.or_else(|| stand_in(known?, address));
         let tlsa = known.and_then(|facts| facts.tlsa_through(self.resolver)).map(AsRef::as_ref);
         let conduct = session.map_or(Conduct::UNOBSERVED, |session| Conduct::of(session, tlsa));
@@ -297,9 +305,9 @@ fn stand_in(known: &ExchangerFacts, address: IpAddr) -> Option<&Session> {
     known.sessions_of(family).min_by_key(|session| session.up()).map(AsRef::as_ref)
 }
 
-fn sessions(facts: &Facts) -> HashMap<(IpAddr, u16), &Session> {
+fn sessions(facts: &Facts) -> HashMap<SocketAddr, &Session> {
     let all = facts.exchangers.iter().flat_map(|exchanger| &exchanger.sessions);
-    all.map(|session| ((session.peer.ip(), session.peer.port()), &**session)).collect()
+    all.map(|session| (session.peer, &**session)).collect()
 }
 
 fn enforced(policy: &MtaSts, exchanger: &Exchanger) -> Option<bool> {

@@ -64,7 +64,7 @@ pub fn write(facts: &Facts, dead: &[Arc<str>], style: Style) -> String {
         column.write_tlsa(exchanger, &mut out);
         for (place, session) in exchanger.sessions.iter().enumerate() {
             write_session(&mut out, session, style);
-            write_tls(&mut out, session, &exchanger.sessions[..place], paint);
+            write_tls(&mut out, exchanger, place, paint);
         }
         write_unprobed(&mut out, exchanger, paint);
     }
@@ -172,10 +172,17 @@ fn write_session(out: &mut String, session: &Session, style: Style) {
 }
 
 /// What the handshake showed; a chain that an earlier session showed already is not listed again.
-fn write_tls(out: &mut String, session: &Session, earlier: &[Arc<Session>], paint: Paint) {
+fn write_tls(out: &mut String, exchanger: &ExchangerFacts, place: usize, paint: Paint) {
+    let (earlier, rest) = exchanger.sessions.split_at(place);
+    let Some(session) = rest.first() else { return };
     let Some(shown) = session.tls.as_deref() else { return };
-    let trust = tls::trust(shown);
-    let trust = if shown.pkix.trusted() { paint.good(trust) } else { paint.bad(trust) };
+    let mut trust = tls::trust(shown);
+    trust = if shown.pkix.trusted() { paint.good(trust) } else { paint.bad(trust) };
+    match tls::dane(shown, &exchanger.tlsa) {
+        None => {}
+        Some(Ok(matches)) => trust = format!("{trust}, {}", paint.good(matches)),
+        Some(Err(differs)) => trust = format!("{trust}, {}", paint.bad(differs)),
+    }
     let agreed = paint.faint(format!("{};", tls::agreed(shown)));
     put(out, &format!("              {agreed} {trust}"));
     let same =

@@ -1,12 +1,15 @@
 //! TLS in words: what a handshake agreed on, the certificates as `openssl s_client` lists them, and
 //! what went wrong. What a sender makes of it is the verdict's business.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use jiff::Timestamp;
 
 use super::{by_hand, spoken, trouble::Trouble};
-use crate::facts::{Certificate, Facts, Failure, Pkix, Reason, Session, Stage, Tls};
+use crate::facts::{
+    Certificate, ExchangerFacts, Facts, Failure, Pkix, Reason, Session, Stage, Tls, TlsaFacts,
+    TlsaStatus,
+};
 
 /// Version, cipher suite and key exchange.
 pub fn agreed(tls: &Tls) -> String {
@@ -44,6 +47,15 @@ pub fn trust(tls: &Tls) -> String {
         Pkix::Malformed => "certificate that cannot be read".to_owned(),
         Pkix::Other => "certificate not trusted".to_owned(),
     }
+}
+
+/// What DANE makes of it; `None` where no TLSA record counts.
+pub fn dane(tls: &Tls, tlsa: &[Arc<TlsaFacts>]) -> Option<Result<&'static str, &'static str>> {
+    let matched = tls.dane.as_deref()?;
+    let mut secure = tlsa.iter().filter(|tlsa| tlsa.status == TlsaStatus::Secure).peekable();
+    secure.peek()?;
+    let all = secure.all(|tlsa| tlsa.matched_by(matched));
+    Some(if all { Ok("matches its TLSA records") } else { Err("matches none of its TLSA records") })
 }
 
 /// The chain, some lines for each certificate, with the days it is valid for from `now`.
@@ -148,6 +160,29 @@ fn what(
         }
         _ => format!("The TLS handshake with {peer} fails: {detail}."),
     }
+}
+
+/// A session whose certificates are not those that DANE promises.
+pub(super) fn mismatch(session: &Session, exchanger: &ExchangerFacts) -> Option<Trouble> {
+    let tls = session.tls.as_deref()?;
+    let mut broken = exchanger.tlsa.iter().filter(|tlsa| {
+        tlsa.status == TlsaStatus::Secure
+            && !tls.dane.as_deref().is_some_and(|m| tlsa.matched_by(m))
+    });
+    let first = broken.next()?;
+    let host = &exchanger.exchanger.host;
+    let mut by_hand: Vec<String> =
+        first.lookups.last().map(by_hand::dig_dnssec).unwrap_or_default();
+    by_hand.push(by_hand::s_client(session, &host.to_string()));
+    Some(Trouble {
+        what: format!(
+            "The certificates that {} shows match none of the TLSA records of {}. A sender that goes \
+             by DANE does not deliver there (RFC 7672 §2.2): the records must be published before the \
+             certificate changes.",
+            session.peer, first.base
+        ),
+        by_hand,
+    })
 }
 
 /// Certificates that will soon be a trouble to somebody, or are one to those who look.

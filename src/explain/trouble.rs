@@ -31,9 +31,11 @@ pub fn besides_name_servers(facts: &Facts) -> Vec<Trouble> {
         let untried = !exchanger.sessions.iter().any(|session| session.tried());
         let told = exchanger.sessions.iter().filter(|session| untried || session.tried());
         let host = exchanger.exchanger.host.to_string();
-        troubles.extend(
-            told.filter_map(|session| tls::trouble(session, &host).or_else(|| dialogue(session))),
-        );
+        troubles.extend(told.filter_map(|session| {
+            tls::trouble(session, &host)
+                .or_else(|| dialogue(session))
+                .or_else(|| tls::mismatch(session, exchanger))
+        }));
     }
     troubles
 }

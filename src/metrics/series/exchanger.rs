@@ -11,7 +11,7 @@ use super::tls;
 use crate::{
     agent::state::{FamilyCounts, ReplyCode},
     config::Detail,
-    facts::{AddressPair, Family, Session, Stage},
+    facts::{AddressPair, Family, Session, Stage, TlsaFacts},
     metrics::{
         histogram::Histogram,
         names,
@@ -23,13 +23,14 @@ use crate::{
 
 /// The extensions that have a series: a closed set, for a server can offer any number of words.
 /// Those that decide whether mail can be sent, or how.
-const EXTENSIONS: [&str; 5] = ["8BITMIME", "AUTH", "REQUIRETLS", "SMTPUTF8", "STARTTLS"];
+const EXTENSIONS: [&str; 4] = ["AUTH", "REQUIRETLS", "SMTPUTF8", "STARTTLS"];
 
 /// One family with addresses.
 pub(super) struct Part<'a> {
     pub(super) labels: &'a Block,
     addresses: usize,
     pub(super) sessions: Vec<&'a Arc<Session>>,
+    pub(super) tlsa: &'a [Arc<TlsaFacts>],
     counts: &'a FamilyCounts,
 }
 
@@ -85,6 +86,7 @@ fn parts<'a>(view: &'a View<'a>) -> Vec<Part<'a>> {
                 labels: exchanger.labels(family),
                 addresses: facts.addresses_of(family).count(),
                 sessions: facts.sessions_of(family).collect(),
+                tlsa: &facts.tlsa,
                 counts: &exchanger.report.families[family as usize],
             });
         }

@@ -6,7 +6,7 @@
 
 use crate::{
     config::Detail,
-    facts::{Pkix, Tls},
+    facts::{Session, Tls, TlsaStatus},
     metrics::{
         names,
         series::{exchanger::Part, unix_seconds},
@@ -54,7 +54,27 @@ pub(super) fn write(parts: &[Part<'_>], detail: Detail, out: &mut String) {
     }
     let mut family = Family::new(out, &names::TLS_VERIFIED);
     for (part, shown) in &shown {
-        let trusted = shown.iter().all(|tls| tls.pkix == Pkix::Trusted);
+        let trusted = shown.iter().all(|tls| tls.pkix.trusted());
         family.sample(part.labels, &[("policy", "pkix")], u8::from(trusted));
     }
+    for part in parts {
+        if let Some(matched) = dane(part) {
+            family.sample(part.labels, &[("policy", "dane")], u8::from(matched));
+        }
+    }
+}
+
+/// Whether all addresses that take mail match the TLSA records of every resolver that proves any; `None`
+/// where none does.
+fn dane(part: &Part<'_>) -> Option<bool> {
+    let secure = || part.tlsa.iter().filter(|tlsa| tlsa.status == TlsaStatus::Secure);
+    let matches = |session: &Session| {
+        let matched = session.tls.as_deref().and_then(|tls| tls.dane.as_deref());
+        session.tls_failure().is_none()
+            && secure().all(|tlsa| tlsa.matched_by(matched.unwrap_or_default()))
+    };
+    let mut up = part.sessions.iter().filter(|session| session.up()).peekable();
+    secure().next()?;
+    up.peek()?;
+    Some(up.all(|session| matches(session)))
 }

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     facts::{Failure, Reason, Reply, Session, Stage, StageFact, Tls},
     name::Host,
-    probe::tls::Client,
+    probe::tls::{Client, dane::Expected},
     shown::one_line,
 };
 
@@ -39,6 +39,8 @@ pub struct Plan {
     pub host: Host,
     /// Whether to encrypt.
     pub security: Security,
+    /// What DANE expects of the certificates, if anything.
+    pub dane: Option<Arc<Expected>>,
     /// The own address to call from, if it is fixed.
     pub source: Option<IpAddr>,
     /// The name to give (RFC 5321 §4.1.1.1).
@@ -262,7 +264,8 @@ impl Dialogue<'_> {
         let until = self.end.min(begun + self.plan.command_timeout);
         let Some(stream) = self.transport.take_plain() else { return false };
         // In a box of its own: most of the time a session waits for something else.
-        let shaken = Box::pin(self.client.shake_hands(stream, &self.plan.host));
+        let shaken =
+            Box::pin(self.client.shake_hands(stream, &self.plan.host, self.plan.dane.as_deref()));
         let outcome = match timeout_at(until, shaken).await {
             Err(_) => Err((Reason::Timeout, None)),
             Ok(handshake) => {
@@ -461,6 +464,7 @@ mod tests {
             peer,
             host: Host::Address(peer.ip()),
             security: Security::Opportunistic,
+            dane: None,
             source: None,
             helo_name: "probe.example.org".into(),
             connect_timeout: patience,

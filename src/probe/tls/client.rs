@@ -21,6 +21,7 @@ use tokio_rustls::{
 
 use super::{
     chains::Chains,
+    dane::Expected,
     pkix,
     witness::{Seen, Witness},
 };
@@ -63,8 +64,14 @@ impl Client {
         self.anchors.get_or_init(anchors::of_system).await;
     }
 
-    /// Shakes hands with a server that should be `host`, whose name is sent along.
-    pub async fn shake_hands(&self, stream: TcpStream, host: &Host) -> Handshake {
+    /// Shakes hands with a server that should be `host`, whose name is sent along, and holds its chain
+    /// against what DANE expects, if anything.
+    pub async fn shake_hands(
+        &self,
+        stream: TcpStream,
+        host: &Host,
+        dane: Option<&Expected>,
+    ) -> Handshake {
         let server_name = server_name(host);
         let witness = Arc::new(Witness::new(self.provider.signature_verification_algorithms));
         let config = match self.config(&witness) {
@@ -75,7 +82,8 @@ impl Client {
         let connected = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
         let seen = witness.take();
         let bad_key = seen.bad_key;
-        let mut tls = (!seen.chain.is_empty()).then(|| self.facts(&seen, server_name.as_ref()));
+        let mut tls =
+            (!seen.chain.is_empty()).then(|| self.facts(&seen, server_name.as_ref(), dane));
         let outcome = match connected {
             Ok(stream) => {
                 if let Some(tls) = &mut tls {
@@ -105,7 +113,12 @@ impl Client {
     }
 
     /// What is to be thought of the chain; nothing is agreed on yet.
-    fn facts(&self, seen: &Seen, server_name: Option<&ServerName<'static>>) -> Tls {
+    fn facts(
+        &self,
+        seen: &Seen,
+        server_name: Option<&ServerName<'static>>,
+        dane: Option<&Expected>,
+    ) -> Tls {
         let none = RootCertStore::empty();
         let anchors = self.anchors.get().map_or(&none, |anchors| anchors);
         let algorithms = self.provider.signature_verification_algorithms;
@@ -118,7 +131,7 @@ impl Client {
             key_exchange: None,
             // No certificate can be valid for a name that is none.
             pkix: server_name.map_or(Pkix::NameMismatch, judged),
-            dane: None,
+            dane: dane.map(|expected| expected.matched_by(&seen.chain)),
             chain: self.chains.read(&seen.chain),
         }
     }

@@ -5,19 +5,57 @@
 //! is a trust anchor (DANE-TA) only when it signed itself. A trust anchor may be left out of the chain where the record holds it whole (`2 0 0`), not where it
 //! holds its bare key (`2 1 0`).
 
+use std::sync::Arc;
+
 use ring::digest;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::{certificate::X509Certificate, prelude::FromDer, time::ASN1Time};
 
-use crate::facts::TlsaRecord;
+use crate::{
+    facts::{TlsaFacts, TlsaRecord},
+    name::Host,
+};
+
+/// What DANE wants the chain of a server to be like.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Expected {
+    /// The records that count for somebody: those of every resolver that proves any.
+    records: Vec<TlsaRecord>,
+    /// The names that a trust anchor may vouch for: the host and its TLSA base domains.
+    names: Vec<String>,
+}
+
+impl Expected {
+    /// What the records of a host come to; `None` where none counts.
+    pub fn new(host: &Host, tlsa: &[Arc<TlsaFacts>]) -> Option<Self> {
+        let mut records: Vec<TlsaRecord> = Vec::new();
+        let mut names = vec![host.to_string()];
+        for facts in tlsa {
+            records.extend(facts.usable().cloned());
+            names.push(facts.base.to_string());
+        }
+        // Name servers turn their answers, and resolvers may give the same.
+        records.sort_unstable();
+        records.dedup();
+        names.sort_unstable();
+        names.dedup();
+        (!records.is_empty()).then_some(Self { records, names })
+    }
+
+    /// The records that a chain matches now.
+    pub(super) fn matched_by(&self, chain: &[CertificateDer<'_>]) -> Vec<TlsaRecord> {
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        matching(&self.records, chain, &names, UnixTime::now())
+    }
+}
 
 /// The records that a chain matches, in their order. The `chain` is as the server sent it, the leaf first;
 /// what is no certificate matches nothing. With usage DANE-TA the leaf must be valid for one
 /// of the `names`, which are host names: the TLSA base domain and those that led to it
 /// (RFC 7672 §3.2.2), and every certificate on the way must be valid `now`. Usage DANE-EE asks for
 /// neither (§3.1.1).
-pub fn matching(
+fn matching(
     records: &[TlsaRecord],
     chain: &[CertificateDer<'_>],
     names: &[&str],
