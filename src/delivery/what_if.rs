@@ -26,7 +26,7 @@ use crate::{
     facts::{
         Exchange, ExchangerFacts, Facts, Failure, Lookup, LookupStatus, MtaSts, MxLookup, MxTarget,
         OwnHost, Pkix, Reason, Record, RecordType, Reply, Route, Session, Stage, StageFact,
-        StsMode, Tls, TlsaFacts, TlsaRecord, TlsaStatus, Transport,
+        StsMode, StsStatus, Tls, TlsaFacts, TlsaRecord, TlsaStatus, Transport,
     },
     name::{Destination, Domain, Exchanger, ExchangerName, Host},
 };
@@ -323,8 +323,12 @@ impl WhatIf {
         }
         let own_names = self.self_host.iter().map(|own| name(own)).collect::<Result<_, _>>()?;
         let own = OwnHost { names: own_names, addresses: self.self_addresses.clone() };
-        let mta_sts =
-            MtaSts { mode: self.sts.unwrap_or(StsMode::None), mx: self.sts_patterns.clone() };
+        let (status, mode) = match self.sts {
+            Some(mode) => (StsStatus::Valid, mode),
+            None => (StsStatus::Absent, StsMode::None),
+        };
+        let mx = self.sts_patterns.clone();
+        let mta_sts = MtaSts { mode, mx, ..MtaSts::without_policy(status, None) };
         let destination = Destination::Domain(self.domain.clone());
         let mx = vec![MxLookup { lookup, route }];
         Ok(Facts {

@@ -131,6 +131,15 @@ impl Lookup {
         })
     }
 
+    /// The texts of the deciding exchange, as a TXT query gets them, in the order of the answer.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.deciding().into_iter().flat_map(|e| e.records.iter()).filter_map(|record| match record
+        {
+            Record::Text(text) => Some(&**text),
+            _ => None,
+        })
+    }
+
     /// The names of the deciding exchange, as a PTR query gets them, in the order of the answer.
     pub fn names(&self) -> impl Iterator<Item = &ExchangerName> {
         self.deciding().into_iter().flat_map(|e| e.records.iter()).filter_map(|record| match record

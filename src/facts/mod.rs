@@ -8,12 +8,14 @@ mod agreement;
 pub mod authority;
 mod finding;
 mod lookup;
-mod policy;
+mod mta_sts;
+mod own_host;
 mod resolver;
 mod route;
 mod seconds;
 mod session;
 mod tls;
+mod tls_rpt;
 mod tlsa;
 mod vantage;
 pub mod zone_findings;
@@ -31,11 +33,13 @@ pub use self::{
         Exchange, ExtendedError, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport,
         last_tries,
     },
-    policy::{MtaSts, OwnHost, StsMode},
+    mta_sts::{MAX_PATTERNS, MtaSts, StsFailure, StsMode, StsPolicy, StsStatus},
+    own_host::OwnHost,
     resolver::{ResolverFacts, ServerFacts},
     route::{MxLookup, MxTarget, Route},
     session::{EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},
     tls::{Certificate, Pkix, Tls, TlsVersion},
+    tls_rpt::{MAX_RUA, TlsRpt, TlsRptStatus},
     tlsa::{TlsaFacts, TlsaRecord, TlsaStatus},
     vantage::{FamilyVantage, Vantage, Way},
 };
@@ -57,9 +61,12 @@ pub struct Facts {
     /// Every exchanger on the primary route, most preferred first, then those that only other
     /// resolvers name.
     pub exchangers: Vec<Arc<ExchangerFacts>>,
-    /// The MTA-STS policy of the domain (RFC 8461); absent when nobody looked.
+    /// MTA-STS of the domain (RFC 8461); absent when nobody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mta_sts: Option<MtaSts>,
+    /// Where the domain wants reports about TLS (RFC 8460); absent when nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_rpt: Option<TlsRpt>,
     /// The host that sends, where it may be an exchanger of the domain itself; absent when nobody
     /// looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,10 +95,18 @@ impl Facts {
             mx,
             exchangers,
             mta_sts: None,
+            tls_rpt: None,
             own_host: None,
             observer: None,
             answers_in_order: false,
         }
+    }
+
+    /// The same with what a look at the domain's policies found, where there was one.
+    #[must_use]
+    pub fn with_policies(self, policies: Option<&DomainPolicies>) -> Self {
+        let Some(DomainPolicies { mta_sts, tls_rpt }) = policies else { return self };
+        Self { mta_sts: Some(mta_sts.clone()), tls_rpt: Some(tls_rpt.clone()), ..self }
     }
 
     /// The same without what these resolvers said or failed to say.
@@ -112,6 +127,15 @@ impl Facts {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+/// What one look at the policies of a mail domain found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DomainPolicies {
+    /// How TLS is required.
+    pub mta_sts: MtaSts,
+    /// Where reports about that go.
+    pub tls_rpt: TlsRpt,
 }
 
 /// IPv4 or IPv6: which record type named the address.

@@ -6,10 +6,16 @@
 pub mod addresses;
 mod anchors;
 pub mod dns;
+mod media_type;
+pub mod mta_sts;
 mod public;
 pub mod route;
 mod routing;
 pub mod smtp;
+mod tagged;
+mod text;
 pub mod tls;
+pub mod tls_rpt;
 pub mod tlsa;
 pub mod vantage;
+mod words;

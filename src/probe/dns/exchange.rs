@@ -22,7 +22,7 @@ use tokio::{
 use super::{
     Patience,
     encrypted::Encrypted,
-    failed::{CLOSED, Failed},
+    failed::Failed,
     framing::{self, Inbox},
     message::{Answer, Question, Reading, UDP_PAYLOAD, Wire},
     pointers::Pointers,
@@ -30,7 +30,7 @@ use super::{
 use crate::{
     config::ResolverTransport,
     facts::{Exchange, LookupStatus, Transport},
-    probe::routing::any_source,
+    probe::{routing::any_source, words::CLOSED},
 };
 
 /// What carries queries.

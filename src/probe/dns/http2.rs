@@ -21,6 +21,7 @@ use super::{
     kept::{GOODBYE, IDLE, Life, Lost},
     message::renumber,
 };
+use crate::probe::media_type;
 
 /// A connection that takes queries; dropping it closes the connection.
 #[derive(Debug)]
@@ -109,11 +110,7 @@ impl Http2 {
             let why = format!("it answers with HTTP status {status}");
             return Err(Lost::finally(Failed::network(&why)));
         }
-        let of_type = response.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-        let essence = of_type.split(|&byte| byte == b';').next().unwrap_or_default();
-        if !essence.trim_ascii().eq_ignore_ascii_case(MESSAGE.as_bytes()) {
-            let of_type = String::from_utf8_lossy(of_type);
-            let why = format!("it answers with content of type {of_type:?}, not {MESSAGE}");
+        if let Err(why) = media_type::expect(response.headers(), MESSAGE) {
             return Err(Lost::finally(Failed::malformed(&why)));
         }
         match Limited::new(response.into_body(), LONGEST).collect().await {

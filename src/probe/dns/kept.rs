@@ -11,11 +11,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{
-    failed::{CLOSED, Failed},
-    http2::Http2,
-    pipeline::Pipeline,
-};
+use super::{failed::Failed, http2::Http2, pipeline::Pipeline};
+use crate::probe::words::CLOSED;
 
 /// Queries on one connection at the same time: HTTP/2 servers take 100 (RFC 9113 §6.5.2), and
 /// others have limits that they do not tell.

@@ -14,11 +14,12 @@ use tokio::{
 };
 
 use super::{
-    failed::{CLOSED, Failed},
+    failed::Failed,
     framing::{self, Inbox},
     kept::{GOODBYE, IDLE, Life, Lost},
     message::renumber,
 };
+use crate::probe::words::CLOSED;
 
 /// A stream that takes queries; dropping it closes the stream.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! The TCP handshake with an exchanger, and the reasons it fails for.
+//! The TCP handshake with a server, and the reasons it fails for.
 
 use std::{
     io,
@@ -13,7 +13,7 @@ use tokio::{
 use crate::{facts::Reason, probe::routing::routed};
 
 /// Connects to `peer`, from `source` if one is given, until `until`.
-pub(super) async fn connect(
+pub(in crate::probe) async fn connect(
     peer: SocketAddr,
     source: Option<IpAddr>,
     until: Instant,

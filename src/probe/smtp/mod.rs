@@ -1,6 +1,6 @@
 //! SMTP as a sending server speaks it, up to the point where mail would follow.
 
-mod connect;
+pub(super) mod connect;
 pub mod reply;
 pub mod session;
 mod transport;
