@@ -207,6 +207,7 @@ fn limit(settings: &mut DestinationSettings, most: Duration) {
     session.connect_timeout = session.connect_timeout.min(most);
     session.banner_timeout = session.banner_timeout.min(most);
     session.command_timeout = session.command_timeout.min(most);
+    settings.policy.timeout = settings.policy.timeout.min(most);
 }
 
 /// Waits for a look; tells a person at a terminal what takes so long.

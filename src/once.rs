@@ -12,7 +12,7 @@ use crate::{
         state::DestinationRound,
     },
     config::DestinationSettings,
-    facts::{ExchangerFacts, Facts},
+    facts::{DomainPolicies, ExchangerFacts, Facts},
     name::{Destination, Exchanger},
 };
 
@@ -21,6 +21,8 @@ use crate::{
 pub struct Observation {
     /// The route.
     pub round: DestinationRound,
+    /// The policies of a mail domain.
+    pub policies: Option<Arc<DomainPolicies>>,
     /// Its exchangers, in the order of the route, then those that only other resolvers name.
     pub exchangers: Vec<Arc<ExchangerFacts>>,
 }
@@ -28,23 +30,36 @@ pub struct Observation {
 impl Observation {
     /// The same as facts about a destination.
     pub fn facts(&self, destination: &Destination) -> Facts {
-        let Observation { round, exchangers } = self;
-        Facts::observed(
-            destination.clone(),
-            round.observed_at,
-            round.mx.clone(),
-            exchangers.clone(),
-        )
+        let Observation { round, policies, exchangers } = self;
+        let (mx, exchangers) = (round.mx.clone(), exchangers.clone());
+        let facts = Facts::observed(destination.clone(), round.observed_at, mx, exchangers);
+        facts.with_policies(policies.as_deref())
     }
 }
 
-/// Looks up the route and probes every exchanger on it, all at the same time. `None` when the
-/// program ends meanwhile.
+/// Looks up the route and probes every exchanger on it, all at the same time, and looks at the
+/// policies meanwhile. `None` when the program ends.
 pub async fn observe(
     prober: &Arc<Prober>,
     destination: &Destination,
     settings: &DestinationSettings,
 ) -> Option<Observation> {
+    let policies = async {
+        let Destination::Domain(domain) = destination else { return Some(None) };
+        let round = prober.policies(domain, settings, None).await?;
+        Some(Some(Arc::new(round.policies)))
+    };
+    let (found, policies) =
+        tokio::join!(observe_exchangers(prober, destination, settings), policies);
+    let (round, exchangers) = found?;
+    Some(Observation { round, policies: policies?, exchangers })
+}
+
+async fn observe_exchangers(
+    prober: &Arc<Prober>,
+    destination: &Destination,
+    settings: &DestinationSettings,
+) -> Option<(DestinationRound, Vec<Arc<ExchangerFacts>>)> {
     let round = prober.route(destination, &settings.resolvers).await?;
     let wanted = Wanted::by(settings);
     let mut tasks = tokio::task::JoinSet::new();
@@ -56,7 +71,7 @@ pub async fn observe(
     found.sort_by_key(|(place, _)| *place);
     let exchangers =
         found.into_iter().map(|(_, facts)| facts.map(Arc::new)).collect::<Option<_>>()?;
-    Some(Observation { round, exchangers })
+    Some((round, exchangers))
 }
 
 async fn observe_exchanger(

@@ -17,7 +17,7 @@ use mxwatch::{
     delivery::{Outcome, Why, builtin},
     facts::{
         Failure, Family, Lookup, LookupStatus, MAX_EXCHANGERS, MxTarget, Reason, Record,
-        RecordType, Route, Stage, TlsaStatus,
+        RecordType, Route, Stage, StsMode, TlsaStatus,
     },
     metrics::{
         exposition::{write, write_one},
@@ -214,6 +214,8 @@ fn worst_case() -> Snapshot {
     let hops = route.iter().map(|(preference, name)| (*preference, exchanger(name, 25))).collect();
     let round = sample::round(vec![mx], hops);
     let report = sample::destination_report(&[("team", "mail")], Some(round));
+    let policies = sample::policies(StsMode::Enforce, &["*.example.net"]);
+    let report = sample::with_policies(&report, policies);
     let delivered = || sample::verdict(Outcome::Deliver, Why::Ok, None, 0);
     let standings = builtin::DEFAULT.map(|sender| sample::standing(sender, delivered(), 0));
     let report = sample::judged(&report, standings.into());
@@ -295,7 +297,7 @@ fn the_worst_case_stays_within_the_limits_of_cardinality() {
         let of_domain = |l: &&str| l.contains("domain=\"") || l.contains("name=\"example.com\"");
         let domain = samples(&body).filter(of_domain).count();
         let findings = samples(&body).filter(|l| l.starts_with("mx_domain_finding")).count();
-        assert_eq!(findings, 4, "however many there are");
+        assert_eq!(findings, 2, "however many there are");
         let exchangers = samples(&body).count() - domain;
         assert!(exchangers <= limit * families, "{exchangers} of {families}");
         assert!(exchangers > (limit - 10) * families, "the worst case is none: {exchangers}");
@@ -472,6 +474,31 @@ fn a_finding_about_a_target_goes_by_the_lookups_of_the_same_resolver() {
     let report = snapshot.exchangers.remove(&mx).unwrap();
     snapshot.exchangers.insert(exchanger("mx2.example.com", 587), report);
     assert_eq!(found(&snapshot), [] as [&str; 0]);
+}
+
+#[test]
+fn an_exchanger_that_the_policy_does_not_list_is_a_finding_by_every_resolver() {
+    let mut snapshot = sample::snapshot();
+    let domain = destination("example.com");
+    for (mode, mx, found) in [
+        (StsMode::Enforce, "*.example.com", 0),
+        (StsMode::Enforce, "mx1.example.com", 2),
+        (StsMode::Testing, "mx1.example.com", 2),
+        (StsMode::None, "mx1.example.com", 0),
+    ] {
+        let policies = sample::policies(mode, &[mx]);
+        let report = sample::with_policies(&snapshot.destinations[&domain], policies);
+        snapshot.destinations.insert(domain.clone(), report);
+        let body = text(&snapshot, Detail::Lean);
+        let findings = of_family(&body, "mx_domain_finding").into_iter();
+        let unlisted = findings.filter(|line| line.contains("finding=\"unlisted_target\"} 1"));
+        assert_eq!(unlisted.count(), found, "{mode:?} {mx}");
+        let info = format!(
+            "{{domain=\"example.com\",mta_sts=\"fetch_timeout\",mode=\"{}\",tls_rpt=\"valid\"}} 1",
+            mode.label()
+        );
+        assert_eq!(of_family(&body, "mx_domain_policy_info"), [info]);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! One log line when the state of a destination, lookup, exchanger, resolver or the own vantage or a
+//! One log line when the state of a destination, policy, lookup, exchanger, resolver or the own vantage or a
 //! verdict changes, none while it stays.
 //!
 //! Pure comparison plus the line; who observed what and when is the caller's.
@@ -12,10 +12,10 @@ use super::{
 use crate::{
     delivery::Outcome,
     facts::{
-        ExchangerFacts, Failure, Family, FamilyVantage, Lookup, LookupStatus, MxLookup, Route,
-        Session, Vantage, Way,
+        DomainPolicies, ExchangerFacts, Failure, Family, FamilyVantage, Lookup, LookupStatus,
+        MxLookup, Route, Session, StsStatus, TlsRptStatus, Vantage, Way,
     },
-    name::Destination,
+    name::{Destination, Domain},
 };
 
 /// Says what became different about a route.
@@ -115,6 +115,37 @@ pub fn log_family(
             "{message}"
             );
         }
+    }
+}
+
+/// Says what became different about the policies of a domain.
+pub fn log_policies(domain: &Domain, before: Option<&DomainPolicies>, after: &DomainPolicies) {
+    let of_sts = |policies: &DomainPolicies| (policies.mta_sts.status, policies.mta_sts.mode);
+    let (old, (status, mode)) = (before.map(of_sts), of_sts(after));
+    let was = old.map_or("not known yet", |(status, _)| status.label());
+    let detail = after.mta_sts.detail.as_deref();
+    let (label, in_force) = (status.label(), mode.label());
+    match (status, old) {
+        (_, Some(old)) if old == (status, mode) => {}
+        (StsStatus::Absent, None) => {}
+        (StsStatus::Absent | StsStatus::Valid, _) => {
+            info!(%domain, was, status = label, mode = in_force, "MTA-STS policy changed");
+        }
+        _ => {
+            warn!(%domain, was, status = label, mode = in_force, detail, "MTA-STS policy changed");
+        }
+    }
+    let old = before.map(|policies| policies.tls_rpt.status);
+    let status = after.tls_rpt.status;
+    if old == Some(status) || (old.is_none() && status == TlsRptStatus::Absent) {
+        return;
+    }
+    let was = old.map_or("not known yet", TlsRptStatus::label);
+    let (label, detail) = (status.label(), after.tls_rpt.detail.as_deref());
+    if matches!(status, TlsRptStatus::Absent | TlsRptStatus::Valid) {
+        info!(%domain, was, status = label, "TLS-RPT record changed");
+    } else {
+        warn!(%domain, was, status = label, detail, "TLS-RPT record changed");
     }
 }
 

@@ -203,6 +203,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        config::PolicySettings,
         facts::Family,
         name::{ExchangerName, Host},
     };
@@ -219,6 +220,7 @@ mod tests {
                 command_timeout: timeout,
                 session_timeout: timeout,
             },
+            policy: PolicySettings::default(),
             resolvers: Arc::default(),
             labels: BTreeMap::new(),
         })

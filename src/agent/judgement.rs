@@ -38,12 +38,14 @@ pub fn judge(one: &Snapshot, destination: &Destination) -> Judgement {
     let facts = report.last.as_ref().and_then(|round| Some((round, one.facts(destination)?)));
     let Some((round, facts)) = facts else { return judgement };
     let at = newest(&facts);
+    let looked = facts.mta_sts.is_some() || !is_domain(destination);
     let running = round.exchangers().any(|mx| under_way(one, mx));
     for resolver in views(&facts, &one.terms) {
         let complete = complete(one, destination, round, &resolver);
         let before = |sender: &Sender| standing(report, sender, &resolver);
+        let ready = |sender: &Sender| complete && (looked || !sender.behaviour.mta_sts);
         let (senders, early): (Vec<_>, Vec<_>) =
-            one.terms.senders.iter().partition(|sender| complete || before(sender).is_some());
+            one.terms.senders.iter().partition(|sender| ready(sender) || before(sender).is_some());
         judgement.waits |= !early.is_empty();
         if senders.is_empty() {
             continue;
@@ -156,7 +158,7 @@ pub(super) mod tests {
             builtin,
             what_if::{RESOLVER, WhatIf},
         },
-        facts::ExchangerFacts,
+        facts::{DomainPolicies, ExchangerFacts, TlsRpt, TlsRptStatus},
     };
 
     pub(in crate::agent) fn facts(text: &str) -> Facts {
@@ -182,8 +184,11 @@ pub(super) mod tests {
             chosen: Vec::new(),
         };
         let settings = Arc::new(Config::with_helo_name("a.example".into()).default_settings());
-        let (last, standings) = (Some(round), Arc::default());
-        Arc::new(DestinationReport { settings, last, standings })
+        let mta_sts = facts.mta_sts.clone();
+        let tls_rpt = TlsRpt::unusable(TlsRptStatus::Absent, None);
+        let policies = mta_sts.map(|mta_sts| Arc::new(DomainPolicies { mta_sts, tls_rpt }));
+        let unobserved = DestinationReport::unobserved(settings);
+        Arc::new(DestinationReport { last: Some(round), policies, ..unobserved })
     }
 
     /// An exchanger whose round has ended, at this second.

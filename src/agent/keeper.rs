@@ -22,7 +22,7 @@ use super::{
     prober,
     publish::Publisher,
     readiness::Readiness,
-    round::{InFlight, Memory, Prober},
+    round::{InFlight, Memory, PolicyRound, Prober},
     rounds::{Ended, Rounds},
     schedule::{Due, Now, Schedule, first_round_delay},
     state::{DestinationReport, DestinationRound, Terms},
@@ -30,9 +30,10 @@ use super::{
 use crate::{
     config::{Config, DestinationSettings},
     facts::{ResolverFacts, Vantage},
-    name::{Destination, Exchanger},
+    name::{Destination, Domain, Exchanger},
     probe::{
         dns::{Resolvers, View},
+        mta_sts,
         vantage::Plan,
     },
 };
@@ -81,6 +82,8 @@ struct Agent {
     demand: Demand,
     settings: BTreeMap<Destination, Arc<DestinationSettings>>,
     memories: HashMap<Exchanger, Memory>,
+    /// MTA-STS policies that hold until they expire.
+    policies: HashMap<Domain, mta_sts::Kept>,
     /// The resolvers whose health is looked at.
     views: BTreeMap<Arc<str>, Arc<View>>,
     /// How this host is looked at, and through which of them.
@@ -93,6 +96,7 @@ struct Agent {
 enum Found {
     Destination(Destination, Option<DestinationRound>),
     Exchanger(Exchanger, Option<Memory>),
+    Policies(Domain, Option<PolicyRound>),
     Resolver(Arc<View>, Option<ResolverFacts>),
     Vantage(Arc<View>, Plan, Option<Vantage>),
 }
@@ -108,6 +112,7 @@ impl Agent {
             demand: Demand::default(),
             settings: BTreeMap::new(),
             memories: HashMap::new(),
+            policies: HashMap::new(),
             views: BTreeMap::new(),
             vantage: None,
             rounds: Rounds::default(),
@@ -218,11 +223,15 @@ impl Agent {
     ) {
         let settings = Arc::new(settings.clone());
         self.schedule.set(&Key::Destination(destination.clone()), settings.interval, delay, now);
+        if let Destination::Domain(domain) = destination {
+            let key = Key::Policies(domain.clone());
+            self.schedule.set(&key, settings.policy.interval, delay, now);
+        }
         self.setup.store.update(|state| {
             let settings = Arc::clone(&settings);
             let report = match state.destinations.get(destination) {
                 Some(known) => DestinationReport { settings, ..DestinationReport::clone(known) },
-                None => DestinationReport { settings, last: None, standings: Arc::default() },
+                None => DestinationReport::unobserved(settings),
             };
             state.destinations.insert(destination.clone(), Arc::new(report));
         });
@@ -235,6 +244,10 @@ impl Agent {
 
     fn remove(&mut self, destination: &Destination) {
         self.schedule.remove(&Key::Destination(destination.clone()));
+        if let Destination::Domain(domain) = destination {
+            self.schedule.remove(&Key::Policies(domain.clone()));
+            self.policies.remove(domain);
+        }
         self.settings.remove(destination);
         self.readiness.forget(destination);
         let changes = self.demand.remove(destination);
@@ -271,6 +284,7 @@ impl Agent {
         let rounds = match &due.key {
             Key::Destination(_) => &own.domain_rounds,
             Key::Exchanger(_) => &own.exchanger_rounds,
+            Key::Policies(_) => &own.policy_rounds,
             Key::Resolver(_) => &own.resolver_rounds,
             Key::Vantage => &own.vantage_rounds,
         };
@@ -301,6 +315,16 @@ impl Agent {
                     Found::Exchanger(exchanger, memory)
                 });
             }
+            Key::Policies(domain) => {
+                let destination = Destination::Domain(domain.clone());
+                let Some(settings) = self.settings.get(&destination).cloned() else { return };
+                let kept = self.policies.get(&domain).cloned();
+                self.rounds.start(due.key, async move {
+                    let _in_flight = in_flight;
+                    let round = prober.policies(&domain, &settings, kept).await;
+                    Found::Policies(domain, round)
+                });
+            }
             Key::Resolver(name) => {
                 let Some(view) = self.views.get(&name).cloned() else { return };
                 self.rounds.start(due.key, async move {
@@ -329,6 +353,7 @@ impl Agent {
             Ok(Found::Exchanger(exchanger, Some(memory))) => {
                 self.exchanger_ended(exchanger, memory);
             }
+            Ok(Found::Policies(domain, Some(round))) => self.policies_ended(domain, round),
             Ok(Found::Resolver(view, Some(facts))) => self.resolver_ended(&view, facts),
             Ok(Found::Vantage(view, plan, Some(vantage))) => {
                 self.vantage_ended((plan, view), vantage);
@@ -336,6 +361,7 @@ impl Agent {
             Ok(
                 Found::Destination(_, None)
                 | Found::Exchanger(_, None)
+                | Found::Policies(_, None)
                 | Found::Resolver(_, None)
                 | Found::Vantage(_, _, None),
             ) => {}
@@ -361,6 +387,18 @@ impl Agent {
         self.publisher.exchanger_ended(&exchanger, &memory.backoff, wanted.interval);
         self.readiness.probed(&exchanger, self.demand.destinations(&exchanger));
         self.memories.insert(exchanger, memory);
+    }
+
+    fn policies_ended(&mut self, domain: Domain, round: PolicyRound) {
+        // Removed by a reload while its round was under way.
+        if !self.settings.contains_key(&Destination::Domain(domain.clone())) {
+            return;
+        }
+        self.publisher.policies(&domain, round.policies);
+        match round.kept {
+            Some(kept) => self.policies.insert(domain, kept),
+            None => self.policies.remove(&domain),
+        };
     }
 
     fn resolver_ended(&mut self, view: &Arc<View>, facts: ResolverFacts) {

@@ -8,7 +8,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use super::state::DestinationRound;
-use crate::facts::{ExchangerFacts, Lookup, Session, StageFact};
+use crate::facts::{DomainPolicies, ExchangerFacts, Lookup, Session, StageFact};
 
 /// Whether a destination's route says the same.
 pub fn same_route(before: &DestinationRound, after: &DestinationRound) -> bool {
@@ -24,6 +24,12 @@ pub fn same_exchanger(before: &ExchangerFacts, after: &ExchangerFacts) -> bool {
         && all(&before.tlsa, &after.tlsa, |a, b| a.same(b))
         && all(&before.lookups, &after.lookups, same_lookup)
         && all(&before.sessions, &after.sessions, |a, b| Arc::ptr_eq(a, b) || same_session(a, b))
+}
+
+/// Whether the policies of a domain ask for the same.
+pub fn same_policies(before: &DomainPolicies, after: &DomainPolicies) -> bool {
+    let (before, after) = (&before.mta_sts, &after.mta_sts);
+    (before.mode, &before.mx) == (after.mode, &after.mx)
 }
 
 fn all<T>(before: &[T], after: &[T], same: impl Fn(&T, &T) -> bool) -> bool {

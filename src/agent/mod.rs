@@ -95,6 +95,7 @@ pub fn prober(
         source_ipv4: config.probe.source_ipv4.map(IpAddr::V4),
         source_ipv6: config.probe.source_ipv6.map(IpAddr::V6),
         mx_port: config.probe.port,
+        policy_port: config.probe.policy_port,
         tls: Arc::default(),
         politeness,
         log: settings.log.clone(),

@@ -26,8 +26,10 @@ use super::{
     state::{DestinationReport, DestinationRound, Store},
 };
 use crate::{
-    facts::{ExchangerFacts, Family, Reason, ResolverFacts, Route, Session, Vantage},
-    name::{Destination, Exchanger},
+    facts::{
+        DomainPolicies, ExchangerFacts, Family, Reason, ResolverFacts, Route, Session, Vantage,
+    },
+    name::{Destination, Domain, Exchanger},
 };
 
 /// Writes into one store.
@@ -71,9 +73,8 @@ impl Publisher {
                 let DestinationRound { route, also, .. } = &mut round;
                 also.retain(|exchanger| route.iter().all(|(_, known)| known != exchanger));
             }
-            let settings = Arc::clone(&report.settings);
-            let standings = Arc::clone(&report.standings);
-            let now = Arc::new(DestinationReport { settings, last: Some(round), standings });
+            let known = DestinationReport::clone(report);
+            let now = Arc::new(DestinationReport { last: Some(round), ..known });
             Some((std::mem::replace(report, Arc::clone(&now)), now))
         })?;
         let round = now.last.as_ref()?;
@@ -83,6 +84,21 @@ impl Publisher {
         let before = then.last.as_ref().map_or(&[][..], |last| &last.mx);
         changes::log_route(destination, before, &round.mx);
         Some(round.exchangers().cloned().collect())
+    }
+
+    /// Takes a look at the policies of a domain.
+    pub(super) fn policies(&self, domain: &Domain, policies: DomainPolicies) {
+        let destination = Destination::Domain(domain.clone());
+        let now = Arc::new(policies);
+        let then = self.store.update(|state| {
+            let report = Arc::make_mut(state.destinations.get_mut(&destination)?);
+            Some(report.policies.replace(Arc::clone(&now)))
+        });
+        let Some(then) = then else { return };
+        if !then.as_ref().is_some_and(|then| material::same_policies(then, &now)) {
+            self.unjudged.destination(&destination);
+        }
+        changes::log_policies(domain, then.as_deref(), &now);
     }
 
     /// Takes what an exchanger's round has to tell so far.
@@ -293,7 +309,7 @@ mod tests {
         let publisher = Publisher::new(store.clone(), Unjudged::default());
         let domain = Destination::parse("example.com").unwrap();
         let settings = Arc::new(Config::with_helo_name("a.example".into()).default_settings());
-        let report = DestinationReport { settings, last: None, standings: Arc::default() };
+        let report = DestinationReport::unobserved(settings);
         let host = Host::Name(crate::name::ExchangerName::parse("mx.example.com").unwrap());
         let mx = Exchanger { host, port: 25 };
         store.update(|state| {
@@ -322,7 +338,7 @@ mod tests {
         let publisher = Publisher::new(store.clone(), Unjudged::default());
         let domain = Destination::parse("example.com").unwrap();
         let settings = Arc::new(Config::with_helo_name("a.example".into()).default_settings());
-        let report = DestinationReport { settings, last: None, standings: Arc::default() };
+        let report = DestinationReport::unobserved(settings);
         store.update(|s| s.destinations.insert(domain.clone(), Arc::new(report)));
         let round = |route: Route, port| {
             let targets = route.targets().into_iter();

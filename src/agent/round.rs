@@ -22,17 +22,20 @@ use super::{
     backoff::Backoff, demand::Wanted, politeness::Politeness, pools::Pools, state::DestinationRound,
 };
 use crate::{
-    config::SessionSettings,
+    config::{DestinationSettings, SessionSettings},
     connectivity_log::ConnectivityLog,
-    facts::{Family, Lookup, MAX_EXCHANGERS, MxLookup, ResolverFacts, Session, TlsaFacts, Vantage},
-    name::{Destination, Exchanger, Host},
+    facts::{
+        DomainPolicies, Family, Lookup, MAX_EXCHANGERS, MxLookup, ResolverFacts, Session,
+        TlsaFacts, Vantage,
+    },
+    name::{Destination, Domain, Exchanger, Host},
     probe::{
         addresses,
         dns::{Resolvers, View},
-        route,
+        mta_sts, route,
         smtp::session::{self, Security},
         tls::{self, dane::Expected},
-        tlsa, vantage,
+        tls_rpt, tlsa, vantage,
     },
 };
 
@@ -49,6 +52,8 @@ pub struct Prober {
     pub source_ipv6: Option<IpAddr>,
     /// The port of every MX.
     pub mx_port: u16,
+    /// The port of every MTA-STS policy host.
+    pub policy_port: u16,
     /// What shakes hands with exchangers.
     pub tls: Arc<tls::Client>,
     /// The gate to all servers.
@@ -87,6 +92,15 @@ impl Memory {
             |address: &IpAddr| self.answered[Family::of(*address) as usize].is_some_and(fresh);
         self.addresses.iter().copied().filter(known).collect()
     }
+}
+
+/// What one look at the policies of a domain found.
+#[derive(Clone, Debug)]
+pub struct PolicyRound {
+    /// For everybody.
+    pub policies: DomainPolicies,
+    /// For the next look.
+    pub kept: Option<mta_sts::Kept>,
 }
 
 /// How long addresses are called without a name server that names them.
@@ -253,6 +267,31 @@ impl Prober {
         (!stopped).then_some(Memory { addresses: found, answered, backoff, told, pools })
     }
 
+    /// Looks at the policies of a domain through its primary resolver, given the MTA-STS policy that
+    /// was `kept` before. `None` when the program ends.
+    pub async fn policies(
+        &self,
+        domain: &Domain,
+        settings: &DestinationSettings,
+        kept: Option<mta_sts::Kept>,
+    ) -> Option<PolicyRound> {
+        let resolvers = self.resolvers.chosen(&settings.resolvers);
+        let view = resolvers.views().first()?;
+        let until = Instant::now() + settings.policy.timeout;
+        let until = self.deadline.map_or(until, |deadline| deadline.min(until));
+        let look = async {
+            tokio::join!(
+                mta_sts::look(domain, view, kept, self.policy_port, until),
+                tls_rpt::look(domain, view, until),
+            )
+        };
+        // Few of them get as far as TLS.
+        let (found, (tls_rpt, lookup)) = self.unless_stopped(Box::pin(look)).await?;
+        self.note(found.lookups.iter().chain(&lookup));
+        let policies = DomainPolicies { mta_sts: found.facts, tls_rpt };
+        Some(PolicyRound { policies, kept: found.kept })
+    }
+
     /// Puts the control query to a resolver. `None` when the program ends.
     pub async fn control(&self, view: &Arc<View>) -> Option<ResolverFacts> {
         let facts = self.unless_stopped(view.control()).await?;
@@ -365,6 +404,7 @@ mod tests {
             source_ipv4: None,
             source_ipv6: None,
             mx_port: world.smtp_port(),
+            policy_port: config.probe.policy_port,
             tls: Arc::default(),
             politeness: Arc::new(Politeness::new(config.politeness)),
             log: ConnectivityLog::off(),

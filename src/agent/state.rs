@@ -16,7 +16,7 @@ use super::{health::ResolverReport, standing::Standing};
 use crate::{
     config::DestinationSettings,
     delivery::Sender,
-    facts::{ExchangerFacts, Facts, LookupStatus, MxLookup, RecordType, Vantage},
+    facts::{DomainPolicies, ExchangerFacts, Facts, LookupStatus, MxLookup, RecordType, Vantage},
     metrics::histogram::Histogram,
     name::{Destination, Exchanger},
 };
@@ -64,6 +64,8 @@ pub struct DestinationReport {
     pub settings: Arc<DestinationSettings>,
     /// The last completed round; `None` before the first.
     pub last: Option<DestinationRound>,
+    /// What the last look at its policies found; `None` before the first, and for a smart host.
+    pub policies: Option<Arc<DomainPolicies>>,
     /// The verdicts, each sender and resolver once; none before everything was observed once.
     pub standings: Arc<[Standing]>,
 }
@@ -85,6 +87,13 @@ pub struct DestinationRound {
     pub also: Vec<Exchanger>,
     /// The names of the resolvers asked about it, where it has chosen some.
     pub chosen: Vec<Arc<str>>,
+}
+
+impl DestinationReport {
+    /// One of which nothing is known yet.
+    pub fn unobserved(settings: Arc<DestinationSettings>) -> Self {
+        Self { settings, last: None, policies: None, standings: Arc::default() }
+    }
 }
 
 impl DestinationRound {
@@ -270,13 +279,14 @@ impl Snapshot {
     /// One destination with the exchangers on its route, as `check --json` and the API show it;
     /// `None` when it is not configured or not yet probed.
     pub fn facts(&self, destination: &Destination) -> Option<Facts> {
-        let round = self.destinations.get(destination)?.last.as_ref()?;
+        let known = self.destinations.get(destination)?;
+        let round = known.last.as_ref()?;
         let report = |exchanger| self.exchangers.get(exchanger)?.facts.as_ref();
-        let known = round.exchangers().filter_map(report);
-        let exchangers = known.map(|facts| round.own(facts));
+        let exchangers = round.exchangers().filter_map(report).map(|facts| round.own(facts));
         let (mx, exchangers) = (round.mx.clone(), exchangers.collect());
         let facts = Facts::observed(destination.clone(), round.observed_at, mx, exchangers);
         let observer = self.vantage.as_ref().map(|vantage| vantage.own_host());
+        let facts = facts.with_policies(known.policies.as_deref());
         Some(Facts { observer, ..facts })
     }
 }

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use super::{
     destination_list::DestinationList,
     key,
+    policy::PolicySettings,
     probe::{Probe, SessionSettings, interval},
     table::{Node, Table},
 };
@@ -19,6 +20,8 @@ pub struct DestinationSettings {
     pub interval: Duration,
     /// Limits of the sessions with its exchangers.
     pub session: SessionSettings,
+    /// How its policies are looked at; a smart host has none.
+    pub policy: PolicySettings,
     /// The names of the resolvers asked about it, its primary first; empty means all of them.
     pub resolvers: Arc<[Arc<str>]>,
     /// Labels from a `file_sd` entry, for `mx_destination_info`.
@@ -31,6 +34,7 @@ impl DestinationSettings {
         Self {
             interval: probe.interval,
             session: probe.session.clone(),
+            policy: probe.policy.clone(),
             resolvers: Arc::default(),
             labels: BTreeMap::new(),
         }
@@ -41,6 +45,7 @@ impl DestinationSettings {
         table.set(&mut settings.interval, "interval", interval);
         table.set(&mut settings.resolvers, "resolvers", |node| resolvers(node, list));
         settings.session = SessionSettings::read(table, &base.session);
+        settings.policy = PolicySettings::read(table, &base.policy);
         settings
     }
 }

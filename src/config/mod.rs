@@ -16,6 +16,7 @@ mod key;
 mod leaf;
 mod load;
 mod metrics;
+mod policy;
 mod politeness;
 mod probe;
 mod problem;
@@ -37,6 +38,7 @@ pub use self::{
     helo::parse_helo_name,
     load::{Loaded, load},
     metrics::{Detail, Metrics},
+    policy::PolicySettings,
     politeness::Politeness,
     probe::{Probe, SessionSettings},
     problem::{Place, Problem, Problems},

@@ -8,6 +8,7 @@ use std::{
 use super::{
     key::nearest,
     leaf::shown,
+    policy::PolicySettings,
     table::{Node, Table},
 };
 use crate::facts::Family;
@@ -21,6 +22,10 @@ pub struct Probe {
     pub interval: Duration,
     /// The default session settings.
     pub session: SessionSettings,
+    /// How policies are looked at by default.
+    pub policy: PolicySettings,
+    /// The port of every MTA-STS policy host.
+    pub policy_port: u16,
     /// The own IPv4 address that sessions leave from.
     pub source_ipv4: Option<Ipv4Addr>,
     /// The own IPv6 address that sessions leave from.
@@ -37,6 +42,8 @@ impl Default for Probe {
             port: 25,
             interval: Duration::from_secs(60),
             session: SessionSettings::default(),
+            policy: PolicySettings::default(),
+            policy_port: 443,
             source_ipv4: None,
             source_ipv6: None,
             public_ipv4: None,
@@ -54,6 +61,8 @@ impl Probe {
         table.set(&mut probe.port, "port", |node| node.number(1..=u16::MAX));
         table.set(&mut probe.interval, "interval", interval);
         probe.session = SessionSettings::read(&table, &probe.session);
+        probe.policy = PolicySettings::read(&table, &probe.policy);
+        table.set(&mut probe.policy_port, "policy_port", |node| node.number(1..=u16::MAX));
         table.set(&mut probe.source_ipv4, "source_ipv4", |node| ipv4(node).map(Some));
         table.set(&mut probe.source_ipv6, "source_ipv6", |node| ipv6(node).map(Some));
         table.set(&mut probe.public_ipv4, "public_ipv4", |node| ipv4(node).map(Some));

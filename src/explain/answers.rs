@@ -91,13 +91,14 @@ fn route_ills(facts: &Facts, answer: &MxLookup) -> Vec<RouteIll> {
         DomainFinding::IpLiteralTarget => {
             literal().map(|target| RouteIll::Literal(target.exchanger.to_string()))
         }
-        // A matter of one exchanger, or a note.
+        // A matter of one exchanger or of the policy, or a note.
         DomainFinding::CnameTarget
         | DomainFinding::Duplicate
         | DomainFinding::Implicit
         | DomainFinding::NoAddressTarget
         | DomainFinding::SelfLoop
         | DomainFinding::TooMany
+        | DomainFinding::UnlistedTarget
         | DomainFinding::UnresolvableTarget => None,
     };
     facts.domain_findings(answer).into_iter().filter_map(ill).collect()

@@ -6,7 +6,7 @@ use crate::{
     delivery::Why,
     explain::seen::Seen,
     facts::{Exchange, Family, Lookup, LookupStatus, RecordType, Session, Stage, Transport},
-    name::Destination,
+    name::{Destination, Domain},
 };
 
 /// The commands that show a reason.
@@ -72,8 +72,7 @@ pub(super) fn commands(seen: &Seen<'_>) -> Vec<String> {
         ),
         Why::StsMx => match &seen.facts.destination {
             Destination::Domain(domain) => {
-                let domain = shell_word(domain.as_str());
-                vec![format!("curl https://mta-sts.{domain}/.well-known/mta-sts.txt")]
+                vec![policy_record_by_hand(domain), policy_by_hand(domain)]
             }
             Destination::SmartHost(_) => Vec::new(),
         },
@@ -97,6 +96,23 @@ pub(super) fn s_client(session: &Session, host: &str) -> String {
         Err(_) => format!(" -servername {}", shell_word(host)),
     };
     format!("openssl s_client{starttls} -connect {peer}{name} -showcerts")
+}
+
+/// The TXT record that announces an MTA-STS policy.
+pub(super) fn policy_record_by_hand(domain: &Domain) -> String {
+    format!("dig +short TXT {}", shell_word(&format!("_mta-sts.{domain}")))
+}
+
+/// The addresses of the host that serves it.
+pub(super) fn policy_host_by_hand(domain: &Domain) -> String {
+    let host = shell_word(&format!("mta-sts.{domain}"));
+    format!("dig +short {host} A {host} AAAA")
+}
+
+/// The policy that it announces.
+pub(super) fn policy_by_hand(domain: &Domain) -> String {
+    let place = shell_word(&format!("mta-sts.{domain}"));
+    format!("curl -sS https://{place}/.well-known/mta-sts.txt")
 }
 
 /// Exchangers whose lookups are shown.

@@ -14,6 +14,7 @@ mod extended_error;
 pub mod judged;
 pub mod paint;
 mod plain;
+pub mod policies;
 pub mod report;
 pub mod resolver;
 mod seen;

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet, fmt::Write, net::SocketAddr, sync:
 
 use super::{
     paint::Paint,
-    place,
+    place, policies,
     several::listed,
     side_by_side::Column,
     spoken, tls, transcript,
@@ -57,6 +57,13 @@ pub fn write(facts: &Facts, dead: &[Arc<str>], style: Style) -> String {
     }
     let column = Column { servers: servers.len(), resolvers: delivery::views(facts).len(), paint };
     column.write_routes(&facts.mx, &mut out);
+    for (name, text) in policies::lines(facts) {
+        let mut name = name;
+        for line in wrapped(&text, PROSE - 10) {
+            put(&mut out, &format!("  {name:<8}{}", paint.faint(line)));
+            name = "";
+        }
+    }
     for exchanger in &facts.exchangers {
         put(&mut out, "");
         put(&mut out, &format!("  {}", exchanger_head(facts, exchanger, paint)));

@@ -2,7 +2,7 @@
 //!
 //! It names what was seen. What a given sender would make of it is the verdict's business.
 
-use super::{answers, authority, by_hand, seen, spoken, tls, tlsa};
+use super::{answers, authority, by_hand, policies, seen, spoken, tls, tlsa};
 use crate::facts::{Facts, Family, Lookup, LookupStatus, Reason, Session, Stage};
 
 /// One thing that is wrong.
@@ -14,7 +14,8 @@ pub struct Trouble {
     pub by_hand: Vec<String>,
 }
 
-/// Everything that is wrong with a destination, the route first, name servers last.
+/// Everything that is wrong with a destination, the route first, then policies, name servers
+/// last.
 pub fn find(facts: &Facts) -> Vec<Trouble> {
     let mut troubles = besides_name_servers(facts);
     troubles.extend(authority::troubles(facts));
@@ -24,6 +25,7 @@ pub fn find(facts: &Facts) -> Vec<Trouble> {
 /// The same without what a trace says of name servers.
 pub fn besides_name_servers(facts: &Facts) -> Vec<Trouble> {
     let mut troubles = answers::of_route(facts);
+    troubles.extend(policies::troubles(facts));
     for exchanger in &facts.exchangers {
         troubles.extend(answers::of_exchanger(facts, exchanger));
         troubles.extend(tlsa::troubles(facts, exchanger));
@@ -54,6 +56,7 @@ pub fn notes(facts: &Facts) -> Vec<String> {
     }
     notes.extend(tls::notes(facts));
     notes.extend(answers::notes(facts));
+    notes.extend(policies::notes(facts));
     notes.extend(tlsa::notes(facts));
     notes
 }

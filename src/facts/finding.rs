@@ -1,10 +1,12 @@
 //! What is remarkable about an MX set and about the addresses of an exchanger, as one resolver tells
 //! it: two closed sets.
 //!
-//! Read from lookups and nothing else; what a sender makes of it is the verdict's business, and how
+//! Read from lookups, and from the MTA-STS policy in force; what a sender makes of it is the verdict's business, and how
 //! it is said that of `explain`.
 
-use super::{ExchangerFacts, Facts, Lookup, LookupStatus, MxLookup, OwnHost, RecordType, Route};
+use super::{
+    ExchangerFacts, Facts, Lookup, LookupStatus, MtaSts, MxLookup, OwnHost, RecordType, Route,
+};
 use crate::name::{Destination, ExchangerName, Host};
 
 /// Exchangers of one domain that are probed, best first. Senders give up sooner (Postfix after five
@@ -22,6 +24,8 @@ pub enum DomainFinding {
     UnresolvableTarget,
     /// A target has neither an A nor an AAAA record.
     NoAddressTarget,
+    /// The MTA-STS policy in force names exchangers, and a target is not among them (RFC 8461 §4.1).
+    UnlistedTarget,
     /// A null MX stands beside others, which RFC 7505 §3 forbids.
     NullMixed,
     /// A target spells an IP address (RFC 5321 §5.1 wants a host name).
@@ -38,11 +42,12 @@ pub enum DomainFinding {
 
 impl DomainFinding {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SelfLoop,
         Self::Null,
         Self::UnresolvableTarget,
         Self::NoAddressTarget,
+        Self::UnlistedTarget,
         Self::NullMixed,
         Self::IpLiteralTarget,
         Self::CnameTarget,
@@ -58,6 +63,7 @@ impl DomainFinding {
             Self::Null => "null",
             Self::UnresolvableTarget => "unresolvable_target",
             Self::NoAddressTarget => "no_address_target",
+            Self::UnlistedTarget => "unlisted_target",
             Self::NullMixed => "null_mixed",
             Self::IpLiteralTarget => "ip_literal_target",
             Self::CnameTarget => "cname_target",
@@ -243,10 +249,12 @@ impl Target {
     }
 }
 
-/// What is remarkable about an MX set, the gravest first. `target` gives what the same resolver makes
+/// What is remarkable about an MX set, the gravest first, with the MTA-STS policy that is in force.
+/// `target` gives what the same resolver makes
 /// of a host, where that was looked up.
 pub fn of_route(
     route: &Route,
+    policy: Option<&MtaSts>,
     target: impl Fn(&ExchangerName) -> Option<Target>,
 ) -> Vec<DomainFinding> {
     let known = |name| target(name).into_iter().flat_map(Target::findings);
@@ -270,6 +278,10 @@ pub fn of_route(
             of_set.chain(probed.flat_map(|target| known(&target.exchanger))).collect()
         }
     };
+    if route.targets().iter().any(|target| policy.is_some_and(|p| p.leaves_out(&target.exchanger)))
+    {
+        findings.push(DomainFinding::UnlistedTarget);
+    }
     findings.sort_unstable();
     findings.dedup();
     findings
@@ -284,7 +296,9 @@ fn held<const N: usize>(
 impl Facts {
     /// What is remarkable about the MX set as one resolver gives it.
     pub fn domain_findings(&self, answer: &MxLookup) -> Vec<DomainFinding> {
-        of_route(&answer.route, |name| self.target(name, &answer.lookup.resolver))
+        of_route(&answer.route, self.mta_sts.as_ref(), |name| {
+            self.target(name, &answer.lookup.resolver)
+        })
     }
 
     /// The host that sends or, where that is not known, the one that looked.
@@ -314,7 +328,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        facts::{Exchange, MxTarget, Record, Transport},
+        facts::{Exchange, MxTarget, Record, StsMode, StsStatus, Transport},
         name::Exchanger,
     };
 
@@ -492,7 +506,8 @@ mod tests {
         for (route, host, own, first, second) in all {
             let (_, pair) = AddressPair::by_resolver(&host)[0];
             let target = pair.target(&host, own);
-            let found = of_route(route, |_| Some(target)).into_iter().map(DomainFinding::label);
+            let found =
+                of_route(route, None, |_| Some(target)).into_iter().map(DomainFinding::label);
             let want: Vec<_> = [first, second].into_iter().filter(|f| !f.is_empty()).collect();
             assert_eq!(found.collect::<Vec<_>>(), want, "{route:?} {host:?}");
         }
@@ -515,8 +530,32 @@ mod tests {
             (odd, &["null_mixed", "ip_literal_target", "duplicate"]),
         ] {
             let found: Vec<_> =
-                of_route(&route, |_| None).into_iter().map(DomainFinding::label).collect();
+                of_route(&route, None, |_| None).into_iter().map(DomainFinding::label).collect();
             assert_eq!(found, want, "{route:?}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_names_exchangers_is_to_name_all() {
+        let policy = |mode, mx: &str| MtaSts {
+            mode,
+            mx: vec![mx.to_owned()],
+            ..MtaSts::without_policy(StsStatus::Valid, None)
+        };
+        let implicit = ExchangerName::parse("example.com").unwrap();
+        let implicit = Route::Implicit { exchanger: implicit };
+        for (route, policy, found) in [
+            (&named(&["mx.example.com"]), policy(StsMode::Enforce, "*.example.com"), false),
+            (&named(&["mx.example.com"]), policy(StsMode::Enforce, "example.com"), true),
+            (&named(&["mx.example.com"]), policy(StsMode::Testing, "example.com"), true),
+            (&named(&["mx.example.com"]), policy(StsMode::None, "example.com"), false),
+            (&implicit, policy(StsMode::Enforce, "example.com"), false),
+            (&implicit, policy(StsMode::Enforce, "*.example.com"), true),
+            (&Route::Unknown, policy(StsMode::Enforce, "*.example.com"), false),
+        ] {
+            let findings = of_route(route, Some(&policy), |_| None);
+            let has = findings.contains(&DomainFinding::UnlistedTarget);
+            assert_eq!(has, found, "{route:?} {policy:?}");
         }
     }
 

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::name::ExchangerName;
+
 /// What a sender that keeps to MTA-STS knows about a domain. While nothing newer can be had, a policy
 /// that was fetched before stays in force until it expires (§5.1), so the newest look may have failed
 /// beside a policy that holds.
@@ -73,9 +75,9 @@ impl MtaSts {
         })
     }
 
-    /// Whether the policy in force says anything about exchangers.
-    pub fn names_exchangers(&self) -> bool {
-        self.mode != StsMode::None
+    /// Whether a policy is in force that names exchangers, and not this one.
+    pub fn leaves_out(&self, exchanger: &ExchangerName) -> bool {
+        self.mode != StsMode::None && !self.lists(exchanger.as_str())
     }
 }
 

@@ -23,6 +23,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub fn write(snapshot: &Snapshot, detail: Detail, out: &mut String) {
     let view = View::new(snapshot);
     series::domain::write(&view, out);
+    series::policy::write(&view, out);
     series::dns::write_last(&view, detail, out);
     series::dns::write_counted(&view, out);
     series::resolver::write(&view, out);

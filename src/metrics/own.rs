@@ -24,6 +24,8 @@ pub struct Own {
     pub domain_rounds: Rounds,
     /// Rounds of exchangers.
     pub exchanger_rounds: Rounds,
+    /// Looks at the policies of mail domains.
+    pub policy_rounds: Rounds,
     /// Control rounds of resolvers.
     pub resolver_rounds: Rounds,
     /// Looks at the own vantage.
@@ -81,6 +83,7 @@ impl Own {
             destinations: gauge(&names::DESTINATIONS),
             domain_rounds: rounds("domain"),
             exchanger_rounds: rounds("exchanger"),
+            policy_rounds: rounds("policy"),
             resolver_rounds: rounds("resolver"),
             vantage_rounds: rounds("vantage"),
             round_lag_seconds: delays(&names::ROUND_LAG),

@@ -12,13 +12,14 @@ use mxwatch::{
             LookupKey, ReplyCode, Snapshot,
         },
     },
-    config::{DestinationSettings, Dns, Resolver, SessionSettings},
+    config::{DestinationSettings, Dns, PolicySettings, Resolver, SessionSettings},
     delivery::{Confidence, Outcome, Possible, Sender, Verdict, Via, Why, builtin},
     facts::{
-        Certificate, Exchange, ExchangerFacts, Failure, Family, FamilyVantage, Lookup,
-        LookupStatus, MxLookup, MxTarget, NameServer, Pkix, Reason, Record, RecordType, Reply,
-        ResolverFacts, Route, ServerFacts, Session, Stage, StageFact, Tls, TlsVersion, TlsaFacts,
-        TlsaRecord, TlsaStatus, Transport, Vantage, Way, Zone,
+        Certificate, DomainPolicies, Exchange, ExchangerFacts, Failure, Family, FamilyVantage,
+        Lookup, LookupStatus, MtaSts, MxLookup, MxTarget, NameServer, Pkix, Reason, Record,
+        RecordType, Reply, ResolverFacts, Route, ServerFacts, Session, Stage, StageFact, StsMode,
+        StsPolicy, StsStatus, Tls, TlsRpt, TlsRptStatus, TlsVersion, TlsaFacts, TlsaRecord,
+        TlsaStatus, Transport, Vantage, Way, Zone,
     },
     name::{Destination, Exchanger, ExchangerName, Host},
 };
@@ -50,6 +51,7 @@ pub(crate) fn settings(labels: &[(&str, &str)]) -> Arc<DestinationSettings> {
             command_timeout: Duration::from_secs(30),
             session_timeout: Duration::from_secs(120),
         },
+        policy: PolicySettings::default(),
         resolvers: Arc::default(),
         labels: labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
     })
@@ -283,7 +285,38 @@ pub(crate) fn destination_report(
     last: Option<DestinationRound>,
 ) -> Arc<DestinationReport> {
     let standings = Arc::default();
-    Arc::new(DestinationReport { settings: settings(labels), last, standings })
+    Arc::new(DestinationReport { settings: settings(labels), last, standings, policies: None })
+}
+
+/// The policies of a domain whose policy host hangs, while one that names these exchangers holds.
+pub(crate) fn policies(mode: StsMode, mx: &[&str]) -> Arc<DomainPolicies> {
+    let detail = "192.0.2.80:443 does not answer completely in time".to_owned();
+    let policy = StsPolicy {
+        id: "20231114".into(),
+        max_age_seconds: 604_800,
+        fetched_at: at(0),
+        expires_at: at(604_800),
+        cached: true,
+    };
+    let mta_sts = MtaSts {
+        mode,
+        mx: mx.iter().map(|&pattern| pattern.to_owned()).collect(),
+        id: Some("20231114".into()),
+        policy: Some(policy),
+        ..MtaSts::without_policy(StsStatus::FetchTimeout, Some(detail))
+    };
+    let rua = vec!["mailto:tls@example.com".to_owned()];
+    let tls_rpt = TlsRpt { status: TlsRptStatus::Valid, detail: None, rua };
+    Arc::new(DomainPolicies { mta_sts, tls_rpt })
+}
+
+/// The same destination with these policies.
+pub(crate) fn with_policies(
+    report: &Arc<DestinationReport>,
+    policies: Arc<DomainPolicies>,
+) -> Arc<DestinationReport> {
+    let report = DestinationReport::clone(report);
+    Arc::new(DestinationReport { policies: Some(policies), ..report })
 }
 
 /// A built-in sender.
@@ -426,6 +459,7 @@ pub(crate) fn snapshot() -> Snapshot {
     let refused = verdict(Outcome::Bounce, Why::Banner5xx, Some(&relay), 1);
     let null_mx = |outcome| verdict(outcome, Why::MxNull, None, 0);
     let domain = destination_report(&[("team", "a\\b \"mail\"")], Some(domain));
+    let domain = with_policies(&domain, policies(StsMode::Enforce, &["*.example.com"]));
     let null = destination_report(&[], Some(null));
     let smart_host = destination_report(&[], Some(round(vec![], vec![(0, relay.clone())])));
     let mut by_address = standing("postfix", refused, 30);

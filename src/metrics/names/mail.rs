@@ -24,7 +24,19 @@ pub const DOMAIN_EXCHANGERS: Metric = gauge(
 pub const DOMAIN_FINDING: Metric = gauge(
     "mx_domain_finding",
     &["domain", "resolver", "finding"],
-    "1 for what is remarkable about the MX set as this resolver gives it, at most the four gravest findings.",
+    "1 for what is remarkable about the MX set as this resolver gives it, at most the two gravest findings.",
+);
+/// What a domain says about TLS.
+pub const POLICY_INFO: Metric = gauge(
+    "mx_domain_policy_info",
+    &["domain", "mta_sts", "mode", "tls_rpt"],
+    "1 with how the last look at MTA-STS ended, the mode of the policy in force, and what the TLS-RPT record is.",
+);
+/// How long a policy holds that cannot be fetched again.
+pub const MTA_STS_EXPIRY: Metric = gauge(
+    "mx_mta_sts_policy_expiry_timestamp_seconds",
+    &["domain"],
+    "When the MTA-STS policy in force expires unless it is fetched again; absent without one.",
 );
 /// Whether the resolver answered.
 pub const DNS_LOOKUP_SUCCESS: Metric = gauge(

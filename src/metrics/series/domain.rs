@@ -33,7 +33,9 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
         if view.snapshot.is_down(resolver) {
             continue;
         }
-        let findings = facts::of_route(route, |name| view.targets.get(&(name, resolver)).copied());
+        let policy = domain.report.policies.as_deref().map(|policies| &policies.mta_sts);
+        let findings =
+            facts::of_route(route, policy, |name| view.targets.get(&(name, resolver)).copied());
         for finding in findings.into_iter().take(MOST_FINDINGS) {
             let more = [("resolver", resolver), ("finding", finding.label())];
             family.sample(&domain.labels, &more, 1);
@@ -43,7 +45,7 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
 
 /// Findings of one MX set that have a series, the gravest: a stranger's zone may bring about all of
 /// them, and a domain has no more than 40 series.
-const MOST_FINDINGS: usize = 4;
+const MOST_FINDINGS: usize = 2;
 
 /// When each domain and exchanger was last probed.
 pub(in crate::metrics) fn write_timestamps(view: &View<'_>, out: &mut String) {

@@ -1,5 +1,5 @@
-//! Which samples each family has, by what they tell of: domains, lookups, resolvers, zones, the own
-//! vantage, exchangers, verdicts.
+//! Which samples each family has, by what they tell of: domains and their policies, lookups, resolvers,
+//! zones, the own vantage, exchangers, verdicts.
 //!
 //! Every function writes whole families, because the text format wants a family in one piece.
 
@@ -7,6 +7,7 @@ pub(super) mod delivery;
 pub(super) mod dns;
 pub(super) mod domain;
 pub(super) mod exchanger;
+pub(super) mod policy;
 pub(super) mod resolver;
 mod tls;
 pub(super) mod vantage;

@@ -235,7 +235,7 @@ mod tests {
         /// Answers, and closes.
         Answers(String),
         /// Answers, and then sends this again and again, with a pause before each.
-        GoesOn(String, &'static str, Duration),
+        GoesOn(String, String, Duration),
         /// Answers, and then says nothing and stays.
         Hangs(String),
     }
@@ -346,13 +346,10 @@ mod tests {
         }
         let too_long = Failed::http("its answer is longer than 64 KiB");
         assert_eq!(fetched(of_length(LONGEST + 1), PATIENCE).await, Err(too_long.clone()));
-        let endless = Manner::GoesOn(format!("{POLICY}\r\n"), "version: STSv1\n", AT_ONCE);
+        let endless =
+            Manner::GoesOn(format!("{POLICY}\r\n"), "version: STSv1\n".repeat(99), AT_ONCE);
         assert_eq!(fetched(endless, PATIENCE).await, Err(too_long));
-        let head = Manner::GoesOn(
-            POLICY.to_owned(),
-            "X-Filler: xxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n",
-            AT_ONCE,
-        );
+        let head = Manner::GoesOn(POLICY.to_owned(), "X-Filler: x\r\n".repeat(99), AT_ONCE);
         let failed = fetched(head, PATIENCE).await.unwrap_err();
         assert_eq!(failed.status, StsStatus::FetchHttp, "{failed:?}");
     }
@@ -363,9 +360,9 @@ mod tests {
         for manner in [
             Manner::Hangs(String::new()),
             Manner::Hangs(format!("{POLICY}\r\nversion: ")),
-            Manner::GoesOn(format!("{POLICY}\r\n"), "x", DRIP),
-            Manner::GoesOn(chunked, "1\r\nx\r\n", DRIP),
-            Manner::GoesOn(POLICY.to_owned(), "X: x\r\n", DRIP),
+            Manner::GoesOn(format!("{POLICY}\r\n"), "x".to_owned(), DRIP),
+            Manner::GoesOn(chunked, "1\r\nx\r\n".to_owned(), DRIP),
+            Manner::GoesOn(POLICY.to_owned(), "X: x\r\n".to_owned(), DRIP),
         ] {
             let failed = fetched(manner, IMPATIENCE).await.unwrap_err();
             assert_eq!(failed.status, StsStatus::FetchTimeout, "{failed:?}");

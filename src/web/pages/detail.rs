@@ -1,4 +1,4 @@
-//! The page of one destination: the verdicts, its MX by resolver, and of every exchanger the lookups and
+//! The page of one destination: the verdicts, its MX by resolver, its policies, and of every exchanger the lookups and
 //! sessions, stage by stage.
 
 use std::{
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{
     html::{self, Text},
-    verdict,
+    policies, verdict,
 };
 use crate::{
     agent::state::{ExchangerReport, Snapshot},
@@ -42,6 +42,7 @@ pub(super) fn page(snapshot: &Snapshot, destination: &Destination, now: Timestam
             lookups(&mut out, "MX lookup", facts.mx.iter().map(|mx| (&mx.lookup, found(mx))));
         }
         if let Some(facts) = &facts {
+            policies::write(&mut out, facts);
             troubles(&mut out, snapshot, facts, &shown);
         }
         for (exchanger, hop) in round.exchangers().zip(&summary.exchangers) {

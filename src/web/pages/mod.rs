@@ -4,6 +4,7 @@
 mod detail;
 mod html;
 mod overview;
+mod policies;
 mod verdict;
 mod words;
 

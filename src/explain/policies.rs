@@ -1,0 +1,200 @@
+//! What a domain asks of those who send to it: its MTA-STS policy and its TLS-RPT record, what is wrong
+//! with them, and who can put that right.
+
+use jiff::Timestamp;
+
+use super::{
+    by_hand::{policy_by_hand, policy_host_by_hand, policy_record_by_hand},
+    several::listed,
+    trouble::Trouble,
+};
+use crate::{
+    facts::{Facts, MtaSts, StsFailure, StsMode, StsStatus, TlsRptStatus},
+    name::{Destination, Domain, ExchangerName, Host},
+    shown::one_line,
+};
+
+/// What the policy and the record say, each under its name.
+pub fn lines(facts: &Facts) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if let Some(sts) = &facts.mta_sts {
+        lines.push(("MTA-STS", in_force(sts)));
+        if sts.mode != StsMode::None {
+            let missing = left_out(facts, sts);
+            let match_words = if missing.is_empty() {
+                "every exchanger is among them".to_owned()
+            } else {
+                format!("not among them: {}", listed(&missing))
+            };
+            lines.push(("", format!("{}; {match_words}", patterns(sts))));
+        }
+    }
+    if let Some(rpt) = &facts.tls_rpt {
+        let text = match rpt.status {
+            TlsRptStatus::Absent => "no record: nobody asks for reports".to_owned(),
+            TlsRptStatus::DnsError => "the lookup of its record failed".to_owned(),
+            TlsRptStatus::Invalid => "its record is not valid".to_owned(),
+            TlsRptStatus::Valid => {
+                let rua: Vec<_> = rpt.rua.iter().map(|uri| one_line(uri, MOST)).collect();
+                format!("reports go to {}", listed(&rua))
+            }
+        };
+        lines.push(("TLS-RPT", text));
+    }
+    lines
+}
+
+/// Which policy holds, and how long.
+fn in_force(sts: &MtaSts) -> String {
+    let mode = match (sts.mode, sts.status) {
+        (StsMode::Enforce, _) => "enforce: mail goes only to what the policy names, over TLS",
+        (StsMode::Testing, _) => "testing: what the policy does not allow is only reported",
+        (StsMode::None, StsStatus::Absent) => return "no policy".to_owned(),
+        (StsMode::None, StsStatus::Valid) => "none: the policy asks for nothing",
+        (StsMode::None, _) => return "no policy that could be had".to_owned(),
+    };
+    let Some(policy) = &sts.policy else { return mode.to_owned() };
+    let kept = if policy.cached { "fetched earlier, " } else { "" };
+    format!("{mode} ({kept}holds until {})", moment(policy.expires_at))
+}
+
+fn patterns(sts: &MtaSts) -> String {
+    let shown = sts.mx.iter().take(MOST_PATTERNS).map(|pattern| one_line(pattern, MOST));
+    let mut shown: Vec<_> = shown.collect();
+    if sts.mx.len() > MOST_PATTERNS {
+        shown.push(format!("{} more", sts.mx.len() - MOST_PATTERNS));
+    }
+    listed(&shown)
+}
+
+/// The exchangers that a policy in force does not list.
+fn left_out<'a>(facts: &'a Facts, sts: &MtaSts) -> Vec<&'a str> {
+    let hosts = facts.exchangers.iter().filter_map(|exchanger| match &exchanger.exchanger.host {
+        Host::Name(name) => Some(name),
+        Host::Address(_) => None,
+    });
+    hosts.filter(|name| sts.leaves_out(name)).map(ExchangerName::as_str).collect()
+}
+
+/// What is wrong with the policy, or with exchangers that it does not list.
+pub(super) fn troubles(facts: &Facts) -> Vec<Trouble> {
+    let (Destination::Domain(domain), Some(sts)) = (&facts.destination, &facts.mta_sts) else {
+        return Vec::new();
+    };
+    failed(facts, domain, sts).into_iter().chain(unlisted(facts, domain, sts)).collect()
+}
+
+fn failed(facts: &Facts, domain: &Domain, sts: &MtaSts) -> Option<Trouble> {
+    let why = sts.detail.as_deref().map(|detail| one_line(detail, MOST)).unwrap_or_default();
+    let host = format!("mta-sts.{domain}");
+    let record = || policy_record_by_hand(domain);
+    let (what, by_hand) = match sts.status {
+        StsStatus::Valid => return None,
+        StsStatus::Absent => {
+            sts.policy.as_ref()?;
+            let what = format!(
+                "The MTA-STS record of {domain} is gone. To take a policy back, its postmaster has \
+                 to publish one of mode none first (RFC 8461 §8.3)."
+            );
+            (what, vec![record()])
+        }
+        // Where the route could not be looked up either, that is said.
+        StsStatus::DnsError => {
+            facts.mx.first().filter(|mx| mx.lookup.status().answered())?;
+            (format!("The lookup of TXT of _mta-sts.{domain} failed: {why}."), vec![record()])
+        }
+        StsStatus::RecordInvalid => {
+            let what = format!(
+                "The MTA-STS record of {domain} is not valid, which its postmaster can cure: {why}."
+            );
+            (what, vec![record()])
+        }
+        StsStatus::HostUnresolved => {
+            let what = format!(
+                "{domain} announces an MTA-STS policy, and {host}, which has to serve it, has no \
+                 address: {why}. Its postmaster can cure that."
+            );
+            (what, vec![record(), policy_host_by_hand(domain)])
+        }
+        StsStatus::PolicyInvalid => {
+            let what = format!(
+                "The MTA-STS policy of {domain} is not valid, which its postmaster can cure: {why}."
+            );
+            (what, vec![policy_by_hand(domain)])
+        }
+        StsStatus::FetchCertificate
+        | StsStatus::FetchConnect
+        | StsStatus::FetchHttp
+        | StsStatus::FetchTimeout
+        | StsStatus::FetchTls => {
+            let what = format!(
+                "{domain} announces an MTA-STS policy, and {host} does not give it: {why}. Its \
+                 postmaster can cure that."
+            );
+            (what, vec![record(), policy_by_hand(domain)])
+        }
+    };
+    let word = sts.failure.map(StsFailure::word);
+    let word = word.map(|word| format!(" Reports call it {word}.")).unwrap_or_default();
+    Some(Trouble { what: format!("{what}{word} {}", meanwhile(sts)), by_hand })
+}
+
+/// What senders go by while there is no newer policy.
+fn meanwhile(sts: &MtaSts) -> String {
+    match &sts.policy {
+        Some(policy) => format!(
+            "Until {} senders that know it go by the policy of {}, mode {}; to others there is none.",
+            moment(policy.expires_at),
+            moment(policy.fetched_at),
+            sts.mode.label()
+        ),
+        None => "Senders that have no older policy send as if there were none.".to_owned(),
+    }
+}
+
+fn unlisted(facts: &Facts, domain: &Domain, sts: &MtaSts) -> Option<Trouble> {
+    let missing = left_out(facts, sts);
+    if sts.mode != StsMode::Enforce || missing.is_empty() {
+        return None;
+    }
+    let what = format!(
+        "The MTA-STS policy of {domain} is enforced and does not list {}: senders that keep to it \
+         pass that over. Its postmaster has to add what is missing to the mx lines, and then to \
+         change the id of the record (RFC 8461 §3).",
+        listed(&missing)
+    );
+    Some(Trouble { what, by_hand: vec![policy_record_by_hand(domain), policy_by_hand(domain)] })
+}
+
+/// What does not stop mail.
+pub(super) fn notes(facts: &Facts) -> Vec<String> {
+    let mut notes = Vec::new();
+    let domain = &facts.destination;
+    if let Some(sts) = facts.mta_sts.as_ref().filter(|sts| sts.mode == StsMode::Testing) {
+        let missing = left_out(facts, sts);
+        if !missing.is_empty() {
+            notes.push(format!(
+                "The MTA-STS policy of {domain} is being tested and does not list {}: once it is \
+                 enforced, that is passed over.",
+                listed(&missing)
+            ));
+        }
+    }
+    if let Some(rpt) = facts.tls_rpt.as_ref().filter(|rpt| rpt.status == TlsRptStatus::Invalid) {
+        let why = rpt.detail.as_deref().map(|detail| one_line(detail, MOST)).unwrap_or_default();
+        notes.push(format!(
+            "The TLS-RPT record of {domain} is not valid, so that nobody sends reports: {why}."
+        ));
+    }
+    notes
+}
+
+fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// Characters of what a server or record says.
+const MOST: usize = 200;
+
+/// Patterns that are shown.
+const MOST_PATTERNS: usize = 10;
