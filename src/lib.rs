@@ -20,7 +20,8 @@
 //! - [`config`]: what a user can set, and everything that is wrong with it at once.
 //!
 //! Observation:
-//! - [`probe`]: DNS exchanges, routes, the own vantage, SMTP sessions; a reply parser without I/O.
+//! - [`probe`]: DNS exchanges, routes, policies of domains, the own vantage, SMTP sessions; parsers
+//!   without I/O.
 //! - [`agent`]: schedule, politeness, demand, state; one round of each thing at a time.
 //! - [`once`]: one look without an agent.
 //!

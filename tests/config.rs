@@ -48,6 +48,7 @@ fn every_key_is_taken() {
         families = ["ipv4"]
         addresses_per_family = 2
         session_timeout = "1m 30s"
+        policy_timeout = "5s"
         [[destination]]
         smarthost = "[2001:db8::25]:25"
         [probe]
@@ -59,6 +60,9 @@ fn every_key_is_taken() {
         banner_timeout = "2s"
         command_timeout = "3s"
         session_timeout = "4s"
+        policy_interval = "1h"
+        policy_timeout = "10s"
+        policy_port = 8443
         source_ipv4 = "192.0.2.1"
         source_ipv6 = "2001:db8::1"
         public_ipv4 = "198.51.100.1"
@@ -88,9 +92,13 @@ fn every_key_is_taken() {
     assert_eq!(own.session.addresses_per_family, 2);
     assert_eq!(own.session.session_timeout, Duration::from_secs(90));
     assert_eq!(own.session.banner_timeout, Duration::from_secs(2));
+    let hour = Duration::from_secs(3600);
+    assert_eq!((own.policy.interval, own.policy.timeout), (hour, Duration::from_secs(5)));
     let relay = &config.destinations[&Destination::parse("[2001:db8::25]:25").unwrap()];
     assert_eq!((relay.interval, &relay.session), (config.probe.interval, &config.probe.session));
     assert_eq!((config.probe.port, config.probe.interval), (2525, Duration::from_millis(1500)));
+    let (policy, port) = (&config.probe.policy, config.probe.policy_port);
+    assert_eq!((policy.interval, policy.timeout, port), (hour, Duration::from_secs(10), 8443));
     assert_eq!(config.probe.session.families, [Family::Ipv6, Family::Ipv4]);
     assert_eq!(config.probe.session.command_timeout, Duration::from_secs(3));
     assert_eq!(config.probe.source_ipv4, Some([192, 0, 2, 1].into()));

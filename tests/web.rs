@@ -93,6 +93,8 @@ fn config() -> Config {
             port: 25,
             interval: settings.interval,
             session: settings.session.clone(),
+            policy: settings.policy.clone(),
+            policy_port: 443,
             source_ipv4: None,
             source_ipv6: None,
             public_ipv4: None,

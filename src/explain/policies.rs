@@ -21,12 +21,11 @@ pub fn lines(facts: &Facts) -> Vec<(&'static str, String)> {
         lines.push(("MTA-STS", in_force(sts)));
         if sts.mode != StsMode::None {
             let missing = left_out(facts, sts);
-            let match_words = if missing.is_empty() {
-                "every exchanger is among them".to_owned()
-            } else {
-                format!("not among them: {}", listed(&missing))
+            let others = match missing.as_slice() {
+                [] => "every exchanger is among them".to_owned(),
+                missing => format!("not among them: {}", listed(missing)),
             };
-            lines.push(("", format!("{}; {match_words}", patterns(sts))));
+            lines.push(("", format!("{}; {others}", patterns(sts))));
         }
     }
     if let Some(rpt) = &facts.tls_rpt {
@@ -198,3 +197,95 @@ const MOST: usize = 200;
 
 /// Patterns that are shown.
 const MOST_PATTERNS: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        delivery::what_if::WhatIf,
+        facts::{StsPolicy, TlsRpt},
+    };
+
+    /// A domain with two exchangers, and what a look at its policy came to; one that lists the first
+    /// was fetched before where a mode is given.
+    fn facts(mode: Option<StsMode>, status: StsStatus) -> Facts {
+        let text = r#"{"domain": "example.com",
+            "mx": [[10, "mx1.example.com"], [20, "mx2.example.com"]],
+            "hosts": {"mx1.example.com": {"a": ["192.0.2.1"]},
+                      "mx2.example.com": {"a": ["192.0.2.2"]}}}"#;
+        let facts = serde_json::from_str::<WhatIf>(text).unwrap().facts().unwrap();
+        let policy = StsPolicy {
+            id: "1".into(),
+            max_age_seconds: 86_400,
+            fetched_at: Timestamp::UNIX_EPOCH,
+            expires_at: Timestamp::from_second(86_400).unwrap(),
+            cached: true,
+        };
+        let sts = MtaSts {
+            mode: mode.unwrap_or(StsMode::None),
+            mx: vec!["mx1.example.com".into()],
+            policy: mode.map(|_| policy),
+            ..MtaSts::without_policy(status, Some("the \u{1b}detail".into()))
+        };
+        Facts { mta_sts: Some(sts), ..facts }
+    }
+
+    fn said(facts: &Facts) -> String {
+        troubles(facts).into_iter().map(|trouble| trouble.what).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_does_not_apply_is_no_trouble() {
+        for (mode, status) in [
+            (None, StsStatus::Absent),
+            (None, StsStatus::Valid),
+            (Some(StsMode::None), StsStatus::Valid),
+            (Some(StsMode::Testing), StsStatus::Valid),
+        ] {
+            assert_eq!(said(&facts(mode, status)), "", "{mode:?} {status:?}");
+        }
+        let mut lost = facts(None, StsStatus::DnsError);
+        assert!(said(&lost).contains("failed: the \u{fffd}detail."), "{}", said(&lost));
+        lost.mx.clear();
+        assert_eq!(said(&lost), "", "without the route there is nothing else to say");
+    }
+
+    #[test]
+    fn a_policy_that_holds_is_told_beside_what_failed() {
+        let all = StsStatus::ALL.into_iter();
+        for status in all.filter(|status| *status != StsStatus::Valid) {
+            let told = said(&facts(Some(StsMode::Testing), status));
+            let holds = "Until 1970-01-02 00:00 UTC senders that know it go by the policy of \
+                         1970-01-01 00:00 UTC, mode testing; to others there is none.";
+            assert!(told.ends_with(holds), "{status:?}: {told}");
+            if let Some(failure) = status.failure() {
+                assert!(told.contains(failure.word()), "{status:?}: {told}");
+            }
+            let told = said(&facts(None, status));
+            let none = "Senders that have no older policy send as if there were none.";
+            assert_eq!(told.ends_with(none), status != StsStatus::Absent, "{status:?}: {told}");
+            assert!(!told.contains(char::is_control), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn an_exchanger_that_is_left_out_is_named() {
+        let enforced = facts(Some(StsMode::Enforce), StsStatus::Valid);
+        assert!(said(&enforced).contains("enforced and does not list mx2.example.com:"));
+        let tested = facts(Some(StsMode::Testing), StsStatus::Valid);
+        assert!(notes(&tested)[0].contains("is being tested and does not list mx2.example.com:"));
+        for (name, text) in lines(&enforced) {
+            assert!(
+                name == "MTA-STS" || text == "mx1.example.com; not among them: mx2.example.com"
+            );
+        }
+    }
+
+    #[test]
+    fn reports_that_go_nowhere_are_noted() {
+        let why = Some("it has no rua".to_owned());
+        let tls_rpt = Some(TlsRpt::unusable(TlsRptStatus::Invalid, why));
+        let facts = Facts { tls_rpt, ..facts(None, StsStatus::Absent) };
+        assert!(notes(&facts)[0].ends_with("nobody sends reports: it has no rua."));
+    }
+}

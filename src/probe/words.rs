@@ -95,8 +95,8 @@ mod tests {
 
     use super::*;
 
-    fn words(error: io::Error) -> String {
-        crate::shown::one_line(&of_io(&error), MOST)
+    fn words(error: &io::Error) -> String {
+        crate::shown::one_line(&of_io(error), MOST)
     }
 
     #[test]
@@ -105,7 +105,7 @@ mod tests {
             let expected = ServerName::try_from("dns.example.net").unwrap();
             let wrong = CertificateError::NotValidForNameContext { expected, presented };
             let tls = rustls::Error::InvalidCertificate(wrong);
-            words(io::Error::new(io::ErrorKind::InvalidData, tls))
+            words(&io::Error::new(io::ErrorKind::InvalidData, tls))
         };
         let begin = "its certificate is not valid for dns.example.net, but for ";
         assert_eq!(of(vec![]), format!("{begin}no name at all"));
@@ -122,7 +122,7 @@ mod tests {
             (io::ErrorKind::ConnectionRefused, "the connection is refused"),
             (io::ErrorKind::UnexpectedEof, CLOSED),
         ] {
-            assert_eq!(words(kind.into()), want);
+            assert_eq!(words(&kind.into()), want);
         }
     }
 }

@@ -13,6 +13,8 @@ mod demo;
 mod ending;
 mod judge;
 mod log;
+mod mta_sts;
+mod policy_host;
 mod probe;
 mod reload;
 mod resilience;

@@ -28,6 +28,9 @@ const GLANCE: Duration = Duration::from_millis(20);
 /// The name of the configuration in the folder of an [`Agent`].
 pub(crate) const CONFIG: &str = "mxwatch.toml";
 
+/// The name of the authorities that an [`Agent`] trusts, PEM, where they are in its folder.
+pub(crate) const ANCHORS: &str = "anchors.pem";
+
 /// The program under test, with nothing of this process's environment but the search path.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mxwatch"));
@@ -94,6 +97,9 @@ impl Agent {
     fn spawn(folder: TempDir, args: &[String]) -> Self {
         let mut command = program();
         command.args(args).current_dir(folder.path());
+        if folder.path().join(ANCHORS).exists() {
+            command.env("SSL_CERT_FILE", folder.path().join(ANCHORS));
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let shown = format!("{command:?}");
         let mut child = command.spawn().unwrap();

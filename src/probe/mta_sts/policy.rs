@@ -206,8 +206,8 @@ mod tests {
             mx in prop::collection::vec("(\\*\\.)?[a-z0-9]{1,9}(\\.[a-z0-9]{1,9}){1,3}", 1..9),
             max_age in 0..=MAX_AGE,
         ) {
-            let lines: String = mx.iter().map(|mx| format!("mx: {mx}\r\n")).collect();
-            let text = format!("version: STSv1\r\nmode: {mode}\r\n{lines}max_age: {max_age}");
+            let lines = mx.join("\r\nmx: ");
+            let text = format!("version: STSv1\r\nmode: {mode}\r\nmx: {lines}\r\nmax_age: {max_age}");
             let policy = parse(text.as_bytes()).unwrap();
             prop_assert_eq!((policy.mode.label(), policy.mx, policy.max_age), (mode, mx, max_age));
         }
