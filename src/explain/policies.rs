@@ -1,15 +1,18 @@
 //! What a domain asks of those who send to it: its MTA-STS policy and its TLS-RPT record, what is wrong
-//! with them, and who can put that right.
+//! with them and with exchangers that do not keep to them, and who can put that right.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::{
-    by_hand::{policy_by_hand, policy_host_by_hand, policy_record_by_hand},
+    by_hand::{policy_by_hand, policy_host_by_hand, policy_record_by_hand, s_client},
     several::listed,
+    tls,
     trouble::Trouble,
 };
 use crate::{
-    facts::{Facts, MtaSts, StsFailure, StsMode, StsStatus, TlsRptStatus},
+    facts::{Facts, MtaSts, Pkix, Session, StsFailure, StsMode, StsStatus, TlsRptStatus},
     name::{Destination, Domain, ExchangerName, Host},
     shown::one_line,
 };
@@ -80,7 +83,8 @@ pub(super) fn troubles(facts: &Facts) -> Vec<Trouble> {
     let (Destination::Domain(domain), Some(sts)) = (&facts.destination, &facts.mta_sts) else {
         return Vec::new();
     };
-    failed(facts, domain, sts).into_iter().chain(unlisted(facts, domain, sts)).collect()
+    let troubles = [failed(facts, domain, sts), unlisted(facts, domain, sts)];
+    troubles.into_iter().flatten().chain(unfit(facts, domain, sts)).collect()
 }
 
 fn failed(facts: &Facts, domain: &Domain, sts: &MtaSts) -> Option<Trouble> {
@@ -163,6 +167,38 @@ fn unlisted(facts: &Facts, domain: &Domain, sts: &MtaSts) -> Option<Trouble> {
         listed(&missing)
     );
     Some(Trouble { what, by_hand: vec![policy_record_by_hand(domain), policy_by_hand(domain)] })
+}
+
+/// Listed exchangers that do not do what the policy promises: TLS with a trusted certificate (§4.2).
+fn unfit(facts: &Facts, domain: &Domain, sts: &MtaSts) -> Vec<Trouble> {
+    if sts.mode != StsMode::Enforce {
+        return Vec::new();
+    }
+    let sessions = facts.exchangers.iter().flat_map(|exchanger| {
+        let host = &exchanger.exchanger.host;
+        exchanger.sessions.iter().map(move |session| (host.to_string(), session))
+    });
+    let trouble = |(host, session): (String, &Arc<Session>)| {
+        let why = unfitness(session).filter(|_| sts.lists(&host))?;
+        let what = format!(
+            "The MTA-STS policy of {domain} is enforced, and {host} at {} {why}: senders that keep to \
+             it pass that over. Its postmaster can cure that.",
+            session.peer
+        );
+        Some(Trouble { what, by_hand: vec![s_client(session, &host)] })
+    };
+    sessions.filter_map(trouble).collect()
+}
+
+fn unfitness(session: &Session) -> Option<String> {
+    match &session.tls {
+        Some(tls) if tls.pkix == Pkix::Trusted => None,
+        Some(tls) => Some(format!("has a {}", tls::trust(tls))),
+        None if session.up() && !session.offers("STARTTLS") => {
+            Some("does not offer STARTTLS".to_owned())
+        }
+        None => None,
+    }
 }
 
 /// What does not stop mail.
@@ -278,6 +314,28 @@ mod tests {
             assert!(
                 name == "MTA-STS" || text == "mx1.example.com; not among them: mx2.example.com"
             );
+        }
+    }
+
+    #[test]
+    fn an_exchanger_without_trusted_tls_breaks_what_the_policy_promises() {
+        let text = r#"{"domain": "example.com", "mx": [[10, "mx1.example.com"]],
+            "hosts": {"mx1.example.com": {"a": ["192.0.2.1"]}}, "sts": "MODE",
+            "sts_patterns": ["mx1.example.com"], "ips": {"192.0.2.1": {"starttls": HOW}}}"#;
+        for (mode, how, want) in [
+            ("enforce", "\"absent\"", "mx1.example.com at 192.0.2.1:25 does not offer STARTTLS:"),
+            (
+                "enforce",
+                "{\"pkix_ok\": false}",
+                "mx1.example.com at 192.0.2.1:25 has a certificate ",
+            ),
+            ("enforce", "{\"pkix_ok\": true}", ""),
+            ("testing", "\"absent\"", ""),
+        ] {
+            let text = text.replace("MODE", mode).replace("HOW", how);
+            let facts = serde_json::from_str::<WhatIf>(&text).unwrap().facts().unwrap();
+            let said = said(&facts);
+            assert!(said.contains(want) && said.is_empty() == want.is_empty(), "{text}: {said}");
         }
     }
 
