@@ -141,8 +141,8 @@ pub struct CheckArgs {
     /// Port of the exchangers instead of the configured one.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
-    /// The most to wait at each stage of a session and for each DNS query, as in "10s"; by default
-    /// as long as the agent would.
+    /// The most to wait at each stage of a session, for each DNS query and for an MTA-STS policy, as
+    /// in "10s"; by default as long as the agent would.
     #[arg(long, value_name = "DURATION", value_parser = patience)]
     pub timeout: Option<Duration>,
     /// When to use colour.

@@ -81,8 +81,9 @@ mod tests {
     use super::*;
     use crate::{
         facts::{
-            Exchange, Failure, LookupStatus, MxLookup, Reason, Record, RecordType, Reply, Route,
-            Stage, TlsaFacts, TlsaRecord, TlsaStatus, Transport,
+            Exchange, Failure, LookupStatus, MtaSts, MxLookup, Reason, Record, RecordType, Reply,
+            Route, Stage, StsMode, StsStatus, TlsRpt, TlsRptStatus, TlsaFacts, TlsaRecord,
+            TlsaStatus, Transport,
         },
         name::{Exchanger, ExchangerName, Host},
     };
@@ -227,5 +228,24 @@ mod tests {
         let lost = |status| round(Route::Unknown, status, 1);
         assert!(!same_route(&lost(servfail), &lost(timeout)), "the reason is another");
         assert!(!same_route(&known(), &DestinationRound { route: Vec::new(), ..known() }));
+    }
+
+    #[test]
+    fn policies_are_others_when_they_ask_for_something_else() {
+        let policies = |mode, mx: &str, status, detail: &str| DomainPolicies {
+            mta_sts: MtaSts {
+                mode,
+                mx: vec![mx.to_owned()],
+                ..MtaSts::without_policy(status, Some(detail.to_owned()))
+            },
+            tls_rpt: TlsRpt::unusable(TlsRptStatus::Absent, None),
+        };
+        let (testing, valid) = (StsMode::Testing, StsStatus::Valid);
+        let known = policies(testing, "mx.example.com", valid, "");
+        let failed = policies(testing, "mx.example.com", StsStatus::FetchHttp, "HTTP 500");
+        assert!(same_policies(&known, &failed), "what was fetched before holds");
+        let enforced = policies(StsMode::Enforce, "mx.example.com", valid, "");
+        assert!(!same_policies(&known, &enforced));
+        assert!(!same_policies(&known, &policies(testing, "*.example.com", valid, "")));
     }
 }
