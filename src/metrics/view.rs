@@ -5,7 +5,7 @@
 //! can spell the address of a smart host. What was observed last wins.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -17,7 +17,7 @@ use crate::{
         standing::Standing,
         state::{DestinationReport, DestinationRound, ExchangerReport, Snapshot},
     },
-    facts::{AddressPair, ExchangerFacts, Family, Lookup, RecordType, Target},
+    facts::{AddressPair, ExchangerFacts, Family, Lookup, RecordType, StsMode, Target},
     name::{ExchangerName, Host},
 };
 
@@ -55,6 +55,8 @@ pub(super) struct Exchanger<'a> {
     /// `mx="…",family="…"`, by family.
     labels: [Block; 2],
     pub(super) report: &'a ExchangerReport,
+    /// A domain with an MTA-STS policy in force routes to it.
+    pub(super) under_sts: bool,
 }
 
 impl<'a> Exchanger<'a> {
@@ -100,14 +102,26 @@ fn exchangers(snapshot: &Snapshot) -> Vec<Exchanger<'_>> {
             *kept = report;
         }
     }
+    let under_sts = under_sts(snapshot);
     let block = |name: &str, family: Family| Block::new([("mx", name), ("family", family.label())]);
     by_name
         .into_iter()
         .map(|(name, report)| {
             let labels = Family::ALL.map(|family| block(&name, family));
-            Exchanger { name, labels, report }
+            let under_sts = under_sts.contains(&name);
+            Exchanger { name, labels, report, under_sts }
         })
         .collect()
+}
+
+/// The labels of the exchangers that a domain routes to whose MTA-STS policy says how they are to be.
+fn under_sts(snapshot: &Snapshot) -> HashSet<String> {
+    let bound = snapshot.destinations.values().filter(|report| {
+        report.policies.as_ref().is_some_and(|policies| policies.mta_sts.mode != StsMode::None)
+    });
+    let rounds = bound.filter_map(|report| report.last.as_ref());
+    let routed = rounds.flat_map(|round| &round.route);
+    routed.map(|(_, exchanger)| exchanger.label(snapshot.mx_port)).collect()
 }
 
 fn lookups(snapshot: &Snapshot) -> Vec<(Block, &Lookup)> {

@@ -23,7 +23,7 @@ use crate::{
 
 /// The extensions that have a series: a closed set, for a server can offer any number of words.
 /// Those that decide whether mail can be sent, or how.
-const EXTENSIONS: [&str; 4] = ["AUTH", "REQUIRETLS", "SMTPUTF8", "STARTTLS"];
+const EXTENSIONS: [&str; 3] = ["REQUIRETLS", "SMTPUTF8", "STARTTLS"];
 
 /// One family with addresses.
 pub(super) struct Part<'a> {
@@ -31,6 +31,7 @@ pub(super) struct Part<'a> {
     addresses: usize,
     pub(super) sessions: Vec<&'a Arc<Session>>,
     pub(super) tlsa: &'a [Arc<TlsaFacts>],
+    pub(super) under_sts: bool,
     counts: &'a FamilyCounts,
 }
 
@@ -87,6 +88,7 @@ fn parts<'a>(view: &'a View<'a>) -> Vec<Part<'a>> {
                 addresses: facts.addresses_of(family).count(),
                 sessions: facts.sessions_of(family).collect(),
                 tlsa: &facts.tlsa,
+                under_sts: exchanger.under_sts,
                 counts: &exchanger.report.families[family as usize],
             });
         }

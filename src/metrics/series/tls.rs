@@ -6,7 +6,7 @@
 
 use crate::{
     config::Detail,
-    facts::{Session, Tls, TlsaStatus},
+    facts::{Tls, TlsaStatus},
     metrics::{
         names,
         series::{exchanger::Part, unix_seconds},
@@ -58,8 +58,11 @@ pub(super) fn write(parts: &[Part<'_>], detail: Detail, out: &mut String) {
         family.sample(part.labels, &[("policy", "pkix")], u8::from(trusted));
     }
     for part in parts {
-        if let Some(matched) = dane(part) {
-            family.sample(part.labels, &[("policy", "dane")], u8::from(matched));
+        let policies = [("dane", dane(part)), ("mta_sts", mta_sts(part))];
+        for (policy, kept) in policies {
+            if let Some(kept) = kept {
+                family.sample(part.labels, &[("policy", policy)], u8::from(kept));
+            }
         }
     }
 }
@@ -68,13 +71,24 @@ pub(super) fn write(parts: &[Part<'_>], detail: Detail, out: &mut String) {
 /// where none does.
 fn dane(part: &Part<'_>) -> Option<bool> {
     let secure = || part.tlsa.iter().filter(|tlsa| tlsa.status == TlsaStatus::Secure);
-    let matches = |session: &Session| {
-        let matched = session.tls.as_deref().and_then(|tls| tls.dane.as_deref());
-        session.tls_failure().is_none()
-            && secure().all(|tlsa| tlsa.matched_by(matched.unwrap_or_default()))
-    };
-    let mut up = part.sessions.iter().filter(|session| session.up()).peekable();
     secure().next()?;
+    every_address(part, |tls| {
+        let matched = tls.dane.as_deref().unwrap_or_default();
+        secure().all(|tlsa| tlsa.matched_by(matched))
+    })
+}
+
+/// Whether the certificates hold by which MTA-STS knows an exchanger (RFC 8461 §4.2); `None` where no
+/// policy is in force. Whether the policy lists it is a finding of the domain.
+fn mta_sts(part: &Part<'_>) -> Option<bool> {
+    every_address(part, |tls| tls.pkix.trusted()).filter(|_| part.under_sts)
+}
+
+/// Whether every address that takes mail encrypts and shows what is wanted; `None` when none takes mail.
+fn every_address(part: &Part<'_>, shows: impl Fn(&Tls) -> bool) -> Option<bool> {
+    let mut up = part.sessions.iter().filter(|session| session.up()).peekable();
     up.peek()?;
-    Some(up.all(|session| matches(session)))
+    Some(up.all(|session| {
+        session.tls_failure().is_none() && session.tls.as_deref().is_some_and(&shows)
+    }))
 }
