@@ -17,7 +17,6 @@ use mxwatch::{
     name::Domain,
     probe::dns::Resolvers,
 };
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -36,6 +35,7 @@ use tokio_rustls::{
 mod servers;
 use servers::{
     bind::{Bind, Dig},
+    certificates::Authority,
     program::free_port,
     unbound::{Abilities, Unbound},
 };
@@ -50,31 +50,6 @@ const ZONE: &str = "$TTL 300
 ns   A   127.0.0.1
 mx   A   127.83.9.1
 ";
-
-/// An authority of our own.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-}
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
-    }
-
-    /// A certificate for these names and addresses, and its key, both PEM.
-    fn sign(&self, names: &[&str]) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-        let params = CertificateParams::new(names).unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
-    }
-}
 
 /// Unbound before BIND, with the authority that signed for it.
 struct Servers {

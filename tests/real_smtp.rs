@@ -2,34 +2,26 @@
 
 use std::{net::SocketAddr, process::Command};
 
-use mxwatch::world::World;
 use serde_json::Value;
 
 #[allow(dead_code, reason = "shared with the other tests against real servers")]
 mod servers;
 use servers::{
+    check::{self, HELO_NAME},
     postfix::{Postfix, Reply, Swaks, Transcript},
     program::has_ipv6,
 };
-
-const HELO_NAME: &str = "probe.example.test";
 
 /// Lets mxwatch check example.test, whose only exchanger is at this port of 127.0.0.1 and ::1. The
 /// exit status and the sessions.
 async fn check(port: u16) -> (Option<i32>, Vec<Value>) {
     let ipv6 = if has_ipv6() { "mx1 AAAA ::1" } else { "" };
     let zone = format!("$ORIGIN example.test.\n@ MX 10 mx1\nmx1 A 127.0.0.1\n{ipv6}");
-    let world = World::builder().zone(&zone).unwrap().start().await.unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mxwatch"));
-    command
-        .args(["check", "--json", "--helo-name", HELO_NAME])
-        .args(["--dns-server", &world.dns_addr().to_string(), "--port", &port.to_string()])
-        .arg("example.test");
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    world.stop().await;
-    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let sessions = json["facts"]["exchangers"][0]["sessions"].as_array().unwrap().clone();
-    (output.status.code(), sessions)
+    let example = |command: &mut Command| {
+        command.arg("example.test");
+    };
+    let checked = check::check(&zone, port, example).await;
+    (checked.status, checked.sessions(0).to_vec())
 }
 
 /// The session with this address, of which there must be one for each family.

@@ -3,7 +3,7 @@
 use std::{
     fmt::Write,
     net::{SocketAddr, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -20,12 +20,22 @@ local_recipient_maps =
 local_transport = discard:
 default_transport = error:none
 smtpd_peername_lookup = no
+notify_classes =
 message_size_limit = 7654321
 ";
 
+/// Lines of `main.cf` that offer STARTTLS with the key and the chain in a file, see
+/// [`Identity::write`](super::certificates::Identity::write), and log every handshake.
+pub(crate) fn starttls(identity: &Path) -> String {
+    format!(
+        "smtpd_tls_security_level = may\nsmtpd_tls_loglevel = 1\nsmtpd_tls_chain_files = {}\n",
+        identity.display()
+    )
+}
+
 /// A running Postfix; dropping it ends all its processes.
 pub(crate) struct Postfix {
-    _master: Master,
+    master: Master,
     port: u16,
 }
 
@@ -34,6 +44,12 @@ impl Postfix {
     /// `-o smtpd_banner=hello`. `None` where Postfix is missing or the user is not root, without
     /// whom it does not start.
     pub(crate) fn start(options: &str) -> Option<Self> {
+        Self::start_with(options, "")
+    }
+
+    /// The same with more lines of `main.cf`.
+    pub(crate) fn start_with(options: &str, main: &str) -> Option<Self> {
+        let main = MAIN.to_owned() + main;
         let installation = Installation::find()?;
         Some(at_free_port(|port| {
             let mut services = format!("127.0.0.1:{port} inet n - n - - smtpd {options}\n");
@@ -42,14 +58,33 @@ impl Postfix {
             }
             services += "anvil unix - - n - 1 anvil\n";
             let listens = || on_loopback(port).all(|at| TcpStream::connect(at).is_ok());
-            let master = installation.start(MAIN, &services, listens)?;
-            Some(Self { _master: master, port })
+            let master = installation.start(&main, &services, listens)?;
+            Some(Self { master, port })
         }))
     }
 
     /// Its port.
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How its log sums up each session that came as far as EHLO, such as `ehlo=2 starttls=1 quit=1
+    /// commands=4`, as soon as there are so many.
+    pub(crate) fn sessions(&self, many: usize) -> Vec<String> {
+        self.master.wait_for("the ends of sessions", |log| {
+            let ends = log.lines().filter_map(|line| {
+                let (_, client) = line.split_once(": disconnect from ")?;
+                let (_, commands) = client.split_once("] ")?;
+                commands.contains("ehlo=").then(|| commands.to_owned())
+            });
+            let ends: Vec<_> = ends.collect();
+            (ends.len() >= many).then_some(ends)
+        })
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.master.log()
     }
 
     /// Where it listens, in each family this host has.

@@ -6,11 +6,18 @@ use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
 use super::program::{Program, find, output, skip};
+
+/// Longer than anything takes that it logs; only what never happens runs into it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// From one look into the log to the next.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Where distributions put the daemons.
 const DAEMONS: [&str; 3] =
@@ -122,5 +129,18 @@ impl Master {
     /// What it logged so far.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Waits until its log has what is `wanted`, and returns that.
+    pub(crate) fn wait_for<T>(&self, what: &str, mut wanted: impl FnMut(&str) -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            let log = self.log();
+            if let Some(found) = wanted(&log) {
+                return found;
+            }
+            assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}:\n{log}");
+            thread::sleep(PAUSE);
+        }
     }
 }

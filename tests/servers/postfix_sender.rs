@@ -6,8 +6,6 @@ use std::{
     net::IpAddr,
     path::PathBuf,
     process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
 use super::{
@@ -41,11 +39,6 @@ retry unix - - n - - error
 trace unix - - n - 0 bounce
 ";
 
-/// Longer than any attempt takes; only what never happens runs into it.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// From one look into the log to the next.
-const PAUSE: Duration = Duration::from_millis(50);
-
 /// A running Postfix that sends; dropping it ends all its processes.
 pub(crate) struct Sender {
     master: Master,
@@ -71,18 +64,10 @@ impl Sender {
         command.arg("-C").arg(self.master.conf()).args(["-i", "-f", "<>", "--"]).args(recipients);
         let sent = command.stdin(Stdio::null()).output().unwrap();
         assert!(sent.status.success(), "{sent:?}");
-        let begun = Instant::now();
-        loop {
-            let log = self.master.log();
+        self.master.wait_for(&format!("{recipients:?}"), |log| {
             let attempts: BTreeMap<_, _> = log.lines().filter_map(Attempt::read).collect();
-            let missing: Vec<_> =
-                recipients.iter().filter(|to| !attempts.contains_key(*to)).collect();
-            if missing.is_empty() {
-                return attempts;
-            }
-            assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} for {missing:?}:\n{log}");
-            thread::sleep(PAUSE);
-        }
+            recipients.iter().all(|to| attempts.contains_key(to)).then_some(attempts)
+        })
     }
 }
 
