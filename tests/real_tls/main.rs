@@ -11,6 +11,7 @@ mod servers;
 mod harness;
 
 mod agreed;
+mod dane;
 mod exchanger;
 mod failed;
 mod hostile;

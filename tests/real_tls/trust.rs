@@ -14,7 +14,7 @@ use super::{
     servers::{
         certificates::{Authority, Identity, RsaKey, ed25519, leaf},
         check::check,
-        postfix::{Postfix, starttls},
+        postfix::{Postfix, starttls_by_name},
     },
 };
 
@@ -112,17 +112,13 @@ async fn certificates_are_judged_as_openssl_and_postfix_judge_them() {
     let dir = tempfile::tempdir().unwrap();
     let trusted = dir.path().join("anchors.pem");
     std::fs::write(&trusted, anchors).unwrap();
-    let (mut zone, mut by_name) = ("$ORIGIN example.test.\n".to_owned(), String::new());
-    for Case { label, identity, .. } in &cases {
+    let mut zone = "$ORIGIN example.test.\n".to_owned();
+    for Case { label, .. } in &cases {
         writeln!(zone, "{label} MX 10 mx.{label}\nmx.{label} A 127.0.0.1").unwrap();
-        let file = dir.path().join(label);
-        identity.write(&file);
-        write!(by_name, "{}={}, ", mx(label), file.display()).unwrap();
     }
-    let nobody = dir.path().join("nobody");
-    Identity::self_signed(&leaf(&["nobody.example.test"])).write(&nobody);
-    let by_name = format!("tls_server_sni_maps = inline:{{{by_name}}}\n");
-    let Some(postfix) = Postfix::start_with("", &(starttls(&nobody) + &by_name)) else { return };
+    let identities = cases.iter().map(|case| (mx(case.label), &case.identity));
+    let main = starttls_by_name(dir.path(), identities);
+    let Some(postfix) = Postfix::start_with("", &main) else { return };
 
     let domains = cases.iter().map(|case| format!("{}.example.test", case.label));
     let more = |command: &mut Command| {

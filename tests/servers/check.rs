@@ -34,13 +34,26 @@ impl Checked {
 /// flags and environment.
 pub(crate) async fn check(zone: &str, port: u16, more: impl FnOnce(&mut Command)) -> Checked {
     let world = World::builder().zone(zone).unwrap().start().await.unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mxwatch"));
-    command.args(["check", "--json", "--helo-name", HELO_NAME]);
+    let mut command = command();
     command.args(["--dns-server", &world.dns_addr().to_string(), "--port", &port.to_string()]);
     more(&mut command);
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let checked = tokio::task::spawn_blocking(move || run(command)).await.unwrap();
     world.stop().await;
+    checked
+}
+
+/// A check that has yet to be told where to look, and for what.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mxwatch"));
+    command.args(["check", "--json", "--helo-name", HELO_NAME]);
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn run(mut command: Command) -> Checked {
+    let output = command.output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
+    assert!(!said.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     let documents = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     Checked { status: output.status.code(), documents }
 }

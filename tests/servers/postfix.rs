@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    certificates::{Identity, leaf},
     postfix_master::{Installation, Master},
     program::{at_free_port, find, has_ipv6, on_loopback, output, skip},
 };
@@ -25,12 +26,29 @@ message_size_limit = 7654321
 ";
 
 /// Lines of `main.cf` that offer STARTTLS with the key and the chain in a file, see
-/// [`Identity::write`](super::certificates::Identity::write), and log every handshake.
+/// [`Identity::write`], and log every handshake.
 pub(crate) fn starttls(identity: &Path) -> String {
     format!(
         "smtpd_tls_security_level = may\nsmtpd_tls_loglevel = 1\nsmtpd_tls_chain_files = {}\n",
         identity.display()
     )
+}
+
+/// The same for a server of many names, which shows each to whom asks for it (SNI), and to others
+/// one that is nobody's. The files are in `dir`.
+pub(crate) fn starttls_by_name<'a>(
+    dir: &Path,
+    identities: impl Iterator<Item = (String, &'a Identity)>,
+) -> String {
+    let nobody = dir.join("nobody");
+    Identity::self_signed(&leaf(&["nobody.example.test"])).write(&nobody);
+    let mut main = starttls(&nobody) + "tls_server_sni_maps = inline:{";
+    for (name, identity) in identities {
+        let file = dir.join(&name);
+        identity.write(&file);
+        write!(main, " {name}={},", file.display()).unwrap();
+    }
+    main + " }\n"
 }
 
 /// A running Postfix; dropping it ends all its processes.
