@@ -5,8 +5,8 @@ use std::{fmt::Write, process::Command};
 
 use mxwatch::facts::Pkix;
 use rcgen::{
-    BasicConstraints, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyPair,
-    NameConstraints, PKCS_ECDSA_P384_SHA384, SerialNumber, date_time_ymd,
+    BasicConstraints, CustomExtension, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    KeyPair, NameConstraints, PKCS_ECDSA_P384_SHA384, SerialNumber, date_time_ymd,
 };
 
 use super::{
@@ -102,6 +102,12 @@ fn cases() -> Option<(String, Vec<Case>)> {
     let mut client = named("client");
     client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     case("client", root.issue(&client, &key()), Pkix::NotForServers, 26);
+    let mut odd = named("odd");
+    let mut demand = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 32473, 1], vec![5, 0]);
+    demand.set_criticality(true);
+    odd.custom_extensions = vec![demand];
+    case("odd", root.issue(&odd, &key()), Pkix::Other, 34);
+    case("version-1", Identity::of_version_1(&mx("version-1"))?, Pkix::SelfSigned, 18);
     case("elsewhere", elsewhere.issue(&named("elsewhere"), &key()), Pkix::Other, 47);
     Some((root.pem + &rsa.pem, cases))
 }

@@ -137,6 +137,20 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// A certificate of X.509 version 1, which vouches for itself and has no room for extensions:
+    /// what `openssl x509 -req` makes unless told otherwise. `None` where `openssl` is missing.
+    pub(crate) fn of_version_1(name: &str) -> Option<Self> {
+        let openssl = OpenSsl::find()?;
+        let key = RsaKey::generate(2048)?.pem;
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key.pem");
+        std::fs::write(&file, &key).unwrap();
+        let (file, subject) = (file.to_str().unwrap(), format!("/CN={name}"));
+        let request = openssl.run(&["req", "-new", "-key", file, "-subj", &subject], b"");
+        let signed = openssl.run(&["x509", "-req", "-signkey", file], &request);
+        Some(Self { chain: vec![String::from_utf8(signed).unwrap()], key })
+    }
+
     fn new(certificate: &Certificate, between: &[String], key: &impl Key) -> Self {
         let mut chain = vec![certificate.pem()];
         chain.extend_from_slice(between);

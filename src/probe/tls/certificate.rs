@@ -43,8 +43,7 @@ fn of(parsed: &X509Certificate<'_>, sha256: String) -> Certificate {
         subject: name(parsed.subject()),
         issuer: name(parsed.issuer()),
         names: names(parsed),
-        // RFC 5280 §4.1.2.2: 20 octets at most.
-        serial: hex(parsed.raw_serial().get(..20).unwrap_or(parsed.raw_serial())),
+        serial: hex(serial(parsed.raw_serial())),
         not_before: time(parsed.validity().not_before),
         not_after: time(parsed.validity().not_after),
         key: kind(key),
@@ -52,6 +51,13 @@ fn of(parsed: &X509Certificate<'_>, sha256: String) -> Certificate {
         sha256,
         spki_sha256: hex(digest(&SHA256, key.raw).as_ref()),
     }
+}
+
+/// A serial number without the octet that only says that it is positive; 20 octets at most
+/// (RFC 5280 §4.1.2.2).
+fn serial(raw: &[u8]) -> &[u8] {
+    let number = raw.strip_prefix(&[0]).filter(|rest| !rest.is_empty()).unwrap_or(raw);
+    number.get(..20).unwrap_or(number)
 }
 
 fn name(name: &X509Name<'_>) -> String {
@@ -156,7 +162,7 @@ mod tests {
         params.distinguished_name.push(DnType::OrganizationName, "a\u{1b}[31mb");
         params.not_before = date_time_ymd(2026, 1, 2);
         params.not_after = date_time_ymd(2026, 4, 2);
-        params.serial_number = Some(0x0a1b.into());
+        params.serial_number = Some(0xfa1b.into());
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
         let read = read(certificate.der());
@@ -164,7 +170,7 @@ mod tests {
         assert!(!read.subject.contains('\u{1b}'), "{read:?}");
         assert_eq!(read.issuer, read.subject);
         assert_eq!(read.names, ["mx1.example.com", "192.0.2.1"]);
-        assert_eq!(read.serial, "0a1b");
+        assert_eq!(read.serial, "fa1b");
         assert_eq!(read.not_after.unwrap().to_string(), "2026-04-02T00:00:00Z");
         assert_eq!(read.not_before.unwrap().to_string(), "2026-01-02T00:00:00Z");
         assert_eq!((read.key.as_str(), &*read.signature), ("EC P-256", "ecdsa-with-SHA256"));

@@ -4,10 +4,10 @@
 use tokio_rustls::rustls::{
     RootCertStore,
     crypto::WebPkiSupportedAlgorithms,
-    pki_types::{CertificateDer, ServerName, UnixTime},
+    pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime},
 };
-use webpki::{EndEntityCert, Error, KeyUsage};
-use x509_parser::{parse_x509_certificate, public_key::PublicKey};
+use webpki::{EndEntityCert, Error, KeyUsage, anchor_from_trusted_cert};
+use x509_parser::{parse_x509_certificate, public_key::PublicKey, time::ASN1Time};
 
 use crate::facts::Pkix;
 
@@ -27,8 +27,36 @@ pub(super) fn judge(
         certificate.verify_is_valid_for_subject_name(name)
     });
     match verified {
+        // The keys above were checked on the way, that of the server was not.
+        Ok(()) if short_key(own) => Pkix::BadKey,
         Ok(()) => Pkix::Trusted,
+        Err(Error::CaUsedAsEndEntity) if is_anchor(own, anchors) => by_itself(own, name, now),
         Err(error) => reason(&error, chain),
+    }
+}
+
+/// Whether the certificate is itself one that this host trusts, as that of a homemade server may be.
+fn is_anchor(own: &CertificateDer<'_>, anchors: &RootCertStore) -> bool {
+    let Ok(own) = anchor_from_trusted_cert(own) else { return false };
+    let same = |known: &TrustAnchor<'_>| {
+        (&known.subject, &known.subject_public_key_info)
+            == (&own.subject, &own.subject_public_key_info)
+    };
+    anchors.roots.iter().any(same)
+}
+
+/// A certificate that is trusted for itself.
+fn by_itself(own: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Pkix {
+    let now = i64::try_from(now.as_secs()).ok().and_then(|now| ASN1Time::from_timestamp(now).ok());
+    let Some(now) = now else { return Pkix::Other };
+    let Ok((_, read)) = parse_x509_certificate(own) else { return Pkix::Malformed };
+    let named = EndEntityCert::try_from(own)
+        .is_ok_and(|own| own.verify_is_valid_for_subject_name(name).is_ok());
+    match read.validity() {
+        validity if now < validity.not_before => Pkix::NotYetValid,
+        validity if now > validity.not_after => Pkix::Expired,
+        _ if named => Pkix::Trusted,
+        _ => Pkix::NameMismatch,
     }
 }
 
@@ -38,9 +66,13 @@ fn reason(error: &Error, chain: &[CertificateDer<'_>]) -> Pkix {
         Error::CertNotValidYet { .. } => Pkix::NotYetValid,
         Error::CertNotValidForName(_) => Pkix::NameMismatch,
         // A certificate for an authority is what people get who make one for themselves.
-        Error::CaUsedAsEndEntity | Error::UnknownIssuer if self_signed(chain) => Pkix::SelfSigned,
+        Error::CaUsedAsEndEntity | Error::UnknownIssuer | Error::UnsupportedCertVersion
+            if self_signed(chain) =>
+        {
+            Pkix::SelfSigned
+        }
         Error::UnknownIssuer => Pkix::UnknownIssuer,
-        Error::InvalidSignatureForPublicKey if short_key(chain) => Pkix::BadKey,
+        Error::InvalidSignatureForPublicKey if chain.iter().any(short_key) => Pkix::BadKey,
         Error::InvalidSignatureForPublicKey => Pkix::BadSignature,
         Error::RequiredEkuNotFoundContext(_) => Pkix::NotForServers,
         Error::UnsupportedSignatureAlgorithmContext(_)
@@ -54,8 +86,7 @@ fn reason(error: &Error, chain: &[CertificateDer<'_>]) -> Pkix {
         | Error::MalformedExtensions
         | Error::MalformedNameConstraint
         | Error::SignatureAlgorithmMismatch
-        | Error::TrailingData(_)
-        | Error::UnsupportedCertVersion => Pkix::Malformed,
+        | Error::TrailingData(_) => Pkix::Malformed,
         _ => Pkix::Other,
     }
 }
@@ -66,9 +97,10 @@ fn self_signed(chain: &[CertificateDer<'_>]) -> bool {
     own.is_some_and(|(_, own)| own.subject().as_raw() == own.issuer().as_raw())
 }
 
-/// Whether one of them has an RSA key that is too short to be checked.
-fn short_key(chain: &[CertificateDer<'_>]) -> bool {
-    chain.iter().filter_map(|der| parse_x509_certificate(der).ok()).any(|(_, certificate)| {
+/// Whether it has an RSA key that is too short to be checked.
+fn short_key(certificate: &CertificateDer<'_>) -> bool {
+    let read = parse_x509_certificate(certificate).ok();
+    read.is_some_and(|(_, certificate)| {
         let key = certificate.public_key().parsed();
         matches!(key, Ok(PublicKey::RSA(rsa)) if rsa.key_size() < SHORTEST_RSA)
     })
@@ -142,6 +174,15 @@ mod tests {
             assert_eq!(judged(&[signed(params)], &root), want);
         }
         assert_eq!(judged(&[own], &root), Pkix::SelfSigned);
+        // Trusted for itself, but not for a name that it does not hold.
+        assert_eq!(judged(std::slice::from_ref(&root), &root), Pkix::NameMismatch);
+        let mut params = leaf(&["mx1.example.com"]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let homemade = params.self_signed(&key).unwrap().der().clone();
+        assert_eq!(judged(std::slice::from_ref(&homemade), &homemade), Pkix::Trusted);
+        params.not_after = date_time_ymd(2026, 2, 1);
+        let old = params.self_signed(&key).unwrap().der().clone();
+        assert_eq!(judged(std::slice::from_ref(&old), &homemade), Pkix::Expired);
         assert_eq!(judged(&[], &root), Pkix::Malformed);
         assert_eq!(judged(&[vec![0x30, 3, 1, 1, 1].into()], &root), Pkix::Malformed);
         let (stranger, _) = authority("stranger");

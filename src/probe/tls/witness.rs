@@ -1,14 +1,17 @@
 //! The verifier of the handshake: it takes every certificate and remembers the chain. Only that the
-//! server holds the key of its certificate is checked, because the handshake has no sense without.
+//! server holds the key of its certificate is checked, because the handshake has no sense without. Of the
+//! certificate nothing but that key counts for it: odd ones come to a handshake like any other.
 
 use std::sync::{Mutex, PoisonError};
 
 use tokio_rustls::rustls::{
-    DigitallySignedStruct, Error, SignatureScheme,
+    CertificateError, DigitallySignedStruct, Error, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
+    crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key},
+    pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime},
 };
+use webpki::RawPublicKeyEntity;
+use x509_parser::parse_x509_certificate;
 
 /// The verifier of one handshake.
 #[derive(Debug)]
@@ -36,12 +39,35 @@ impl Witness {
         std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether the key made the signature by one of the algorithms that the scheme stands for, which in
+    /// TLS 1.2 leaves the curve open (RFC 8422 §5.1.1).
+    fn signed_tls12(
+        &self,
+        message: &[u8],
+        key: &SubjectPublicKeyInfoDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> bool {
+        let mapping = self.algorithms.mapping.iter();
+        let mut fitting = mapping
+            .filter(|(scheme, _)| *scheme == signed.scheme)
+            .flat_map(|(_, algorithms)| algorithms.iter());
+        let Ok(key) = RawPublicKeyEntity::try_from(key) else { return false };
+        fitting
+            .any(|algorithm| key.verify_signature(*algorithm, message, signed.signature()).is_ok())
+    }
+
     fn note<T>(&self, checked: Result<T, Error>) -> Result<T, Error> {
         if checked.is_err() {
             self.seen.lock().unwrap_or_else(PoisonError::into_inner).bad_key = true;
         }
         checked
     }
+}
+
+/// The public key of a certificate, whatever else is in it.
+fn key<'c>(certificate: &'c CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'c>> {
+    let (_, read) = parse_x509_certificate(certificate).ok()?;
+    Some(SubjectPublicKeyInfoDer::from(read.tbs_certificate.subject_pki.raw))
 }
 
 impl ServerCertVerifier for Witness {
@@ -65,7 +91,9 @@ impl ServerCertVerifier for Witness {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.note(verify_tls12_signature(message, certificate, signed, &self.algorithms))
+        let valid = key(certificate).is_some_and(|key| self.signed_tls12(message, &key, signed));
+        let refused = Error::InvalidCertificate(CertificateError::BadSignature);
+        self.note(if valid { Ok(HandshakeSignatureValid::assertion()) } else { Err(refused) })
     }
 
     fn verify_tls13_signature(
@@ -74,7 +102,11 @@ impl ServerCertVerifier for Witness {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.note(verify_tls13_signature(message, certificate, signed, &self.algorithms))
+        let refused = Error::InvalidCertificate(CertificateError::BadEncoding);
+        let checked = key(certificate).ok_or(refused).and_then(|key| {
+            verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms)
+        });
+        self.note(checked)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
