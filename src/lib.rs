@@ -14,7 +14,8 @@
 //! # Where things live
 //!
 //! What is known and said about it:
-//! - [`name`]: domains, exchangers, destinations, parsed once.
+//! - [`name`]: domains, exchangers, destinations, parsed once; [`envelope`]: mailboxes.
+//! - [`secret`]: passwords, which are never shown.
 //! - [`facts`]: what was observed, as plain data with closed sets of labels.
 //! - [`delivery`]: what a sender would do, by a pure function of facts and its parameters.
 //! - [`config`]: what a user can set, and everything that is wrong with it at once.
@@ -54,6 +55,7 @@ pub mod delivery;
 pub mod demo;
 pub mod document;
 pub mod ended;
+pub mod envelope;
 pub mod explain;
 pub mod facts;
 pub mod judge;
@@ -63,6 +65,7 @@ pub mod name;
 pub mod on_demand;
 pub mod once;
 pub mod probe;
+pub mod secret;
 pub mod senders;
 mod shown;
 pub mod web;

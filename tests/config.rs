@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::SocketAddr,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,7 +11,7 @@ use std::{
 use mxwatch::{
     config::{
         self, Config, Detail, Dns, Loaded, Metrics, Politeness, Probe, Resolver, ResolverKind,
-        ResolverTls, ResolverTransport, Web,
+        ResolverTls, ResolverTransport, Starttls, Web,
     },
     delivery::{Confidence, Parameter, builtin},
     facts::Family,
@@ -109,6 +110,137 @@ fn every_key_is_taken() {
     assert_eq!(config.politeness.max_backoff, Duration::from_secs(3600));
     assert_eq!((config.politeness.max_sessions, config.web.max_connections), (10, 5));
     assert_eq!((config.web.probe_any_target, config.metrics.detail), (true, Detail::Lean));
+}
+
+#[test]
+fn every_key_about_recipients_and_tls_is_taken() {
+    let files = Files::main(
+        "helo_name = 'mail.test'
+        [probe]
+        mail_from = 'probe@mail.test'
+        starttls = 'never'
+        [[destination]]
+        domain = 'example.org'
+        [[destination]]
+        domain = 'example.com'
+        recipient = 'Probe@EXAMPLE.com'
+        mail_from = ''
+        starttls = 'always'
+        expect_relay_denied = true
+        [[destination]]
+        smarthost = 'relay.example.net:25'
+        expect_relay_denied = true
+        relay_recipient = 'someone@example.org'
+        ",
+    );
+    let config = files.load(&[]).config;
+    let of = |name: &str| &config.destinations[&Destination::parse(name).unwrap()];
+    let asked = |name: &str| -> Vec<(String, String, bool)> {
+        let envelopes = of(name).envelopes();
+        envelopes
+            .map(|e| (e.mail_from.to_string(), e.recipient.to_string(), e.relay_test))
+            .collect()
+    };
+    assert_eq!(asked("example.org"), []);
+    let (own, foreign) = ("Probe@example.com".to_owned(), "relay-test@example.net".to_owned());
+    let nobody = "<>".to_owned();
+    assert_eq!(asked("example.com"), [(nobody.clone(), own, false), (nobody, foreign, true)]);
+    let (from, to) = ("probe@mail.test".to_owned(), "someone@example.org".to_owned());
+    assert_eq!(asked("relay.example.net:25"), [(from, to, true)]);
+    assert_eq!(of("example.org").session.starttls, Starttls::Never);
+    assert_eq!(of("example.com").session.starttls, Starttls::Always);
+    assert_eq!(Probe::default().session.starttls, Starttls::Opportunistic);
+}
+
+#[test]
+fn a_smart_host_is_encrypted_as_its_port_and_keys_say() {
+    let smart_host = |port: u16, keys: &str| {
+        let text = format!(
+            "helo_name = 'mail.test'\n[[destination]]\nsmarthost = 'relay.example.net:{port}'\n{keys}"
+        );
+        let files = Files::main(&text);
+        files.write("secret", "x");
+        files.restrict("secret");
+        let loaded = files.load(&[]);
+        let session = loaded.config.destinations.into_values().next().unwrap().session;
+        (session.is_tls_implicit(port), session.starttls)
+    };
+    let login = "username = 'probe'\npassword_file = 'secret'";
+    assert_eq!(smart_host(587, ""), (false, Starttls::Opportunistic));
+    assert_eq!(smart_host(587, login), (false, Starttls::Always));
+    assert!(smart_host(587, "tls = 'implicit'").0);
+    assert_eq!(smart_host(587, "tls = 'none'"), (false, Starttls::Never));
+    assert!(smart_host(465, login).0);
+    assert_eq!(smart_host(465, "tls = 'starttls'\nstarttls = 'always'"), (false, Starttls::Always));
+    for (keys, plain) in
+        [("tls = 'none'", "tls = \"none\""), ("starttls = 'never'", "starttls = \"never\"")]
+    {
+        let files = Files::main(&format!(
+            "helo_name = 'mail.test'\n[[destination]]\nsmarthost = 'relay.example.net:587'\n{login}\n{keys}"
+        ));
+        files.write("secret", "x");
+        files.restrict("secret");
+        assert_eq!(
+            files.problems(&[]),
+            format!(
+                "mxwatch.toml:4:12: destination[0].username: a password goes over TLS only, and this smart host has {plain}; set starttls = \"always\" or tls = \"implicit\" for it instead"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_password_comes_from_a_file_or_a_credential_and_is_never_shown() {
+    let files = Files::main(
+        "helo_name = 'mail.test'
+        destination_files = ['d/*.toml']
+        [[destination]]
+        smarthost = 'relay.example.net:587'
+        username = 'probe'
+        password_credential = 'relay'
+        ",
+    );
+    // Relative to the file that names it.
+    files.write(
+        "d/more.toml",
+        "[[destination]]\nsmarthost = 'other.example.net:587'\nusername = 'other'\npassword_file = 'other.password'",
+    );
+    files.write("d/other.password", "correct horse\r\n");
+    files.restrict("d/other.password");
+    files.write("credentials/relay", "battery staple");
+    let credentials = files.path("credentials");
+    let environment = [("CREDENTIALS_DIRECTORY", credentials.to_str().unwrap())];
+    let loaded = files.load(&environment);
+    let password = |config: &Config, name: &str| {
+        let session = &config.destinations[&Destination::parse(name).unwrap()].session;
+        session.login.as_ref().unwrap().password.expose().to_vec()
+    };
+    assert_eq!(password(&loaded.config, "other.example.net:587"), b"correct horse");
+    assert_eq!(password(&loaded.config, "relay.example.net:587"), b"battery staple");
+    let shown = format!("{loaded:?}");
+    assert!(!shown.contains("correct horse") && !shown.contains("battery staple"), "{shown}");
+    let warning =
+        "credentials/relay can be read by everybody; take that right away with chmod o-rwx";
+    assert_eq!(loaded.warnings.len(), 1);
+    assert!(loaded.warnings[0].ends_with(warning), "{:?}", loaded.warnings);
+
+    // A changed password is another configuration.
+    files.write("d/other.password", "battery horse");
+    assert_ne!(files.load(&environment).config, loaded.config);
+    files.write("d/other.password", "correct horse");
+    assert_eq!(files.load(&environment).config, loaded.config);
+
+    let large = "x".repeat(5000);
+    for (text, why) in [
+        ("\n", "holds no password"),
+        ("one\ntwo\n", "must hold the password alone, on one line"),
+        (&*large, "is too large for a password"),
+    ] {
+        files.write("d/other.password", text);
+        let problems = files.problems(&environment);
+        let begin = "d/more.toml:4:17: destination[0].password_file: d/other.password";
+        assert_eq!(problems, format!("{begin} {why}"));
+    }
 }
 
 /// A certificate of an authority, self-signed.
@@ -463,6 +595,80 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
         (
             "[[destination]]\ndomain = 'example.com'\nport = 26",
             "mxwatch.toml:4:1: destination[0].port: unknown key `port` here; it belongs into [probe]",
+        ),
+        // Recipients.
+        (
+            "[[destination]]\ndomain = 'example.com'\nrecipient = 'probe'",
+            "mxwatch.toml:4:13: destination[0].recipient: \"probe\": not a mailbox such as \"probe@example.com\"",
+        ),
+        (
+            "[[destination]]\ndomain = 'example.com'\nrecipient = '<probe@example.com>'",
+            "mxwatch.toml:4:13: destination[0].recipient: \"<probe@example.com>\": a mailbox is written without angle brackets, as in \"probe@example.com\"",
+        ),
+        (
+            "[[destination]]\ndomain = 'example.com'\nrecipient = \"a\\r\\nDATA@example.com\"",
+            "mxwatch.toml:4:13: destination[0].recipient: \"a\\r\\nDATA@example.com\": the part before the @ is ASCII letters, digits and !#$%&'*+-/=?^_`{|}~, with single dots between them, or stands in double quotes",
+        ),
+        (
+            "[[destination]]\ndomain = 'example.com'\nrecipient = 'probe@mail.example.com'",
+            "mxwatch.toml:4:13: destination[0].recipient: is at mail.example.com, and this destination is example.com; name a mailbox of example.com, or test with expect_relay_denied = true that it takes none of others",
+        ),
+        (
+            "[[destination]]\ndomain = 'example.com'\nrecipient = 'probe@example.com'\nmail_from = 'me@mail'",
+            "mxwatch.toml:5:13: destination[0].mail_from: \"me@mail\": the part behind the @ is no mail domain: not a fully qualified mail domain, such as \"example.com\"",
+        ),
+        (
+            "[[destination]]\ndomain = 'example.com'\nrelay_recipient = 'someone@example.org'",
+            "mxwatch.toml:4:19: destination[0].relay_recipient: belongs to a destination with expect_relay_denied = true",
+        ),
+        (
+            "[[destination]]\ndomain = 'example.net'\nexpect_relay_denied = true",
+            "mxwatch.toml:4:23: destination[0].expect_relay_denied: asks for relay-test@example.net, which is no foreign recipient for example.net; name a mailbox of another domain with relay_recipient",
+        ),
+        // TLS and smart hosts.
+        (
+            "[probe]\nstarttls = 'yes'",
+            "mxwatch.toml:3:12: probe.starttls: \"yes\": not \"never\", \"opportunistic\" or \"always\"",
+        ),
+        (
+            "[[destination]]\ndomain = 'example.com'\ntls = 'none'",
+            "mxwatch.toml:4:7: destination[0].tls: belongs to a destination with smarthost",
+        ),
+        (
+            "[[destination]]\nsmarthost = 'relay.example.net:587'\ntls = 'ssl'",
+            "mxwatch.toml:4:7: destination[0].tls: \"ssl\": not \"starttls\", \"implicit\" or \"none\"",
+        ),
+        (
+            "[[destination]]\nsmarthost = 'relay.example.net:465'\ntls = 'implicit'\nstarttls = 'always'",
+            "mxwatch.toml:5:12: destination[0].starttls: stands beside tls = \"implicit\"; leave one of them out",
+        ),
+        (
+            "[[destination]]\nsmarthost = 'relay.example.net:587'\nusername = 'probe'",
+            "mxwatch.toml:2:1: destination[0].password_file: missing; a username needs the file with its password, or password_credential",
+        ),
+        (
+            "[[destination]]\nsmarthost = 'relay.example.net:587'\npassword_file = 'relay.password'",
+            "mxwatch.toml:4:17: destination[0].password_file: needs `username` beside it",
+        ),
+        (
+            "[[destination]]\nsmarthost = 'relay.example.net:587'\nusername = 'probe'\npassword_file = 'none.password'",
+            "mxwatch.toml:5:17: destination[0].password_file: none.password cannot be read: No such file or directory (os error 2)",
+        ),
+        (
+            "[[destination]]\nsmarthost = 'relay.example.net:587'\nusername = 'probe'\npassword_credential = 'relay'",
+            "mxwatch.toml:5:23: destination[0].password_credential: systemd has handed over no credentials: CREDENTIALS_DIRECTORY is not set; add LoadCredential= to the unit, or use password_file",
+        ),
+        (
+            "[[destination]]\nsmarthost = 'relay.example.net:587'\nusername = 'probe'\npassword_credential = '../relay'",
+            "mxwatch.toml:5:23: destination[0].password_credential: \"../relay\": not the name of a credential; for a path there is password_file",
+        ),
+        (
+            "[[destination]]\nsmarthost = 'relay.example.net:587'\nusername = 'probe'\npassword_file = 'a'\npassword_credential = 'b'",
+            "mxwatch.toml:6:23: destination[0].password_credential: stands beside `password_file`; leave one of them out",
+        ),
+        (
+            "[[destination]]\nsmarthost = 'relay.example.net:587'\nusername = 'probe'\npassword = 'correct horse'",
+            "mxwatch.toml:5:1: destination[0].password: a password does not stand in the configuration, which many may read; write it to a file of its own and name that with `password_file`, or name a systemd credential with `password_credential`",
         ),
         // Resolvers.
         (
@@ -1129,6 +1335,11 @@ impl Files {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    /// Takes the right to read it from all others.
+    fn restrict(&self, name: &str) {
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     fn load(&self, environment: &[(&str, &str)]) -> Loaded {

@@ -95,6 +95,7 @@ fn config() -> Config {
             session: settings.session.clone(),
             policy: settings.policy.clone(),
             policy_port: 443,
+            mail_from: settings.mail_from.clone(),
             source_ipv4: None,
             source_ipv6: None,
             public_ipv4: None,

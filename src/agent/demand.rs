@@ -1,7 +1,8 @@
 //! Which exchangers are wanted, by whom, and how they are to be probed for all of them at once.
 //!
 //! Ten thousand domains at one provider want the same five exchangers: those are probed once, with
-//! the shortest interval, the longest patience and the most addresses that anybody asked for.
+//! the shortest interval, the longest patience and the most addresses that anybody asked for. What
+//! they are asked to take is what all together want to know, up to [`MAX_ENVELOPES`].
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,6 +12,7 @@ use std::{
 
 use crate::{
     config::{DestinationSettings, SessionSettings},
+    envelope::Envelope,
     name::{Destination, Exchanger},
 };
 
@@ -23,7 +25,14 @@ pub struct Wanted {
     pub session: SessionSettings,
     /// The names of the resolvers asked for its addresses; empty means all of them.
     pub resolvers: Arc<[Arc<str>]>,
+    /// What it is asked to take in each session, in their order.
+    pub envelopes: Arc<[Envelope]>,
 }
+
+/// The recipients one session asks about: a server that is asked about many takes the client for one
+/// that harvests addresses. Where destinations that share an exchanger have more, the first of them
+/// in their order are asked about.
+pub const MAX_ENVELOPES: usize = 20;
 
 /// The routes of all destinations and what follows from them.
 #[derive(Debug, Default)]
@@ -41,6 +50,9 @@ struct Shared {
     /// The different ways it is wanted, with how many want it so. Few even where thousands of
     /// destinations share it, so a change for each of them need not look at all others.
     ways: Vec<(Wanted, usize)>,
+    /// What it is asked to take, with how many want to know. Not part of the ways: each destination
+    /// has its own.
+    envelopes: BTreeMap<Envelope, usize>,
 }
 
 /// What a change of routes means for the exchangers.
@@ -82,10 +94,15 @@ impl Demand {
             return Changes::default();
         }
         let wanted = Wanted::by(settings);
+        let way = wanted.way();
         let value = (Arc::clone(settings), exchangers.to_vec());
         let before = self.routes.insert(destination.clone(), value);
         for exchanger in exchangers {
-            self.wanted.entry(exchanger.clone()).or_default().join(destination, &wanted);
+            self.wanted.entry(exchanger.clone()).or_default().join(
+                destination,
+                &way,
+                &wanted.envelopes,
+            );
         }
         let mut touched: BTreeSet<Exchanger> = exchangers.iter().cloned().collect();
         if let Some((had, left)) = before {
@@ -129,11 +146,13 @@ impl Demand {
                     self.wanted.remove(&exchanger);
                     changes.gone.push(exchanger);
                 }
-                Some(merged) if shared.merged.as_ref() != Some(&merged) => {
-                    shared.merged = Some(merged.clone());
-                    changes.set.push((exchanger, merged));
+                Some(merged) => {
+                    let merged = Wanted { envelopes: shared.asked_about(), ..merged };
+                    if shared.merged.as_ref() != Some(&merged) {
+                        shared.merged = Some(merged.clone());
+                        changes.set.push((exchanger, merged));
+                    }
                 }
-                Some(_) => {}
             }
         }
         changes
@@ -147,21 +166,44 @@ impl Wanted {
             interval: settings.interval,
             session: settings.session.clone(),
             resolvers: Arc::clone(&settings.resolvers),
+            envelopes: settings.envelopes().collect(),
         }
+    }
+
+    /// The same without what is asked about.
+    fn way(&self) -> Self {
+        Self { envelopes: Arc::default(), ..self.clone() }
     }
 }
 
 impl Shared {
-    fn join(&mut self, destination: &Destination, wanted: &Wanted) {
+    fn join(&mut self, destination: &Destination, wanted: &Wanted, envelopes: &[Envelope]) {
         self.by.insert(destination.clone());
         match self.ways.iter_mut().find(|(way, _)| way == wanted) {
             Some((_, count)) => *count += 1,
             None => self.ways.push((wanted.clone(), 1)),
         }
+        for envelope in envelopes {
+            *self.envelopes.entry(envelope.clone()).or_default() += 1;
+        }
+    }
+
+    /// What one session asks about.
+    fn asked_about(&self) -> Arc<[Envelope]> {
+        self.envelopes.keys().take(MAX_ENVELOPES).cloned().collect()
     }
 
     fn leave(&mut self, had: &Wanted) {
-        if let Some(place) = self.ways.iter().position(|(way, _)| way == had) {
+        for envelope in &*had.envelopes {
+            if let Some(count) = self.envelopes.get_mut(envelope) {
+                *count -= 1;
+                if *count == 0 {
+                    self.envelopes.remove(envelope);
+                }
+            }
+        }
+        let had = had.way();
+        if let Some(place) = self.ways.iter().position(|(way, _)| *way == had) {
             self.ways[place].1 -= 1;
             if self.ways[place].1 == 0 {
                 self.ways.swap_remove(place);
@@ -170,6 +212,7 @@ impl Shared {
     }
 }
 
+/// Two ways in one.
 fn merge(a: &Wanted, b: &Wanted) -> Wanted {
     let (x, y) = (&a.session, &b.session);
     let mut families = x.families.clone();
@@ -185,6 +228,7 @@ fn merge(a: &Wanted, b: &Wanted) -> Wanted {
     };
     Wanted {
         resolvers,
+        envelopes: Arc::default(),
         interval: a.interval.min(b.interval),
         session: SessionSettings {
             families,
@@ -193,6 +237,9 @@ fn merge(a: &Wanted, b: &Wanted) -> Wanted {
             banner_timeout: x.banner_timeout.max(y.banner_timeout),
             command_timeout: x.command_timeout.max(y.command_timeout),
             session_timeout: x.session_timeout.max(y.session_timeout),
+            starttls: x.starttls.max(y.starttls),
+            implicit_tls: x.implicit_tls.or(y.implicit_tls),
+            login: x.login.clone().or_else(|| y.login.clone()),
         },
     }
 }
@@ -204,6 +251,7 @@ mod tests {
     use super::*;
     use crate::{
         config::PolicySettings,
+        envelope::{Mailbox, ReversePath},
         facts::Family,
         name::{ExchangerName, Host},
     };
@@ -219,9 +267,13 @@ mod tests {
                 banner_timeout: timeout,
                 command_timeout: timeout,
                 session_timeout: timeout,
+                ..SessionSettings::default()
             },
             policy: PolicySettings::default(),
             resolvers: Arc::default(),
+            mail_from: ReversePath::Null,
+            recipient: None,
+            relay_recipient: None,
             labels: BTreeMap::new(),
         })
     }
@@ -308,5 +360,34 @@ mod tests {
         let labels = BTreeMap::from([("team".to_owned(), "mail".to_owned())]);
         let labelled = Arc::new(DestinationSettings { labels, ..(*quick).clone() });
         assert_eq!(demand.set_route(&one, &labelled, &[mx]), Changes::default());
+    }
+
+    #[test]
+    fn all_recipients_are_asked_about_up_to_a_limit() {
+        let mut demand = Demand::default();
+        let mx = exchanger("mx.provider.example");
+        let asking = |name: &str| {
+            let recipient = Mailbox::parse(&format!("probe@{name}")).ok();
+            let settings = DestinationSettings::clone(&settings(60, &Family::ALL));
+            Arc::new(DestinationSettings { recipient, ..settings })
+        };
+        let asked = |demand: &Demand| -> Vec<String> {
+            let envelopes = &demand.wanted(&mx).unwrap().envelopes;
+            envelopes.iter().map(|envelope| envelope.recipient.to_string()).collect()
+        };
+        let names: Vec<String> = (10..40).map(|n| format!("d{n}.example.com")).collect();
+        for name in &names {
+            demand.set_route(&destination(name), &asking(name), from_ref(&mx));
+        }
+        assert_eq!(asked(&demand).len(), MAX_ENVELOPES);
+        assert_eq!(asked(&demand)[0], "probe@d10.example.com");
+        for name in &names[..28] {
+            demand.remove(&destination(name));
+        }
+        assert_eq!(asked(&demand), ["probe@d38.example.com", "probe@d39.example.com"]);
+        let quiet = settings(60, &Family::ALL);
+        let changed = demand.set_route(&destination(&names[28]), &quiet, from_ref(&mx));
+        assert_eq!(changed.set.len(), 1);
+        assert_eq!(asked(&demand), ["probe@d39.example.com"]);
     }
 }

@@ -439,7 +439,8 @@ mod tests {
         let prober = Arc::new(prober(&world, stop));
         let session = Config::with_helo_name("probe.example.org".into()).probe.session;
         let interval = Duration::from_secs(3600);
-        let wanted = Wanted { interval, session, resolvers: Arc::default() };
+        let wanted =
+            Wanted { interval, session, resolvers: Arc::default(), envelopes: Arc::default() };
         let mut memories = HashMap::new();
         // However long ago their own rounds were, the session with the address is a fresh one.
         for (name, calls) in [("one", true), ("two", false), ("one", true), ("two", false)] {

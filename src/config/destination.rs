@@ -6,12 +6,16 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     destination_list::DestinationList,
-    key,
+    envelope, key,
     policy::PolicySettings,
     probe::{Probe, SessionSettings, interval},
+    smart_host,
     table::{Node, Table},
 };
-use crate::name::{Destination, NameError};
+use crate::{
+    envelope::{Envelope, Mailbox, ReversePath},
+    name::{Destination, NameError},
+};
 
 /// What may differ from destination to destination. All set: defaults are already filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +28,12 @@ pub struct DestinationSettings {
     pub policy: PolicySettings,
     /// The names of the resolvers asked about it, its primary first; empty means all of them.
     pub resolvers: Arc<[Arc<str>]>,
+    /// What MAIL names, where a recipient is asked about.
+    pub mail_from: ReversePath,
+    /// The recipient that its exchangers are asked about, if any.
+    pub recipient: Option<Mailbox>,
+    /// The recipient of somebody else's that its exchangers should refuse, if they are tested.
+    pub relay_recipient: Option<Mailbox>,
     /// Labels from a `file_sd` entry, for `mx_destination_info`.
     pub labels: BTreeMap<String, String>,
 }
@@ -36,8 +46,23 @@ impl DestinationSettings {
             session: probe.session.clone(),
             policy: probe.policy.clone(),
             resolvers: Arc::default(),
+            mail_from: probe.mail_from.clone(),
+            recipient: None,
+            relay_recipient: None,
             labels: BTreeMap::new(),
         }
+    }
+
+    /// What its exchangers are asked to take: its own recipient, and that of the relay test.
+    pub fn envelopes(&self) -> impl Iterator<Item = Envelope> {
+        let envelope = |recipient: &Mailbox, relay_test| Envelope {
+            mail_from: self.mail_from.clone(),
+            recipient: recipient.clone(),
+            relay_test,
+        };
+        let own = self.recipient.as_ref().map(|recipient| envelope(recipient, false));
+        let foreign = self.relay_recipient.as_ref().map(|recipient| envelope(recipient, true));
+        own.into_iter().chain(foreign)
     }
 
     fn read(table: &Table<'_>, base: &Self, list: &DestinationList) -> Self {
@@ -63,8 +88,11 @@ pub(super) fn read(root: &Table<'_>, base: &DestinationSettings, list: &mut Dest
         for item in destinations.list("tables, each headed [[destination]]") {
             let expected = "a table with domain or smarthost";
             if let Some(table) = item.table(key::DESTINATION, expected) {
-                let settings = DestinationSettings::read(&table, base, list);
+                let mut settings = DestinationSettings::read(&table, base, list);
                 if let Some((node, destination)) = one_destination(&table) {
+                    let credentials = list.credentials_directory();
+                    smart_host::read(&table, &destination, credentials, &mut settings.session);
+                    envelope::read(&table, &destination, &mut settings);
                     list.add(&node, destination, settings);
                 }
             }

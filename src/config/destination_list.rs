@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -13,6 +14,8 @@ use crate::name::Destination;
 pub(super) struct DestinationList {
     /// The names of the resolvers that may be chosen.
     resolvers: Vec<Arc<str>>,
+    /// Where systemd has put the credentials of the service, if it has.
+    credentials_directory: Option<PathBuf>,
     found: BTreeMap<Destination, Found>,
     document: usize,
     repeats: Repeats,
@@ -36,9 +39,14 @@ struct Found {
 }
 
 impl DestinationList {
-    /// An empty one, for destinations that may choose among these resolvers.
-    pub(super) fn new(resolvers: Vec<Arc<str>>) -> Self {
-        Self { resolvers, ..Self::default() }
+    /// An empty one, for destinations that may choose among these resolvers and credentials.
+    pub(super) fn new(resolvers: Vec<Arc<str>>, credentials_directory: Option<PathBuf>) -> Self {
+        Self { resolvers, credentials_directory, ..Self::default() }
+    }
+
+    /// Where systemd has put the credentials of the service, if it has.
+    pub(super) fn credentials_directory(&self) -> Option<&Path> {
+        self.credentials_directory.as_deref()
     }
 
     /// The names of the resolvers that may be chosen.

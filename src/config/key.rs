@@ -36,13 +36,22 @@ pub(super) const DESTINATION: &[&str] = &[
     "command_timeout",
     "connect_timeout",
     "domain",
+    "expect_relay_denied",
     "families",
     "interval",
+    "mail_from",
+    "password_credential",
+    "password_file",
     "policy_interval",
     "policy_timeout",
+    "recipient",
+    "relay_recipient",
     "resolvers",
     "session_timeout",
     "smarthost",
+    "starttls",
+    "tls",
+    "username",
 ];
 
 /// The keys of `[[resolver]]`.
@@ -87,6 +96,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "connect_timeout",
             "families",
             "interval",
+            "mail_from",
             "policy_interval",
             "policy_port",
             "policy_timeout",
@@ -96,6 +106,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
             "session_timeout",
             "source_ipv4",
             "source_ipv6",
+            "starttls",
         ],
     ),
     ("web", &["max_connections", "probe_any_target"]),
@@ -173,6 +184,12 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 
 /// Why a key is refused, with the best guess at what was meant. `known` are the keys of its table.
 pub(super) fn unknown(name: &str, known: &[&str]) -> String {
+    if name == "password" && known.contains(&"password_file") {
+        return "a password does not stand in the configuration, which many may read; write it to \
+                a file of its own and name that with `password_file`, or name a systemd credential \
+                with `password_credential`"
+            .to_owned();
+    }
     let quoted = if is_bare(name) { format!("`{name}`") } else { format!("{name:?}") };
     if let Some(near) = nearest(name, known.iter().copied()) {
         return format!("unknown key {quoted}, did you mean `{near}`?");
@@ -189,7 +206,7 @@ pub(super) fn unknown(name: &str, known: &[&str]) -> String {
 }
 
 /// More keys than that, which only a sender has, are too many for one line.
-const LISTED: usize = 20;
+const LISTED: usize = 24;
 
 /// Where else in the main file the key would be right.
 fn elsewhere(name: &str) -> Option<String> {

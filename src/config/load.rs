@@ -1,6 +1,10 @@
 //! Loading: defaults ← TOML file ← `MXWATCH_` environment, then the destination files.
 
-use std::{ffi::OsString, path::Path, sync::Arc};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use figment::Figment;
 
@@ -32,18 +36,23 @@ pub struct Loaded {
 /// Loads the file at `path` under the given environment, such as [`std::env::vars_os`].
 ///
 /// Relative paths in the configuration start at the file's directory. Reads files and nothing
-/// else; blocks meanwhile.
+/// else, passwords among them; blocks meanwhile.
 pub fn load<K: Into<OsString>, V: Into<OsString>>(
     path: &Path,
     environment: impl IntoIterator<Item = (K, V)>,
 ) -> Result<Loaded, Problems> {
+    let environment: Vec<(OsString, OsString)> =
+        environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    // systemd.exec(5): where it puts the credentials of the service.
+    let credentials = environment.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY");
+    let credentials = credentials.map(|(_, directory)| PathBuf::from(directory));
     let (variables, mut problems) = environment::read(environment);
     let path: Arc<Path> = path.into();
     let source = read_text(&path, MAX_FILE)
         .map_err(|error| Problem::at(Place::file(&*path), error.to_string()))
         .and_then(|text| Source::parse(Arc::clone(&path), &text));
     let outcome = match source {
-        Ok(source) => read(Arc::clone(&path), &source, variables, &mut problems),
+        Ok(source) => read(Arc::clone(&path), &source, variables, credentials, &mut problems),
         Err(problem) => {
             problems.push(problem);
             None
@@ -60,19 +69,24 @@ fn read(
     path: Arc<Path>,
     source: &Source,
     variables: Vec<Variable>,
+    credentials: Option<PathBuf>,
     problems: &mut Vec<Problem>,
 ) -> Option<Loaded> {
     let figment = variables.into_iter().fold(Figment::from(source), Figment::merge);
     let reading = Reading::new(&figment, path, Some(source));
     let value = reading.root_value().map_err(|problem| problems.push(problem)).ok()?;
     let root = Node::root(&reading, &value).table(key::TOP, "a table");
-    let outcome = root.map(|root| sections(&root, &reading));
+    let outcome = root.map(|root| sections(&root, &reading, credentials));
     problems.append(&mut reading.problems.take());
     let (config, watched) = outcome?;
     Some(Loaded { config: config?, watched, warnings: reading.warnings.take() })
 }
 
-fn sections(root: &Table<'_>, reading: &Reading<'_>) -> (Option<Config>, Watched) {
+fn sections(
+    root: &Table<'_>,
+    reading: &Reading<'_>,
+    credentials: Option<PathBuf>,
+) -> (Option<Config>, Watched) {
     let helo_name = helo::read(root);
     let probe = Probe::read(root);
     let dns = Dns::read(root);
@@ -91,7 +105,7 @@ fn sections(root: &Table<'_>, reading: &Reading<'_>) -> (Option<Config>, Watched
     });
 
     let base = DestinationSettings::default_of(&probe);
-    let mut list = DestinationList::new(names);
+    let mut list = DestinationList::new(names, credentials);
     destination::read(root, &base, &mut list);
     let watched = destination_files::read(root, reading, &base, &mut list);
     if list.is_empty() {

@@ -9,6 +9,7 @@ mod destination;
 mod destination_files;
 mod destination_list;
 mod dns;
+mod envelope;
 mod environment;
 mod file_sd;
 mod helo;
@@ -24,6 +25,7 @@ mod reading;
 mod resolver;
 mod resolver_transport;
 mod sender;
+mod smart_host;
 mod source;
 mod table;
 mod watch;
@@ -40,7 +42,7 @@ pub use self::{
     metrics::{Detail, Metrics},
     policy::PolicySettings,
     politeness::Politeness,
-    probe::{Probe, SessionSettings},
+    probe::{Probe, SessionSettings, Starttls},
     problem::{Place, Problem, Problems},
     resolver::{Resolver, ResolverKind, parse_server},
     resolver_transport::{ResolverTls, ResolverTransport},

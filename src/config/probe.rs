@@ -6,12 +6,13 @@ use std::{
 };
 
 use super::{
+    envelope,
     key::nearest,
     leaf::shown,
     policy::PolicySettings,
     table::{Node, Table},
 };
-use crate::facts::Family;
+use crate::{envelope::ReversePath, facts::Family, secret::Login};
 
 /// `[probe]`: the defaults of every destination, and what holds for all of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +27,8 @@ pub struct Probe {
     pub policy: PolicySettings,
     /// The port of every MTA-STS policy host.
     pub policy_port: u16,
+    /// What MAIL names where a destination says nothing else.
+    pub mail_from: ReversePath,
     /// The own IPv4 address that sessions leave from.
     pub source_ipv4: Option<Ipv4Addr>,
     /// The own IPv6 address that sessions leave from.
@@ -44,6 +47,7 @@ impl Default for Probe {
             session: SessionSettings::default(),
             policy: PolicySettings::default(),
             policy_port: 443,
+            mail_from: ReversePath::Null,
             source_ipv4: None,
             source_ipv6: None,
             public_ipv4: None,
@@ -63,6 +67,7 @@ impl Probe {
         probe.session = SessionSettings::read(&table, &probe.session);
         probe.policy = PolicySettings::read(&table, &probe.policy);
         table.set(&mut probe.policy_port, "policy_port", |node| node.number(1..=u16::MAX));
+        table.set(&mut probe.mail_from, "mail_from", envelope::reverse_path);
         table.set(&mut probe.source_ipv4, "source_ipv4", |node| ipv4(node).map(Some));
         table.set(&mut probe.source_ipv6, "source_ipv6", |node| ipv6(node).map(Some));
         table.set(&mut probe.public_ipv4, "public_ipv4", |node| ipv4(node).map(Some));
@@ -82,7 +87,8 @@ fn ipv6(node: &Node<'_>) -> Option<Ipv6Addr> {
 }
 
 /// How the sessions with an exchanger go. Where several destinations share an exchanger, it is
-/// probed with the shortest interval, the longest patience and the most addresses of them.
+/// probed with the shortest interval, the longest patience, the most addresses and the strictest
+/// STARTTLS of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionSettings {
     /// The families to connect to; looked up are always both.
@@ -97,6 +103,37 @@ pub struct SessionSettings {
     pub command_timeout: Duration,
     /// For the whole session, whatever the server drips.
     pub session_timeout: Duration,
+    /// Whether to go over to TLS.
+    pub starttls: Starttls,
+    /// TLS from the first octet on (RFC 8314 §3.3); where nothing is set, on port 465 alone.
+    pub implicit_tls: Option<bool>,
+    /// Whom a smart host knows this host as.
+    pub login: Option<Login>,
+}
+
+/// When a session goes over to TLS (RFC 3207), the more demanding after the less.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Starttls {
+    /// Not even where it is offered.
+    Never,
+    /// Where it is offered; without it, mail would go in plain text.
+    #[default]
+    Opportunistic,
+    /// A server without it gets no mail.
+    Always,
+}
+
+impl Starttls {
+    const ALL: [Self; 3] = [Self::Never, Self::Opportunistic, Self::Always];
+
+    /// The word of the configuration for it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Opportunistic => "opportunistic",
+            Self::Always => "always",
+        }
+    }
 }
 
 impl Default for SessionSettings {
@@ -108,11 +145,19 @@ impl Default for SessionSettings {
             banner_timeout: Duration::from_secs(60),
             command_timeout: Duration::from_secs(30),
             session_timeout: Duration::from_secs(120),
+            starttls: Starttls::default(),
+            implicit_tls: None,
+            login: None,
         }
     }
 }
 
 impl SessionSettings {
+    /// Whether a session with this port begins with the TLS handshake.
+    pub fn is_tls_implicit(&self, port: u16) -> bool {
+        self.implicit_tls.unwrap_or(port == SUBMISSIONS_PORT)
+    }
+
     /// What the table sets, the rest from `base`.
     pub(super) fn read(table: &Table<'_>, base: &Self) -> Self {
         let mut session = base.clone();
@@ -127,6 +172,7 @@ impl SessionSettings {
         timeout(&mut session.banner_timeout, "banner_timeout");
         timeout(&mut session.command_timeout, "command_timeout");
         timeout(&mut session.session_timeout, "session_timeout");
+        table.set(&mut session.starttls, "starttls", starttls);
         if session != *base {
             session.warn_of_short_session(table);
         }
@@ -158,6 +204,15 @@ pub(super) fn interval(node: &Node<'_>) -> Option<Duration> {
     node.duration(SHORTEST_INTERVAL..=LONGEST_INTERVAL)
 }
 
+fn starttls(node: &Node<'_>) -> Option<Starttls> {
+    node.parse("\"never\", \"opportunistic\" or \"always\"", |text| {
+        Starttls::ALL
+            .into_iter()
+            .find(|word| word.label() == text)
+            .ok_or("not \"never\", \"opportunistic\" or \"always\"")
+    })
+}
+
 fn families(node: &Node<'_>) -> Option<Vec<Family>> {
     let items = node.list("a list such as [\"ipv4\", \"ipv6\"]");
     let mut families = Vec::new();
@@ -184,6 +239,9 @@ fn families(node: &Node<'_>) -> Option<Vec<Family>> {
     }
     Some(families)
 }
+
+/// Where mail is submitted with implicit TLS (RFC 8314 §7.3).
+const SUBMISSIONS_PORT: u16 = 465;
 
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -3,6 +3,8 @@
 //! [`Table`] and [`Node`] are cursors into a document: they hand out what is there, or note why it
 //! cannot be. They know shapes, not sections; single values are read in `leaf`.
 
+use std::path::Path;
+
 use figment::value::{Dict, Value};
 
 use super::{
@@ -31,6 +33,11 @@ impl<'a> Node<'a> {
 
     pub(super) fn key(&self) -> String {
         self.path.to_string()
+    }
+
+    /// The directory of the file it stands in, where relative paths start.
+    pub(super) fn directory(&self) -> &Path {
+        self.reading.path.parent().unwrap_or(Path::new(""))
     }
 
     /// Notes that this value cannot be.

@@ -14,6 +14,7 @@ use mxwatch::{
     },
     config::{DestinationSettings, Dns, PolicySettings, Resolver, SessionSettings},
     delivery::{Confidence, Outcome, Possible, Sender, Verdict, Via, Why, builtin},
+    envelope::ReversePath,
     facts::{
         Certificate, DomainPolicies, Exchange, ExchangerFacts, Failure, Family, FamilyVantage,
         Lookup, LookupStatus, MtaSts, MxLookup, MxTarget, NameServer, Pkix, Reason, Record,
@@ -50,9 +51,13 @@ pub(crate) fn settings(labels: &[(&str, &str)]) -> Arc<DestinationSettings> {
             banner_timeout: Duration::from_secs(60),
             command_timeout: Duration::from_secs(30),
             session_timeout: Duration::from_secs(120),
+            ..SessionSettings::default()
         },
         policy: PolicySettings::default(),
         resolvers: Arc::default(),
+        mail_from: ReversePath::Null,
+        recipient: None,
+        relay_recipient: None,
         labels: labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
     })
 }
