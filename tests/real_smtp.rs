@@ -85,7 +85,7 @@ async fn a_postfix_that_refuses_clients_is_as_swaks_saw_it() {
         assert_eq!(transcript(session), swaks.replies);
         assert_eq!(codes(&swaks), [554, 221]);
         assert_eq!(session["failure"]["stage"], "banner");
-        assert_eq!(session["failure"]["reason"], "reply_5xx");
+        assert_eq!(session["failure"]["reason"], "refusing_us");
         assert_eq!(session["stages"][1]["reply"]["enhanced"], "5.7.1");
     }
 }
@@ -101,7 +101,7 @@ async fn a_postfix_that_refuses_ehlo_and_helo_is_as_swaks_saw_it() {
         assert_eq!(transcript(session), swaks.replies);
         assert_eq!(codes(&swaks), [220, 554, 554, 221]);
         assert_eq!(session["failure"]["stage"], "helo");
-        assert_eq!(session["failure"]["reason"], "reply_5xx");
+        assert_eq!(session["failure"]["reason"], "refusing_us");
     }
 }
 

@@ -49,7 +49,7 @@ impl Backoff {
 fn refuses_us(session: &Session) -> bool {
     let Some(failure) = session.failure else { return false };
     match failure.reason {
-        Reason::Refused => true,
+        Reason::Refused | Reason::RefusingUs => true,
         Reason::Reply5xx => matches!(failure.stage, Stage::Banner | Stage::Ehlo | Stage::Helo),
         Reason::Reply4xx => {
             let reply = session.stage(failure.stage).and_then(|s| s.reply.as_ref());
@@ -114,6 +114,7 @@ mod tests {
             (Stage::Banner, Reason::Reply4xx, Some(421), true),
             (Stage::Ehlo, Reason::Reply4xx, Some(421), true),
             (Stage::Banner, Reason::Reply4xx, Some(450), false),
+            (Stage::Banner, Reason::RefusingUs, Some(450), true),
             (Stage::Banner, Reason::Timeout, None, false),
             (Stage::Connect, Reason::Timeout, None, false),
         ] {

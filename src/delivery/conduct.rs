@@ -129,6 +129,7 @@ fn connect(fact: Option<&StageFact>) -> Connect {
         Some(
             Reason::Closed
             | Reason::Malformed
+            | Reason::RefusingUs
             | Reason::Reply4xx
             | Reason::Reply5xx
             | Reason::ReplyUnexpected
@@ -146,7 +147,7 @@ fn connect(fact: Option<&StageFact>) -> Connect {
 
 fn greeting(fact: Option<&StageFact>) -> Greeting {
     let Some(fact) = fact else { return Greeting::Unobserved };
-    match (&fact.reply, fact.reason) {
+    match (&fact.reply, fact.reason_by_code()) {
         (Some(reply), None | Some(Reason::Reply4xx | Reason::Reply5xx)) => {
             Greeting::Code(reply.code, fact.duration)
         }
@@ -158,6 +159,7 @@ fn greeting(fact: Option<&StageFact>) -> Greeting {
             _,
             Some(
                 Reason::Malformed
+                | Reason::RefusingUs
                 | Reason::Reply4xx
                 | Reason::Reply5xx
                 | Reason::ReplyUnexpected

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{seen::Seen, several::listed};
+use super::{plain::said, seen::Seen, several::listed};
 use crate::{
     delivery::{Tls, Why},
-    facts::{LookupStatus, RecordType, Reply},
+    facts::{LookupStatus, Reason, RecordType, Reply},
 };
 
 /// What is to be done, and by whom.
@@ -263,6 +263,9 @@ fn no_address(seen: &Seen<'_>) -> (Who, String) {
 
 /// Refused for now.
 fn for_now(seen: &Seen<'_>) -> (Who, String) {
+    if let Some(cure) = refusing_us(seen) {
+        return cure;
+    }
     if seen.reply().is_some_and(by_policy) {
         return blocked();
     }
@@ -273,12 +276,30 @@ fn for_now(seen: &Seen<'_>) -> (Who, String) {
 
 /// Refused for good.
 fn for_good(seen: &Seen<'_>) -> (Who, String) {
+    if let Some(cure) = refusing_us(seen) {
+        return cure;
+    }
     // RFC 7504: a host that takes no mail from anybody.
     if seen.reply().is_some_and(|reply| matches!(reply.code, 521 | 556)) {
         let what = format!("{} takes no mail at all and should not be an exchanger.", seen.peer());
         return (Who::Destination, what);
     }
     blocked()
+}
+
+/// Where the reply says that it is the sending host that is not wanted.
+fn refusing_us(seen: &Seen<'_>) -> Option<(Who, String)> {
+    let refuses = seen.stage().is_some_and(|fact| fact.reason == Some(Reason::RefusingUs));
+    let what = || {
+        format!(
+            "{} works and refuses the host that asks, in its own words: {}. See to the name, reverse \
+             DNS and block list entries of the sending address; their postmaster can tell what it \
+             takes.",
+            seen.peer(),
+            seen.reply().map(said).unwrap_or_default()
+        )
+    };
+    refuses.then(|| (Who::You, what()))
 }
 
 fn blocked() -> (Who, String) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::seen::Seen;
 use crate::{
     delivery::Why,
-    facts::{ExchangerFacts, Lookup, LookupStatus, Reason, Session, Stage},
+    facts::{ExchangerFacts, Lookup, LookupStatus, Reason, Session, Stage, StageFact},
 };
 
 /// Time below this is the way there and back.
@@ -82,7 +82,8 @@ fn useless<'a>(taken: &Seen<'a>, host: &'a ExchangerFacts) -> Option<Seen<'a>> {
 /// The reason that a failed session stands for.
 fn refusal(session: &Session) -> Option<Why> {
     let failure = session.failure?;
-    Some(match (failure.stage, failure.reason) {
+    let reason = session.stage(failure.stage).and_then(StageFact::reason_by_code);
+    Some(match (failure.stage, reason.unwrap_or(failure.reason)) {
         (Stage::Connect, Reason::Timeout) => Why::ConnectTimeout,
         (Stage::Connect, Reason::Refused) => Why::ConnectRefused,
         (Stage::Connect, Reason::Reset) => Why::ConnectReset,

@@ -327,7 +327,7 @@ fn shows(why: Why, session: &Session) -> bool {
     let Some(stage) = stages(why).iter().rev().find_map(|stage| session.stage(*stage)) else {
         return false;
     };
-    let Some(reason) = stage.reason else { return false };
+    let Some(reason) = stage.reason_by_code() else { return false };
     match why {
         Why::ConnectTimeout | Why::BannerTimeout | Why::SessionTimeout | Why::TlsTimeout => {
             reason == Reason::Timeout

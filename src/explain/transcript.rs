@@ -61,6 +61,7 @@ fn ended(reason: Reason) -> &'static str {
         Reason::NoLocalFamily => "no route from this host in that family",
         Reason::NotOffered => "not offered",
         Reason::Refused => "Connection refused",
+        Reason::RefusingUs => "refuses this host",
         Reason::Reply4xx => "refused for now",
         Reason::Reply5xx => "refused",
         Reason::ReplyUnexpected => "that code has no place here",

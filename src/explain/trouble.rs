@@ -96,6 +96,11 @@ fn dialogue(session: &Session) -> Option<Trouble> {
         (stage, Reason::Timeout) => {
             format!("{peer} does not answer {} within {waited}.", verb(stage))
         }
+        (stage, Reason::RefusingUs) => format!(
+            "{peer} is up and refuses this host at {}: {said}. That is about the address, name or \
+             reputation of this host; others may get through.",
+            verb(stage)
+        ),
         (Stage::Banner, Reason::Reply4xx | Reason::Reply5xx) => {
             format!("{peer} is reachable but refuses us with its banner: {said}")
         }

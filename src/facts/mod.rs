@@ -10,6 +10,7 @@ mod finding;
 mod lookup;
 mod mta_sts;
 mod own_host;
+mod refusal;
 mod resolver;
 mod route;
 mod seconds;
@@ -17,6 +18,7 @@ mod session;
 mod tls;
 mod tls_rpt;
 mod tlsa;
+mod transaction;
 mod vantage;
 pub mod zone_findings;
 
@@ -35,12 +37,14 @@ pub use self::{
     },
     mta_sts::{MAX_PATTERNS, MtaSts, StsFailure, StsMode, StsPolicy, StsStatus},
     own_host::OwnHost,
+    refusal::RecipientClass,
     resolver::{ResolverFacts, ServerFacts},
     route::{MxLookup, MxTarget, Route},
     session::{EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},
     tls::{Certificate, Pkix, Tls, TlsVersion},
     tls_rpt::{MAX_RUA, TlsRpt, TlsRptStatus},
     tlsa::{TlsaFacts, TlsaRecord, TlsaStatus},
+    transaction::Transaction,
     vantage::{FamilyVantage, Vantage, Way},
 };
 use crate::name::{Destination, Exchanger};
@@ -284,6 +288,7 @@ mod tests {
             Reason::NoLocalFamily,
             Reason::NotOffered,
             Reason::Refused,
+            Reason::RefusingUs,
             Reason::Reply4xx,
             Reason::Reply5xx,
             Reason::ReplyUnexpected,

@@ -137,6 +137,14 @@ pub struct StageFact {
 }
 
 impl StageFact {
+    /// Why this stage failed, by the code of the reply alone: its wording is the server's own.
+    pub fn reason_by_code(&self) -> Option<Reason> {
+        match (self.reason, &self.reply) {
+            (Some(Reason::RefusingUs), Some(reply)) => Some(Reason::of_code(reply.code)),
+            (reason, _) => reason,
+        }
+    }
+
     /// Whether the reply to this EHLO lists an extension.
     pub fn offers(&self, extension: &str) -> bool {
         self.listed().unwrap_or_default().iter().any(|line| is_extension(line, extension))
@@ -277,7 +285,7 @@ pub struct Failure {
 impl Failure {
     /// Reachable, and not for us or not now: the server said so itself.
     pub const fn refuses_us(self) -> bool {
-        matches!(self.reason, Reason::Reply4xx | Reason::Reply5xx)
+        matches!(self.reason, Reason::RefusingUs | Reason::Reply4xx | Reason::Reply5xx)
     }
 }
 
@@ -300,6 +308,8 @@ pub enum Reason {
     NotOffered,
     /// The TCP connection was refused.
     Refused,
+    /// A 4yz or 5yz reply that says that it is this host, or its address, that is not wanted.
+    RefusingUs,
     /// A 4yz reply: reachable, but not now.
     #[serde(rename = "reply_4xx")]
     Reply4xx,
@@ -337,6 +347,7 @@ impl Reason {
             Self::NoLocalFamily => "no_local_family",
             Self::NotOffered => "not_offered",
             Self::Refused => "refused",
+            Self::RefusingUs => "refusing_us",
             Self::Reply4xx => "reply_4xx",
             Self::Reply5xx => "reply_5xx",
             Self::ReplyUnexpected => "reply_unexpected",

@@ -400,19 +400,11 @@ fn feed(
 /// RFC 5321 §4.3.2: the connection is opened with 220, or 554, or 421; RFC 3207 §4: TLS is to begin
 /// after 220.
 fn judge_ready(reply: &Reply) -> Option<Reason> {
-    (reply.code != 220).then(|| refusal(reply))
+    (reply.code != 220).then(|| Reason::of_refusal(reply))
 }
 
 fn judge_command(reply: &Reply) -> Option<Reason> {
-    (!reply.positive()).then(|| refusal(reply))
-}
-
-fn refusal(reply: &Reply) -> Reason {
-    match reply.code / 100 {
-        4 => Reason::Reply4xx,
-        5 => Reason::Reply5xx,
-        _ => Reason::ReplyUnexpected,
-    }
+    (!reply.positive()).then(|| Reason::of_refusal(reply))
 }
 
 /// Why reading or writing on an established connection failed.

@@ -1,0 +1,28 @@
+//! A mail transaction that ends before there is a message: MAIL, RCPT, RSET (RFC 5321 §3.3).
+
+use serde::{Deserialize, Serialize};
+
+use super::{RecipientClass, StageFact};
+use crate::envelope::Envelope;
+
+/// What a server said to one envelope.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Transaction {
+    /// What it was asked to take.
+    #[serde(flatten)]
+    pub envelope: Envelope,
+    /// MAIL, and RCPT where MAIL was accepted.
+    pub stages: Vec<StageFact>,
+    /// What its last reply says about the recipient; absent when there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<RecipientClass>,
+}
+
+impl Transaction {
+    /// One that these stages are all of.
+    pub fn new(envelope: Envelope, stages: Vec<StageFact>) -> Self {
+        let reply = stages.last().and_then(|fact| fact.reply.as_ref());
+        let class = reply.map(RecipientClass::of);
+        Self { envelope, stages, class }
+    }
+}
