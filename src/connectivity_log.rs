@@ -257,6 +257,8 @@ mod tests {
                 reason: crate::facts::Reason::Timeout,
             }),
             tls: None,
+            auth_mechanism: None,
+            transactions: Vec::new(),
         };
         let host = Host::Address(Ipv4Addr::LOCALHOST.into());
         log.session(&Exchanger { host, port: 25 }, &session);

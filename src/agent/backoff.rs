@@ -83,6 +83,8 @@ mod tests {
             }],
             failure: Some(Failure { stage, reason }),
             tls: None,
+            auth_mechanism: None,
+            transactions: Vec::new(),
         }
     }
 

@@ -58,6 +58,9 @@ fn same_session(before: &Session, after: &Session) -> bool {
         && before.failure == after.failure
         && before.tls == after.tls
         && all(&before.stages, &after.stages, same_stage)
+        && all(&before.transactions, &after.transactions, |a, b| {
+            a.envelope == b.envelope && a.class == b.class && all(&a.stages, &b.stages, same_stage)
+        })
         && before.extensions().eq(after.extensions())
 }
 
@@ -126,6 +129,8 @@ mod tests {
             stages: vec![banner, stage(Stage::Ehlo, Some((250, lines)), None)],
             failure,
             tls: None,
+            auth_mechanism: None,
+            transactions: Vec::new(),
         }
     }
 

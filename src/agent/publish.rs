@@ -256,6 +256,8 @@ mod tests {
             stages: Vec::new(),
             failure,
             tls: None,
+            auth_mechanism: None,
+            transactions: Vec::new(),
         });
         Progress::Session { session, held: true }
     }

@@ -38,10 +38,11 @@ impl Recent {
     pub(super) fn find(&self, plan: &Plan, fresh: Duration) -> Option<Arc<Session>> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let known = held.get(&plan.peer)?;
-        let client = |plan: &Plan| {
-            (Arc::clone(&plan.helo_name), plan.source, plan.security, plan.dane.clone())
-        };
-        let same_client = client(&known.plan) == client(plan);
+        let had = &known.plan;
+        let same_client = (&had.helo_name, had.source, had.security, &had.dane, &had.login)
+            == (&plan.helo_name, plan.source, plan.security, &plan.dane, &plan.login);
+        // Who wants to know of other recipients asks himself.
+        let same_client = same_client && had.envelopes == plan.envelopes;
         // What did not answer in time might have with more patience; a refusal stays one.
         let same_end = !timed_out(&known.session) || known.plan.as_patient_as(plan);
         let usable = same_client
@@ -103,6 +104,8 @@ mod tests {
             host: Host::Address([192, 0, 2, last].into()),
             security: Security::Opportunistic,
             dane: None,
+            login: None,
+            envelopes: Arc::default(),
             source: None,
             helo_name: "probe.example.org".into(),
             connect_timeout: MINUTE,
@@ -123,6 +126,8 @@ mod tests {
             stages: Vec::new(),
             failure,
             tls: None,
+            auth_mechanism: None,
+            transactions: Vec::new(),
         })
     }
 

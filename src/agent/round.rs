@@ -22,7 +22,7 @@ use super::{
     backoff::Backoff, demand::Wanted, politeness::Politeness, pools::Pools, state::DestinationRound,
 };
 use crate::{
-    config::{DestinationSettings, SessionSettings},
+    config::{DestinationSettings, SessionSettings, Starttls},
     connectivity_log::ConnectivityLog,
     facts::{
         DomainPolicies, Family, Lookup, MAX_EXCHANGERS, MxLookup, ResolverFacts, Session,
@@ -234,7 +234,7 @@ impl Prober {
         for address in called {
             let peer = SocketAddr::from((address, exchanger.port));
             let plan =
-                session::Plan { dane: dane.clone(), ..self.plan(&exchanger.host, peer, settings) };
+                session::Plan { dane: dane.clone(), ..self.plan(&exchanger.host, peer, wanted) };
             let (this, told) = (Arc::clone(self), told.get(&address).cloned());
             calls.spawn(async move { this.call(plan, fresh, told).await });
         }
@@ -308,12 +308,15 @@ impl Prober {
         Some(vantage)
     }
 
-    fn plan(&self, host: &Host, peer: SocketAddr, settings: &SessionSettings) -> session::Plan {
+    fn plan(&self, host: &Host, peer: SocketAddr, wanted: &Wanted) -> session::Plan {
+        let settings = &wanted.session;
         session::Plan {
             peer,
             host: host.clone(),
-            security: Security::Opportunistic,
+            security: security(settings, peer.port()),
             dane: None,
+            login: settings.login.clone(),
+            envelopes: Arc::clone(&wanted.envelopes),
             source: if peer.is_ipv4() { self.source_ipv4 } else { self.source_ipv6 },
             helo_name: Arc::clone(&self.helo_name),
             connect_timeout: settings.connect_timeout,
@@ -360,6 +363,18 @@ impl Prober {
             _ = stop.wait_for(|&stopped| stopped) => None,
             done = work => Some(done),
         }
+    }
+}
+
+/// When a session with this port is encrypted.
+fn security(settings: &SessionSettings, port: u16) -> Security {
+    if settings.is_tls_implicit(port) {
+        return Security::Implicit;
+    }
+    match settings.starttls {
+        Starttls::Never => Security::Never,
+        Starttls::Opportunistic => Security::Opportunistic,
+        Starttls::Always => Security::Always,
     }
 }
 

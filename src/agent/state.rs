@@ -16,7 +16,10 @@ use super::{health::ResolverReport, standing::Standing};
 use crate::{
     config::DestinationSettings,
     delivery::Sender,
-    facts::{DomainPolicies, ExchangerFacts, Facts, LookupStatus, MxLookup, RecordType, Vantage},
+    envelope::Envelope,
+    facts::{
+        DomainPolicies, ExchangerFacts, Facts, LookupStatus, MxLookup, RecordType, Session, Vantage,
+    },
     metrics::histogram::Histogram,
     name::{Destination, Exchanger},
 };
@@ -101,16 +104,27 @@ impl DestinationRound {
     pub fn exchangers(&self) -> impl Iterator<Item = &Exchanger> {
         self.route.iter().map(|(_, exchanger)| exchanger).chain(&self.also)
     }
+}
 
+impl DestinationReport {
     /// What is known of an exchanger as far as it concerns this destination, which may have its own
-    /// resolvers: others of those that share the exchanger may ask more.
-    pub fn own(&self, facts: &Arc<ExchangerFacts>) -> Arc<ExchangerFacts> {
-        let all = self.chosen.is_empty();
+    /// resolvers and recipients: others of those that share the exchanger may ask more. `None` before
+    /// the first round.
+    pub fn own(&self, facts: &Arc<ExchangerFacts>) -> Option<Arc<ExchangerFacts>> {
+        let chosen = &self.last.as_ref()?.chosen;
+        let all = chosen.is_empty();
         let mut own = Arc::clone(facts);
-        ExchangerFacts::retain_resolvers(&mut own, |resolver| {
-            all || self.chosen.contains(resolver)
-        });
-        own
+        ExchangerFacts::retain_resolvers(&mut own, |resolver| all || chosen.contains(resolver));
+        let envelopes: Vec<Envelope> = self.settings.envelopes().collect();
+        let others = |session: &Arc<Session>| {
+            session.transactions.iter().any(|asked| !envelopes.contains(&asked.envelope))
+        };
+        if own.sessions.iter().any(others) {
+            for session in &mut Arc::make_mut(&mut own).sessions {
+                *session = session.asked_about(&envelopes);
+            }
+        }
+        Some(own)
     }
 }
 
@@ -282,7 +296,7 @@ impl Snapshot {
         let known = self.destinations.get(destination)?;
         let round = known.last.as_ref()?;
         let report = |exchanger| self.exchangers.get(exchanger)?.facts.as_ref();
-        let exchangers = round.exchangers().filter_map(report).map(|facts| round.own(facts));
+        let exchangers = round.exchangers().filter_map(report).filter_map(|facts| known.own(facts));
         let (mx, exchangers) = (round.mx.clone(), exchangers.collect());
         let facts = Facts::observed(destination.clone(), round.observed_at, mx, exchangers);
         let observer = self.vantage.as_ref().map(|vantage| vantage.own_host());

@@ -111,7 +111,7 @@ impl Conduct {
             ehlo: answer(session.stage(Stage::Ehlo)),
             helo: answer(session.stage(Stage::Helo)),
             starttls: starttls(session, tlsa),
-            mail: over_tls(session).unwrap_or_else(|| answer(session.stage(Stage::Mail))),
+            mail: cut_short(session).unwrap_or_else(|| answer(session.stage(Stage::Mail))),
             rcpt: answer(session.stage(Stage::Rcpt)),
         }
     }
@@ -185,9 +185,12 @@ fn answer(fact: Option<&StageFact>) -> Answer {
     }
 }
 
-/// How the session ended where EHLO over TLS was not taken.
-fn over_tls(session: &Session) -> Option<Answer> {
-    let fact = session.stage(Stage::EhloTls)?;
+/// How the session ended where EHLO over TLS or the login was not taken. A sender whose password is
+/// refused keeps its mail, as one does whose connection is lost.
+fn cut_short(session: &Session) -> Option<Answer> {
+    let stages = [Stage::EhloTls, Stage::Auth].into_iter();
+    let fact =
+        stages.filter_map(|stage| session.stage(stage)).find(|fact| fact.reason.is_some())?;
     Some(match fact.reason? {
         Reason::Timeout => Answer::Silent(fact.duration),
         _ => Answer::Lost,

@@ -555,6 +555,8 @@ impl Server {
             stages,
             failure,
             tls,
+            auth_mechanism: None,
+            transactions: Vec::new(),
         }
     }
 

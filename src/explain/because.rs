@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     delivery::Why,
-    facts::{Failure, Family, LookupStatus, Reason, RecordType},
+    facts::{Failure, Family, LookupStatus, Reason, RecordType, Stage},
     name::Destination,
     shown::one_line,
 };
@@ -61,6 +61,12 @@ pub(super) fn because(seen: &Seen<'_>) -> String {
         Why::Helo4xx => format!("{peer} refuses EHLO and HELO for now: {}", reply()),
         Why::Helo5xx => format!("{peer} refuses EHLO and HELO: {}", reply()),
         Why::SessionLost => match seen.session.and_then(|session| session.failure) {
+            Some(Failure { stage: Stage::Auth, reason: Reason::NotOffered }) => {
+                format!("{peer} offers no AUTH with a mechanism for passwords (PLAIN or LOGIN)")
+            }
+            Some(Failure { stage: Stage::Auth, .. }) if seen.reply().is_some() => {
+                format!("{peer} refuses the login: {}", reply())
+            }
             Some(Failure { reason: Reason::TooLong, .. }) => {
                 format!("{peer} greets and then says more than a reply may have")
             }

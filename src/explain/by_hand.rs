@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::{
     delivery::Why,
+    envelope::Envelope,
     explain::seen::Seen,
     facts::{Exchange, Family, Lookup, LookupStatus, RecordType, Session, Stage, Transport},
     name::{Destination, Domain},
@@ -51,6 +52,10 @@ pub(super) fn commands(seen: &Seen<'_>) -> Vec<String> {
         Why::Mail4xx | Why::Mail5xx | Why::Rcpt4xx | Why::Rcpt5xx => seen
             .session
             .map(|session| {
+                let asked = session.transactions.iter().find(|asked| !asked.envelope.relay_test);
+                if let Some(asked) = asked {
+                    return vec![transaction(session, &asked.envelope)];
+                }
                 let to = shell_word(&format!("postmaster@{}", seen.facts.destination));
                 let last = format!("RCPT --from '<>' --to {to}");
                 vec![swaks(session.peer, &session.helo_name, &last)]
@@ -186,6 +191,15 @@ fn question(name: &str, rtype: RecordType) -> String {
 /// A call at one address.
 pub(super) fn call(peer: SocketAddr, helo_name: &str) -> Vec<String> {
     vec![format!("telnet {} {}", peer.ip(), peer.port()), swaks(peer, helo_name, "EHLO")]
+}
+
+/// The same envelope, up to RCPT.
+pub(super) fn transaction(session: &Session, envelope: &Envelope) -> String {
+    let from = shell_word(&envelope.mail_from.to_string());
+    let to = shell_word(&envelope.recipient.to_string());
+    let encrypted = if session.tls.is_some() { " --tls" } else { "" };
+    let last = format!("RCPT{encrypted} --from {from} --to {to}");
+    swaks(session.peer, &session.helo_name, &last)
 }
 
 /// A dialogue with one address up to a command.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{plain::said, seen::Seen, several::listed};
 use crate::{
     delivery::{Tls, Why},
-    facts::{LookupStatus, Reason, RecordType, Reply},
+    facts::{LookupStatus, Reason, RecordType, Reply, Stage},
 };
 
 /// What is to be done, and by whom.
@@ -119,6 +119,10 @@ fn general(seen: &Seen<'_>) -> (Who, String) {
         )),
         Why::Banner4xx | Why::Ehlo4xx | Why::Helo4xx | Why::Mail4xx => for_now(seen),
         Why::Banner5xx | Why::Helo5xx | Why::Mail5xx => for_good(seen),
+        Why::SessionLost if seen.fails_at(Stage::Auth) => you(format!(
+            "Check username and password for {peer}, and whether the account may still send; a changed \
+             password is read on reload."
+        )),
         Why::SessionLost | Why::SessionTimeout => they(format!(
             "The mail server at {peer} greets and then does not answer as it must. If it works for others, look \
              for a firewall on the way that meddles with SMTP or drops large packets."

@@ -15,6 +15,7 @@ pub mod judged;
 pub mod paint;
 mod plain;
 pub mod policies;
+pub mod recipient;
 pub mod report;
 pub mod resolver;
 mod seen;

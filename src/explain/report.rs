@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet, fmt::Write, net::SocketAddr, sync:
 
 use super::{
     paint::Paint,
-    place, policies,
+    place, policies, recipient,
     several::listed,
     side_by_side::Column,
     spoken, tls, transcript,
@@ -72,6 +72,9 @@ pub fn write(facts: &Facts, dead: &[Arc<str>], style: Style) -> String {
         for (place, session) in exchanger.sessions.iter().enumerate() {
             write_session(&mut out, session, style);
             write_tls(&mut out, exchanger, place, paint);
+            for asked in &session.transactions {
+                put(&mut out, &format!("              {}", paint.faint(recipient::line(asked))));
+            }
         }
         write_unprobed(&mut out, exchanger, paint);
     }

@@ -122,6 +122,12 @@ impl<'a> Seen<'a> {
         stages(self.why).iter().rev().find_map(|stage| session.stage(*stage))
     }
 
+    /// Whether the session failed at this stage.
+    pub(super) fn fails_at(&self, stage: Stage) -> bool {
+        let failure = self.session.and_then(|session| session.failure);
+        failure.is_some_and(|failure| failure.stage == stage)
+    }
+
     /// What the server said there.
     pub(super) fn reply(&self) -> Option<&'a Reply> {
         self.stage()?.reply.as_ref()
@@ -299,9 +305,15 @@ fn stages(why: Why) -> &'static [Stage] {
         | Why::Banner5xx => &[Stage::Banner],
         Why::Ehlo4xx => &[Stage::Ehlo],
         Why::Helo4xx | Why::Helo5xx => &[Stage::Ehlo, Stage::Helo],
-        Why::SessionLost | Why::SessionTimeout => {
-            &[Stage::Ehlo, Stage::Helo, Stage::Starttls, Stage::EhloTls, Stage::Mail, Stage::Rcpt]
-        }
+        Why::SessionLost | Why::SessionTimeout => &[
+            Stage::Ehlo,
+            Stage::Helo,
+            Stage::Starttls,
+            Stage::EhloTls,
+            Stage::Auth,
+            Stage::Mail,
+            Stage::Rcpt,
+        ],
         Why::TlsRejected => &[Stage::Starttls],
         Why::TlsHandshake | Why::TlsTimeout => &[Stage::Starttls, Stage::TlsHandshake],
         Why::Mail4xx | Why::Mail5xx => &[Stage::Mail],
@@ -338,6 +350,7 @@ fn shows(why: Why, session: &Session) -> bool {
         Why::NoLocalFamily => reason == Reason::NoLocalFamily,
         Why::LocalError => reason == Reason::LocalError,
         Why::BannerClosed => reason == Reason::Closed,
+        Why::SessionLost if stage.stage == Stage::Auth => reason != Reason::Timeout,
         Why::SessionLost => matches!(
             reason,
             Reason::Closed

@@ -87,7 +87,7 @@ fn postfix_reason(seen: &Seen<'_>, outcome: Outcome) -> Option<(Option<(u16, u16
         Stage::Starttls => Some("receiving the STARTTLS response"),
         Stage::Mail => Some("sending MAIL FROM"),
         Stage::Rcpt => Some("sending RCPT TO"),
-        Stage::Connect | Stage::Banner | Stage::TlsHandshake | Stage::Quit => None,
+        Stage::Connect | Stage::Banner | Stage::TlsHandshake | Stage::Auth | Stage::Quit => None,
     };
     match seen.why {
         Why::MxNxdomain => {

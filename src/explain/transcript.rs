@@ -3,17 +3,21 @@
 use std::fmt::Write;
 
 use super::spoken;
-use crate::facts::{Reason, Session, Stage, StageFact};
+use crate::{
+    envelope::Envelope,
+    facts::{Reason, Session, Stage, StageFact, Transaction},
+};
 
 /// Appends the dialogue, one line each; what we send is marked with `>`, time and failure follow
 /// the stage in brackets.
 pub fn write(session: &Session, out: &mut String) {
-    for fact in &session.stages {
-        stage(session, fact, out);
+    for (fact, transaction) in session.dialogue() {
+        stage(session, fact, transaction, out);
     }
 }
 
-fn stage(session: &Session, fact: &StageFact, out: &mut String) {
+fn stage(session: &Session, fact: &StageFact, transaction: Option<&Transaction>, out: &mut String) {
+    let envelope = transaction.map(|transaction| &transaction.envelope);
     let sent = match fact.stage {
         Stage::Connect => {
             line(out, &format!("Trying {} port {}...", session.peer.ip(), session.peer.port()));
@@ -26,8 +30,10 @@ fn stage(session: &Session, fact: &StageFact, out: &mut String) {
         Stage::Ehlo | Stage::EhloTls => Some(format!("EHLO {}", session.helo_name)),
         Stage::Helo => Some(format!("HELO {}", session.helo_name)),
         Stage::Starttls => Some("STARTTLS".to_owned()),
-        Stage::Mail => Some("MAIL".to_owned()),
-        Stage::Rcpt => Some("RCPT".to_owned()),
+        // What proves who we are is nobody's business.
+        Stage::Auth => session.auth_mechanism.map(|used| format!("AUTH {} ***", used.label())),
+        Stage::Mail => Some(envelope.map_or("MAIL".to_owned(), Envelope::mail)),
+        Stage::Rcpt => Some(envelope.map_or("RCPT".to_owned(), Envelope::rcpt)),
         Stage::Quit => Some("QUIT".to_owned()),
     };
     if let Some(sent) = sent {

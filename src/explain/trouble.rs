@@ -2,7 +2,7 @@
 //!
 //! It names what was seen. What a given sender would make of it is the verdict's business.
 
-use super::{answers, authority, by_hand, policies, seen, spoken, tls, tlsa};
+use super::{answers, authority, by_hand, policies, recipient, seen, spoken, tls, tlsa};
 use crate::facts::{Facts, Family, Lookup, LookupStatus, Reason, Session, Stage};
 
 /// One thing that is wrong.
@@ -38,6 +38,8 @@ pub fn besides_name_servers(facts: &Facts) -> Vec<Trouble> {
                 .or_else(|| dialogue(session))
                 .or_else(|| tls::mismatch(session, exchanger))
         }));
+        let sessions = exchanger.sessions.iter();
+        troubles.extend(sessions.flat_map(|session| recipient::troubles(session)));
     }
     troubles
 }
@@ -131,6 +133,7 @@ fn verb(stage: Stage) -> &'static str {
         Stage::Starttls => "STARTTLS",
         Stage::TlsHandshake => "the TLS handshake",
         Stage::EhloTls => "EHLO over TLS",
+        Stage::Auth => "AUTH",
         Stage::Mail => "MAIL",
         Stage::Rcpt => "RCPT",
         Stage::Quit => "QUIT",

@@ -40,7 +40,7 @@ pub use self::{
     refusal::RecipientClass,
     resolver::{ResolverFacts, ServerFacts},
     route::{MxLookup, MxTarget, Route},
-    session::{EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},
+    session::{AuthMechanism, EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},
     tls::{Certificate, Pkix, Tls, TlsVersion},
     tls_rpt::{MAX_RUA, TlsRpt, TlsRptStatus},
     tlsa::{TlsaFacts, TlsaRecord, TlsaStatus},

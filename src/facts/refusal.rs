@@ -135,10 +135,9 @@ impl Said {
             return false;
         }
         let known = self.status().is_some_and(|(_, detail)| match detail {
-            // RFC 7372 and IANA's registry: SPF, reverse DNS, several checks, a flood of mail.
-            23 | 25 | 26 | 28 => true,
-            // Exchange Online: banned or throttled addresses.
-            511 | 606..=649 => true,
+            // RFC 7372 and IANA's registry: SPF, reverse DNS, several checks, a flood of mail. Then
+            // those of Exchange Online for addresses that are banned.
+            23 | 25 | 26 | 28 | 511 | 606..=649 => true,
             500..=699 => self.for_now(),
             _ => false,
         });

@@ -10,7 +10,8 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Tls, seconds};
+use super::{Family, Tls, Transaction, seconds};
+use crate::envelope::Envelope;
 
 /// One SMTP dialogue with one address.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -36,6 +37,33 @@ pub struct Session {
     /// showed a certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Box<Tls>>,
+    /// How this host made itself known; absent where it did not try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_mechanism: Option<AuthMechanism>,
+    /// What came of the envelopes that were asked about, in the order of the dialogue: after the other
+    /// stages, before QUIT. What is refused there is no failure of the session.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transactions: Vec<Transaction>,
+}
+
+/// How a client makes itself known with a password (RFC 4954).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum AuthMechanism {
+    /// The name, and then the password, each when asked for.
+    Login,
+    /// RFC 4616.
+    Plain,
+}
+
+impl AuthMechanism {
+    /// Its SASL name.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Login => "LOGIN",
+            Self::Plain => "PLAIN",
+        }
+    }
 }
 
 impl Session {
@@ -58,9 +86,35 @@ impl Session {
         })
     }
 
-    /// The given stage, if it was reached.
+    /// The given stage, if it was reached; MAIL and RCPT are those of the first envelope that is no
+    /// relay test.
     pub fn stage(&self, stage: Stage) -> Option<&StageFact> {
-        self.stages.iter().find(|s| s.stage == stage)
+        let asked = self.transactions.iter().find(|asked| !asked.envelope.relay_test);
+        let asked = asked.into_iter().flat_map(|transaction| &transaction.stages);
+        self.stages.iter().chain(asked).find(|fact| fact.stage == stage)
+    }
+
+    /// All stages in the order of the dialogue, those of the transactions before QUIT, each with its
+    /// transaction.
+    pub fn dialogue(&self) -> impl Iterator<Item = (&StageFact, Option<&Transaction>)> {
+        let end = self.stages.iter().position(|fact| fact.stage == Stage::Quit);
+        let (before, quit) = self.stages.split_at(end.unwrap_or(self.stages.len()));
+        let asked = self.transactions.iter().flat_map(|transaction| {
+            transaction.stages.iter().map(move |fact| (fact, Some(transaction)))
+        });
+        let alone = |fact| (fact, None);
+        before.iter().map(alone).chain(asked).chain(quit.iter().map(alone))
+    }
+
+    /// The same session as one sees it who wanted to know of these envelopes only.
+    pub fn asked_about(self: &Arc<Self>, envelopes: &[Envelope]) -> Arc<Self> {
+        let own = |transaction: &Transaction| envelopes.contains(&transaction.envelope);
+        if self.transactions.iter().all(own) {
+            return Arc::clone(self);
+        }
+        let mut session = Self::clone(self);
+        session.transactions.retain(own);
+        Arc::new(session)
     }
 
     /// The first thing that went wrong with TLS where that is no failure, because the session, or
@@ -151,7 +205,7 @@ impl StageFact {
     }
 
     /// What it lists, if it is positive.
-    fn listed(&self) -> Option<&[String]> {
+    pub fn listed(&self) -> Option<&[String]> {
         let reply = self.reply.as_ref()?;
         reply.positive().then(|| reply.lines.get(1..).unwrap_or_default())
     }
@@ -247,6 +301,8 @@ pub enum Stage {
     TlsHandshake,
     /// EHLO again, over TLS (RFC 3207 §4.2).
     EhloTls,
+    /// AUTH (RFC 4954), its prompts included.
+    Auth,
     /// MAIL.
     Mail,
     /// RCPT.
@@ -266,6 +322,7 @@ impl Stage {
             Self::Starttls => "starttls",
             Self::TlsHandshake => "tls_handshake",
             Self::EhloTls => "ehlo_tls",
+            Self::Auth => "auth",
             Self::Mail => "mail",
             Self::Rcpt => "rcpt",
             Self::Quit => "quit",

@@ -25,4 +25,16 @@ impl Transaction {
         let class = reply.map(RecipientClass::of);
         Self { envelope, stages, class }
     }
+
+    /// Whether a relay test was refused for good; `None` for another transaction, and where the server
+    /// did not say, or may say something else later.
+    pub fn relay_denied(&self) -> Option<bool> {
+        let class = self.class.filter(|_| self.envelope.relay_test)?;
+        let code = self.stages.last()?.reply.as_ref()?.code;
+        match class {
+            RecipientClass::Accepted => Some(false),
+            RecipientClass::RelayingDenied => Some(true),
+            _ => (code / 100 == 5).then_some(true),
+        }
+    }
 }

@@ -30,6 +30,7 @@ pub fn write(snapshot: &Snapshot, detail: Detail, out: &mut String) {
     series::vantage::write(&view, out);
     series::zone::write(&view, detail, out);
     series::exchanger::write(&view, detail, out);
+    series::recipient::write(&view, out);
     series::delivery::write(&view, out);
     series::domain::write_timestamps(&view, out);
 }

@@ -26,7 +26,7 @@ pub(super) struct View<'a> {
     pub(super) snapshot: &'a Snapshot,
     /// Every destination under its `domain` label.
     pub(super) domains: Vec<Domain<'a>>,
-    /// Every exchanger under its `mx` label.
+    /// Every exchanger under its `mx` label, in their order.
     pub(super) exchangers: Vec<Exchanger<'a>>,
     /// Every lookup under its labels.
     pub(super) lookups: Vec<(Block, &'a Lookup)>,
@@ -80,6 +80,12 @@ impl<'a> View<'a> {
             standings: standings(&domains),
             domains,
         }
+    }
+
+    /// The exchanger under this `mx` label.
+    pub(super) fn exchanger(&self, name: &str) -> Option<&Exchanger<'a>> {
+        let place = self.exchangers.binary_search_by(|exchanger| (*exchanger.name).cmp(name));
+        self.exchangers.get(place.ok()?)
     }
 }
 

@@ -154,6 +154,8 @@ pub(crate) fn session(
         stages,
         failure,
         tls: None,
+        auth_mechanism: None,
+        transactions: Vec::new(),
     })
 }
 

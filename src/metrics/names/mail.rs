@@ -176,6 +176,24 @@ pub const EXCHANGER_FAILURE: Metric = gauge(
     &["mx", "family", "stage", "reason"],
     "1 for the failure at the earliest stage among the probed addresses, that of opportunistic TLS included; absent when none fails.",
 );
+/// What becomes of a recipient.
+pub const RECIPIENT_CLASS: Metric = gauge(
+    "mx_recipient_class",
+    &["domain", "mx", "family", "class"],
+    "1 for each class of the last replies about the recipient of the destination; only where it has one.",
+);
+/// The codes behind it.
+pub const RECIPIENT_REPLY_CODE: Metric = gauge(
+    "mx_recipient_reply_code",
+    &["domain", "mx", "family", "stage"],
+    "Reply code of the last MAIL and RCPT for the recipient of the destination, the highest of several addresses.",
+);
+/// Whether an own server is an open relay.
+pub const RELAY_DENIED: Metric = gauge(
+    "mx_relay_denied",
+    &["domain", "mx", "family"],
+    "Whether the relay test was refused by all addresses; 0 is an open relay, absent without expect_relay_denied or an answer.",
+);
 /// The pause towards an address that refuses us.
 pub const PROBE_BACKOFF: Metric = gauge(
     "mx_probe_backoff_seconds",

@@ -199,7 +199,7 @@ fn write_stages(parts: &[Part<'_>], detail: Detail, out: &mut String) {
 /// Whether a stage has a time of its own: mail waits for connections, banners and handshakes.
 const fn timed(stage: Stage, detail: Detail) -> bool {
     match detail {
-        Detail::Full => !usual(stage) && !matches!(stage, Stage::Starttls),
+        Detail::Full => !usual(stage) && !matches!(stage, Stage::Auth | Stage::Starttls),
         Detail::Lean => matches!(stage, Stage::Connect | Stage::Banner),
     }
 }

@@ -2,5 +2,6 @@
 
 pub(super) mod connect;
 pub mod reply;
+mod sasl;
 pub mod session;
 mod transport;

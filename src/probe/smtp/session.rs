@@ -1,7 +1,7 @@
 //! One SMTP session with one address: connect, banner, EHLO (HELO when refused), STARTTLS and EHLO
-//! again, QUIT.
+//! again, AUTH, MAIL and RCPT with RSET for each envelope, QUIT.
 //!
-//! It never mails anything. Every stage has its own limit, all share one deadline. A server that
+//! It never mails anything: there is no DATA. Every stage has its own limit, all share one deadline. A server that
 //! still listens is always told QUIT.
 
 use std::{
@@ -20,12 +20,15 @@ use tokio::{
 use super::{
     connect,
     reply::{MAX_REPLY, ReplyParser},
+    sasl::{self, Exchange, Redaction},
     transport::Transport,
 };
 use crate::{
-    facts::{Failure, Reason, Reply, Session, Stage, StageFact, Tls},
+    envelope::Envelope,
+    facts::{AuthMechanism, Failure, Reason, Reply, Session, Stage, StageFact, Tls, Transaction},
     name::Host,
     probe::tls::{Client, dane::Expected},
+    secret::{Login, Secret},
     shown::one_line,
 };
 
@@ -41,6 +44,10 @@ pub struct Plan {
     pub security: Security,
     /// What DANE expects of the certificates, if anything.
     pub dane: Option<Arc<Expected>>,
+    /// Whom the server knows this host as; over TLS only.
+    pub login: Option<Login>,
+    /// What the server is asked to take.
+    pub envelopes: Arc<[Envelope]>,
     /// The own address to call from, if it is fixed.
     pub source: Option<IpAddr>,
     /// The name to give (RFC 5321 §4.1.1.1).
@@ -101,6 +108,7 @@ pub async fn run(plan: Plan, client: &Client, stop: &mut watch::Receiver<bool>) 
         reason: connected.as_ref().err().copied(),
     });
     let (mut source, mut tls) = (plan.source, None);
+    let (mut auth_mechanism, mut transactions) = (None, Vec::new());
     if let Ok(stream) = connected {
         source = stream.local_addr().ok().map(|own| own.ip());
         let transport = Transport::Plain(stream);
@@ -112,6 +120,9 @@ pub async fn run(plan: Plan, client: &Client, stop: &mut watch::Receiver<bool>) 
             pending: Vec::new(),
             stages,
             tls: None,
+            redaction: plan.login.as_ref().map(Redaction::of),
+            auth_mechanism: None,
+            transactions: Vec::new(),
             quitting: false,
         };
         let hold = dialogue.hold();
@@ -125,17 +136,24 @@ pub async fn run(plan: Plan, client: &Client, stop: &mut watch::Receiver<bool>) 
             return None;
         }
         (stages, tls) = (dialogue.stages, dialogue.tls);
+        (auth_mechanism, transactions) = (dialogue.auth_mechanism, dialogue.transactions);
     }
     let failure = failure(&stages, plan.security);
     Some(Session {
         peer: plan.peer,
         source,
         started_at,
-        duration: stages.iter().map(|stage| stage.duration).sum(),
+        duration: stages
+            .iter()
+            .chain(transactions.iter().flat_map(|transaction| &transaction.stages))
+            .map(|stage| stage.duration)
+            .sum(),
         helo_name: plan.helo_name,
         stages,
         failure,
         tls,
+        auth_mechanism,
+        transactions,
     })
 }
 
@@ -167,6 +185,10 @@ struct Dialogue<'p> {
     pending: Vec<u8>,
     stages: Vec<StageFact>,
     tls: Option<Box<Tls>>,
+    /// What must not be seen of replies.
+    redaction: Option<Redaction>,
+    auth_mechanism: Option<AuthMechanism>,
+    transactions: Vec<Transaction>,
     /// QUIT is on its way.
     quitting: bool,
 }
@@ -176,7 +198,7 @@ impl Dialogue<'_> {
         let listening = self.talk().await;
         if listening == Listening::Gone {
             // A server that is merely slow still reads. There is no time left to see it answer.
-            self.transport.send_blindly(QUIT).await;
+            self.transport.send_blindly(QUIT.as_bytes()).await;
         } else {
             self.quitting = true;
             self.stage(Stage::Quit, Some(QUIT), self.plan.command_timeout, judge_command).await;
@@ -194,10 +216,21 @@ impl Dialogue<'_> {
         if greeted != Listening::Accepts {
             return greeted;
         }
-        match self.introduce().await {
-            Listening::Accepts => self.upgrade().await,
-            other => other,
+        let mut listening = self.introduce().await;
+        if listening == Listening::Accepts {
+            listening = self.upgrade().await;
         }
+        if listening == Listening::Accepts
+            && let Some(login) = &self.plan.login
+        {
+            listening = self.authenticate(login).await;
+        }
+        for envelope in &*self.plan.envelopes {
+            if listening == Listening::Accepts {
+                listening = self.ask_about(envelope).await;
+            }
+        }
+        listening
     }
 
     /// EHLO, and HELO when that is refused (RFC 5321 §3.2). After a 421 the server is closing.
@@ -277,6 +310,57 @@ impl Dialogue<'_> {
         self.transport.encrypted()
     }
 
+    /// AUTH, its prompts included, as one stage: never over plain text.
+    async fn authenticate(&mut self, login: &Login) -> Listening {
+        let last = self.stages.iter().rev().find_map(StageFact::listed).unwrap_or_default();
+        let offered = sasl::choose(last.iter().map(String::as_str));
+        let Some(mechanism) = offered.filter(|_| self.transport.encrypted()) else {
+            self.note(Stage::Auth, Duration::ZERO, Err((Reason::NotOffered, None)));
+            return Listening::Refuses;
+        };
+        self.auth_mechanism = Some(mechanism);
+        let mut exchange = Exchange::new(login, mechanism);
+        let mut took = Duration::ZERO;
+        loop {
+            let Some(line) = exchange.next() else { return Listening::Refuses };
+            let patience = self.plan.command_timeout;
+            let line = Some(Line::Secret(&line));
+            let (mut answer, listening) = self.exchange(line, patience, judge_auth).await;
+            took += answer.duration;
+            answer.duration = took;
+            let prompted = answer.reply.as_ref().is_some_and(|reply| reply.code == PROMPT);
+            // Of several replies the last one tells.
+            self.stages.retain(|earlier| earlier.stage != Stage::Auth);
+            self.stages.push(answer.at(Stage::Auth));
+            if !prompted {
+                return listening;
+            }
+        }
+    }
+
+    /// One transaction that ends before there is a message. What is refused is no reason to end the
+    /// session: others may want to know more. A server that closes is not asked again.
+    async fn ask_about(&mut self, envelope: &Envelope) -> Listening {
+        let patience = self.plan.command_timeout;
+        let (mut stages, mut listening) = (Vec::with_capacity(2), Listening::Accepts);
+        for (stage, command) in [(Stage::Mail, envelope.mail()), (Stage::Rcpt, envelope.rcpt())] {
+            if listening == Listening::Accepts {
+                let line = format!("{command}\r\n");
+                let line = Some(Line::Plain(&line));
+                let (answer, after) = self.exchange(line, patience, judge_command).await;
+                stages.push(answer.at(stage));
+                listening = after;
+            }
+        }
+        let closing = stages.last().and_then(code) == Some(421);
+        self.transactions.push(Transaction::new(envelope.clone(), stages));
+        if listening == Listening::Gone || closing {
+            return listening;
+        }
+        let line = Some(Line::Plain(RSET));
+        self.exchange(line, patience, judge_command).await.1
+    }
+
     /// Notes a stage without a reply.
     fn note(
         &mut self,
@@ -299,26 +383,48 @@ impl Dialogue<'_> {
         patience: Duration,
         judge: fn(&Reply) -> Option<Reason>,
     ) -> Listening {
+        let line = command.map(Line::Plain);
+        let (answer, listening) = self.exchange(line, patience, judge).await;
+        self.stages.push(answer.at(stage));
+        listening
+    }
+
+    /// Sends a line, if any, and takes one reply.
+    async fn exchange(
+        &mut self,
+        line: Option<Line<'_>>,
+        patience: Duration,
+        judge: fn(&Reply) -> Option<Reason>,
+    ) -> (Answer, Listening) {
         let begun = Instant::now();
         let until = self.end.min(begun + patience);
         let mut parser = ReplyParser::default();
-        let outcome = match command {
-            Some(command) => match timeout_at(until, self.transport.send(command)).await {
+        let outcome = match line {
+            Some(line) => match timeout_at(until, self.transport.send(line.octets())).await {
                 Err(_) => Err(Reason::Timeout),
                 Ok(Err(error)) => Err(io_reason(&error)),
                 Ok(Ok(())) => self.read_reply(&mut parser, until).await,
             },
             None => self.read_reply(&mut parser, until).await,
         };
-        let (reply, received, reason, listening) = match outcome {
+        let (mut reply, mut received, reason, listening) = match outcome {
             Ok(reply) => match judge(&reply) {
                 None => (Some(reply), None, None, Listening::Accepts),
                 Some(reason) => (Some(reply), None, Some(reason), Listening::Refuses),
             },
-            Err(reason) => (None, parser.beginning(MAX_SHOWN), Some(reason), Listening::Gone),
+            // Whole, for half a password would not be found.
+            Err(reason) => (None, parser.beginning(MAX_REPLY), Some(reason), Listening::Gone),
         };
-        self.stages.push(StageFact { stage, duration: begun.elapsed(), reply, received, reason });
-        listening
+        if let Some(redaction) = &self.redaction {
+            for line in reply.iter_mut().flat_map(|reply| &mut reply.lines) {
+                redaction.text(line);
+            }
+            if let Some(text) = &mut received {
+                redaction.text(text);
+            }
+        }
+        let received = received.map(|text| text.chars().take(MAX_SHOWN).collect());
+        (Answer { duration: begun.elapsed(), reply, received, reason }, listening)
     }
 
     async fn read_reply(
@@ -342,7 +448,7 @@ impl Dialogue<'_> {
     }
 
     fn last_code(&self) -> Option<u16> {
-        self.stages.last()?.reply.as_ref().map(|reply| reply.code)
+        self.stages.last().and_then(code)
     }
 
     /// The server closes first, so that TIME_WAIT is on its side and its logs show an orderly end.
@@ -366,7 +472,7 @@ impl Dialogue<'_> {
     async fn leave(&mut self) {
         let greeted = self.stages.iter().any(|s| s.stage == Stage::Banner && s.reply.is_some());
         let quit = async {
-            if self.quitting || self.transport.send(QUIT).await.is_ok() {
+            if self.quitting || self.transport.send(QUIT.as_bytes()).await.is_ok() {
                 self.let_server_close().await;
             }
         };
@@ -374,6 +480,37 @@ impl Dialogue<'_> {
             // The process is ending; a server that does not take it is left.
             let _ = timeout(CLOSE_PATIENCE, quit).await;
         }
+    }
+}
+
+/// A line to be sent.
+#[derive(Clone, Copy)]
+enum Line<'l> {
+    Plain(&'l str),
+    Secret(&'l Secret),
+}
+
+impl Line<'_> {
+    fn octets(&self) -> &[u8] {
+        match self {
+            Self::Plain(text) => text.as_bytes(),
+            Self::Secret(secret) => secret.expose(),
+        }
+    }
+}
+
+/// What came of one line.
+struct Answer {
+    duration: Duration,
+    reply: Option<Reply>,
+    received: Option<String>,
+    reason: Option<Reason>,
+}
+
+impl Answer {
+    fn at(self, stage: Stage) -> StageFact {
+        let Self { duration, reply, received, reason } = self;
+        StageFact { stage, duration, reply, received, reason }
     }
 }
 
@@ -407,6 +544,16 @@ fn judge_command(reply: &Reply) -> Option<Reason> {
     (!reply.positive()).then(|| Reason::of_refusal(reply))
 }
 
+/// RFC 4954 §4: 235 is the end, 334 asks on. What the wording says of this host does not count: it is
+/// the login that was refused.
+fn judge_auth(reply: &Reply) -> Option<Reason> {
+    (reply.code != AUTHENTICATED).then(|| Reason::of_code(reply.code))
+}
+
+fn code(fact: &StageFact) -> Option<u16> {
+    fact.reply.as_ref().map(|reply| reply.code)
+}
+
 /// Why reading or writing on an established connection failed.
 fn io_reason(error: &io::Error) -> Reason {
     match error.kind() {
@@ -424,6 +571,15 @@ fn io_reason(error: &io::Error) -> Reason {
 
 /// RFC 5321 §4.1.1.10.
 const QUIT: &str = "QUIT\r\n";
+
+/// RFC 5321 §4.1.1.5.
+const RSET: &str = "RSET\r\n";
+
+/// RFC 4954 §4: authentication succeeded.
+const AUTHENTICATED: u16 = 235;
+
+/// RFC 4954 §4: the server wants the next response.
+const PROMPT: u16 = 334;
 
 /// How much of a broken reply is kept, in characters.
 const MAX_SHOWN: usize = 256;
@@ -457,6 +613,8 @@ mod tests {
             host: Host::Address(peer.ip()),
             security: Security::Opportunistic,
             dane: None,
+            login: None,
+            envelopes: Arc::default(),
             source: None,
             helo_name: "probe.example.org".into(),
             connect_timeout: patience,

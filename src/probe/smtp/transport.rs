@@ -46,20 +46,20 @@ impl Transport {
         }
     }
 
-    pub(super) async fn send(&mut self, text: &str) -> io::Result<()> {
+    pub(super) async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
         match self {
             Self::Gone => Err(io::ErrorKind::BrokenPipe.into()),
-            Self::Plain(stream) => stream.write_all(text.as_bytes()).await,
+            Self::Plain(stream) => stream.write_all(octets).await,
             Self::Tls(stream) => {
-                stream.write_all(text.as_bytes()).await?;
+                stream.write_all(octets).await?;
                 stream.flush().await
             }
         }
     }
 
     /// Sends what the connection takes at once, without seeing it arrive.
-    pub(super) async fn send_blindly(&mut self, text: &str) {
-        let mut sending = std::pin::pin!(self.send(text));
+    pub(super) async fn send_blindly(&mut self, octets: &[u8]) {
+        let mut sending = std::pin::pin!(self.send(octets));
         poll_fn(|context| {
             // A connection that broke, or is full, takes nothing.
             let _ = sending.as_mut().poll(context);

@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     agent::state::{ExchangerReport, Snapshot},
-    explain::{tls, trouble},
+    explain::{recipient, tls, trouble},
     facts::{
         AddressPair, DomainFinding, ExchangerFacts, ExchangerFinding, Facts, Lookup, Record,
-        Session, StageFact, TlsaFacts, TlsaStatus,
+        Session, Stage, StageFact, TlsaFacts, TlsaStatus, Transaction,
     },
     name::Destination,
     web::{
@@ -36,7 +36,9 @@ pub(super) fn page(snapshot: &Snapshot, destination: &Destination, now: Timestam
     if let (Some(report), Some(facts)) = (snapshot.destinations.get(destination), &facts) {
         shown = verdict::write(&mut out, &report.standings, facts, snapshot.mx_port, now);
     }
-    if let Some(round) = snapshot.destinations.get(destination).and_then(|d| d.last.as_ref()) {
+    if let Some(known) = snapshot.destinations.get(destination)
+        && let Some(round) = &known.last
+    {
         if let Some(facts) = facts.as_ref().filter(|facts| !facts.mx.is_empty()) {
             let found = |mx| words(facts.domain_findings(mx).into_iter().map(DomainFinding::label));
             lookups(&mut out, "MX lookup", facts.mx.iter().map(|mx| (&mx.lookup, found(mx))));
@@ -47,7 +49,8 @@ pub(super) fn page(snapshot: &Snapshot, destination: &Destination, now: Timestam
         }
         for (exchanger, hop) in round.exchangers().zip(&summary.exchangers) {
             let report = snapshot.exchangers.get(exchanger).map(AsRef::as_ref);
-            let facts = report.and_then(|report| report.facts.as_ref()).map(|f| round.own(f));
+            let facts = report.and_then(|report| report.facts.as_ref());
+            let facts = facts.and_then(|facts| known.own(facts));
             exchanger_part(&mut out, hop, report, facts.as_deref(), now);
         }
     }
@@ -226,7 +229,7 @@ fn session_part(out: &mut String, session: &Session, now: Timestamp) {
             age = html::age(Some(session.started_at), now),
         ),
     );
-    session.stages.iter().for_each(|fact| stage_row(out, fact));
+    session.dialogue().for_each(|(fact, asked)| stage_row(out, fact, asked));
     out.push_str("</tbody>\n</table>\n");
     if let Some(shown) = session.tls.as_deref() {
         let class = if shown.pkix.trusted() { "good" } else { "bad" };
@@ -243,7 +246,14 @@ fn session_part(out: &mut String, session: &Session, now: Timestamp) {
     }
 }
 
-fn stage_row(out: &mut String, fact: &StageFact) {
+fn stage_row(out: &mut String, fact: &StageFact, asked: Option<&Transaction>) {
+    let asked = asked.map(|asked| match (fact.stage, asked.class) {
+        (Stage::Mail, _) => format!(" {}", asked.envelope.mail_from),
+        (_, None) => format!(" {}", asked.envelope.recipient),
+        (_, Some(class)) => {
+            format!(" {} ({})", asked.envelope.recipient, recipient::words(class))
+        }
+    });
     let code = fact.reply.as_ref().map(|reply| reply.code.to_string());
     let lines = fact.reply.as_ref().map_or(&[][..], |reply| &reply.lines);
     let lines: Vec<_> = lines.iter().map(|line| Text(line).to_string()).collect();
@@ -257,9 +267,10 @@ fn stage_row(out: &mut String, fact: &StageFact) {
     push(
         out,
         format_args!(
-            "<tr><td>{stage}<td class=\"number\">{took}<td class=\"number\">{code}\
+            "<tr><td>{stage}{asked}<td class=\"number\">{took}<td class=\"number\">{code}\
              <td class=\"said\">{reason}{lines}{received}\n",
             stage = fact.stage.label(),
+            asked = Text(asked.unwrap_or_default()),
             took = html::duration(fact.duration),
             code = code.unwrap_or_default(),
             reason = reason.unwrap_or_default(),
