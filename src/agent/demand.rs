@@ -53,6 +53,8 @@ struct Shared {
     /// What it is asked to take, with how many want to know. Not part of the ways: each destination
     /// has its own.
     envelopes: BTreeMap<Envelope, usize>,
+    /// There are more of those than one session asks about.
+    crowded: bool,
 }
 
 /// What a change of routes means for the exchangers.
@@ -62,6 +64,8 @@ pub struct Changes {
     pub set: Vec<(Exchanger, Wanted)>,
     /// Wanted by nobody any more.
     pub gone: Vec<Exchanger>,
+    /// Those that there are now more envelopes for than one session asks about, with their number.
+    pub crowded: Vec<(Exchanger, usize)>,
 }
 
 impl Demand {
@@ -139,6 +143,11 @@ impl Demand {
         let mut changes = Changes::default();
         for exchanger in touched {
             let Some(shared) = self.wanted.get_mut(&exchanger) else { continue };
+            let crowded = shared.envelopes.len() > MAX_ENVELOPES;
+            if crowded && !shared.crowded {
+                changes.crowded.push((exchanger.clone(), shared.envelopes.len()));
+            }
+            shared.crowded = crowded;
             let merged =
                 shared.ways.iter().map(|(way, _)| way.clone()).reduce(|a, b| merge(&a, &b));
             match merged {
@@ -376,9 +385,13 @@ mod tests {
             envelopes.iter().map(|envelope| envelope.recipient.to_string()).collect()
         };
         let names: Vec<String> = (10..40).map(|n| format!("d{n}.example.com")).collect();
-        for name in &names {
-            demand.set_route(&destination(name), &asking(name), from_ref(&mx));
-        }
+        let crowded: Vec<_> = names
+            .iter()
+            .flat_map(|name| {
+                demand.set_route(&destination(name), &asking(name), from_ref(&mx)).crowded
+            })
+            .collect();
+        assert_eq!(crowded, [(mx.clone(), MAX_ENVELOPES + 1)], "said once");
         assert_eq!(asked(&demand).len(), MAX_ENVELOPES);
         assert_eq!(asked(&demand)[0], "probe@d10.example.com");
         for name in &names[..28] {

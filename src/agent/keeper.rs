@@ -12,11 +12,11 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
 };
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 use super::{
     Reload, Settings, Setup,
-    demand::{Changes, Demand},
+    demand::{Changes, Demand, MAX_ENVELOPES},
     health::ResolverReport,
     key::Key,
     prober,
@@ -262,6 +262,10 @@ impl Agent {
             self.schedule.remove(&Key::Exchanger(exchanger.clone()));
             self.memories.remove(&exchanger);
             self.setup.store.update(|state| state.exchangers.remove(&exchanger));
+        }
+        for (exchanger, envelopes) in changes.crowded {
+            warn!(%exchanger, envelopes, asked = MAX_ENVELOPES,
+                "more recipients are to be asked about than one session takes; the others stay unknown");
         }
         for (exchanger, wanted) in changes.set {
             let key = Key::Exchanger(exchanger.clone());

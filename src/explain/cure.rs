@@ -119,14 +119,7 @@ fn general(seen: &Seen<'_>) -> (Who, String) {
         )),
         Why::Banner4xx | Why::Ehlo4xx | Why::Helo4xx | Why::Mail4xx => for_now(seen),
         Why::Banner5xx | Why::Helo5xx | Why::Mail5xx => for_good(seen),
-        Why::SessionLost if seen.fails_at(Stage::Auth) => you(format!(
-            "Check username and password for {peer}, and whether the account may still send; a changed \
-             password is read on reload."
-        )),
-        Why::SessionLost | Why::SessionTimeout => they(format!(
-            "The mail server at {peer} greets and then does not answer as it must. If it works for others, look \
-             for a firewall on the way that meddles with SMTP or drops large packets."
-        )),
+        Why::SessionLost | Why::SessionTimeout => cut_short(seen),
         Why::TlsNotOffered | Why::TlsRejected => tls_missing(seen),
         Why::TlsHandshake | Why::TlsTimeout => they(format!(
             "TLS at {peer} must work: protocol versions, ciphers and certificate are the usual \
@@ -165,6 +158,23 @@ fn general(seen: &Seen<'_>) -> (Who, String) {
             "See to the probing host: its source addresses and its limit of open files.".to_owned(),
         ),
     }
+}
+
+/// A session that does not get as far as mail.
+fn cut_short(seen: &Seen<'_>) -> (Who, String) {
+    let peer = seen.peer();
+    if seen.fails_at(Stage::Auth) {
+        let what = format!(
+            "Check username and password for {peer}, and whether the account may still send; a changed \
+             password is read on reload."
+        );
+        return (Who::You, what);
+    }
+    let what = format!(
+        "The mail server at {peer} greets and then does not answer as it must. If it works for others, \
+         look for a firewall on the way that meddles with SMTP or drops large packets."
+    );
+    (Who::Destination, what)
 }
 
 /// Senders that are left waiting go on where there is another exchanger.

@@ -14,13 +14,13 @@ use mxwatch::{
     },
     config::{DestinationSettings, Dns, PolicySettings, Resolver, SessionSettings},
     delivery::{Confidence, Outcome, Possible, Sender, Verdict, Via, Why, builtin},
-    envelope::ReversePath,
+    envelope::{Mailbox, ReversePath},
     facts::{
         Certificate, DomainPolicies, Exchange, ExchangerFacts, Failure, Family, FamilyVantage,
         Lookup, LookupStatus, MtaSts, MxLookup, MxTarget, NameServer, Pkix, Reason, Record,
         RecordType, Reply, ResolverFacts, Route, ServerFacts, Session, Stage, StageFact, StsMode,
         StsPolicy, StsStatus, Tls, TlsRpt, TlsRptStatus, TlsVersion, TlsaFacts, TlsaRecord,
-        TlsaStatus, Transport, Vantage, Way, Zone,
+        TlsaStatus, Transaction, Transport, Vantage, Way, Zone,
     },
     name::{Destination, Exchanger, ExchangerName, Host},
 };
@@ -157,6 +157,35 @@ pub(crate) fn session(
         auth_mechanism: None,
         transactions: Vec::new(),
     })
+}
+
+/// A recipient, and one of a relay test.
+fn asking(settings: &DestinationSettings) -> DestinationSettings {
+    let mailbox = |text| Some(Mailbox::parse(text).unwrap());
+    DestinationSettings {
+        recipient: mailbox("probe@example.com"),
+        relay_recipient: mailbox("relay-test@example.net"),
+        ..settings.clone()
+    }
+}
+
+/// The same session with what the server said to those, and to what another destination asked.
+fn asked(session: &Session) -> Arc<Session> {
+    let own = asking(&settings(&[]));
+    let others = Mailbox::parse("probe@example.org").ok();
+    let others = DestinationSettings { recipient: others, relay_recipient: None, ..own.clone() };
+    let refusals = [reply(450, &["Greylisted"]), reply(554, &["Relay access denied"])];
+    let said = own.envelopes().zip(refusals).map(|(envelope, refusal)| {
+        let mail = stage(Stage::Mail, 3, Some(reply(250, &["Ok"])), None);
+        let reason = Reason::of_refusal(&refusal);
+        Transaction::new(envelope, vec![mail, stage(Stage::Rcpt, 5, Some(refusal), Some(reason))])
+    });
+    let others = others.envelopes().map(|envelope| {
+        let taken = |at| stage(at, 3, Some(reply(250, &["Ok"])), None);
+        Transaction::new(envelope, vec![taken(Stage::Mail), taken(Stage::Rcpt)])
+    });
+    let transactions = said.chain(others).collect();
+    Arc::new(Session { transactions, ..session.clone() })
 }
 
 /// The same session with what a TLS handshake showed in it.
@@ -454,7 +483,7 @@ pub(crate) fn snapshot() -> Snapshot {
             lookup("mx2.example.com", A, "public", Noerror, addresses(&["198.51.100.2"])),
             lookup("mx2.example.com", Aaaa, "public", Nodata, vec![]),
         ],
-        vec![healthy("198.51.100.2")],
+        vec![asked(&healthy("198.51.100.2"))],
     );
     let mut third =
         ExchangerReport::clone(&report(relay.clone(), vec![], vec![refusing("192.0.2.99")]));
@@ -467,6 +496,9 @@ pub(crate) fn snapshot() -> Snapshot {
     let null_mx = |outcome| verdict(outcome, Why::MxNull, None, 0);
     let domain = destination_report(&[("team", "a\\b \"mail\"")], Some(domain));
     let domain = with_policies(&domain, policies(StsMode::Enforce, &["*.example.com"]));
+    let mut domain = DestinationReport::clone(&domain);
+    domain.settings = Arc::new(asking(&domain.settings));
+    let domain = Arc::new(domain);
     let null = destination_report(&[], Some(null));
     let smart_host = destination_report(&[], Some(round(vec![], vec![(0, relay.clone())])));
     let mut by_address = standing("postfix", refused, 30);
