@@ -69,16 +69,18 @@ async fn every_restriction_of_postfix_has_its_class() {
         {odd.test = 554 5.7.1 Not today}}\n";
     let Some(postfix) = Postfix::start_with("", main) else { return };
     let cases = [
-        ("ok.test", 250, "2.1.5", "accepted", "deliver"),
-        ("grey.test", 450, "4.2.0", "greylisted", "defer"),
-        ("full.test", 452, "4.2.2", "mailbox_full", "defer"),
-        ("quota.test", 552, "5.2.2", "mailbox_full", "bounce"),
-        ("nobody.test", 550, "5.1.1", "no_such_user", "bounce"),
-        ("odd.test", 554, "5.7.1", "other", "bounce"),
+        ("ok.test", 250, "2.1.5", "accepted", "deliver", "nobody"),
+        ("grey.test", 450, "4.2.0", "greylisted", "defer", "destination"),
+        ("full.test", 452, "4.2.2", "mailbox_full", "defer", "destination"),
+        ("quota.test", 552, "5.2.2", "mailbox_full", "bounce", "destination"),
+        ("nobody.test", 550, "5.1.1", "no_such_user", "bounce", "you"),
+        ("odd.test", 554, "5.7.1", "other", "bounce", "you"),
     ];
     let domains = cases.map(|(domain, ..)| domain);
     let documents = check(postfix.port(), &domains).await;
-    for ((domain, code, enhanced, class, outcome), document) in cases.into_iter().zip(&documents) {
+    for ((domain, code, enhanced, class, outcome, who), document) in
+        cases.into_iter().zip(&documents)
+    {
         let asked = transactions(document);
         assert_eq!(asked.len(), 2, "{document:#}");
         assert_eq!(asked[0]["recipient"], format!("probe@{domain}"));
@@ -91,6 +93,7 @@ async fn every_restriction_of_postfix_has_its_class() {
         // The verdict goes by the own recipient, never by the relay test.
         let verdict = &document["verdicts"][0];
         assert_eq!((&verdict["sender"], &verdict["outcome"]), (&"postfix".into(), &outcome.into()));
+        assert_eq!(verdict["cure"]["who"], who, "{domain}");
     }
 }
 
@@ -106,6 +109,7 @@ async fn a_client_that_is_blocked_is_told_from_a_recipient_that_is_refused() {
     assert_eq!(asked[0]["stages"][1]["reason"], "refusing_us");
     let cure = &documents[0]["verdicts"][0]["cure"];
     assert_eq!(cure["who"], "you", "{cure}");
+    assert!(cure["what"].as_str().unwrap().contains("refuses the host that asks"), "{cure}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{plain::said, seen::Seen, several::listed};
 use crate::{
     delivery::{Tls, Why},
-    facts::{LookupStatus, Reason, RecordType, Reply, Stage},
+    facts::{LookupStatus, Reason, RecipientClass, RecordType, Reply, Stage},
 };
 
 /// What is to be done, and by whom.
@@ -104,10 +104,10 @@ fn general(seen: &Seen<'_>) -> (Who, String) {
             "A mail server must listen at {peer} on port {port}, or {peer} be taken out of DNS; if \
              others get through, a firewall there refuses you."
         )),
-        Why::NoLocalFamily => you(
-            "Give the sending host a route in that family, or tell the sender not to use it."
-                .to_owned(),
-        ),
+        Why::NoLocalFamily => {
+            you("Give the sending host a route in that family, or tell the sender not to use it."
+                .to_owned())
+        }
         Why::BannerTimeout => they(silent(seen)),
         Why::BannerClosed | Why::BannerReset => they(format!(
             "The mail server at {peer} hangs up before it greets: it is broken, or does not want \
@@ -143,20 +143,15 @@ fn general(seen: &Seen<'_>) -> (Who, String) {
             "The MTA-STS policy of {domain} must list every exchanger in its mx lines (RFC 8461 \
              §3.2)."
         )),
-        Why::Rcpt4xx => they(
-            "Often this is greylisting, and a retry gets through; if it lasts, ask their postmaster."
-                .to_owned(),
-        ),
-        Why::Rcpt5xx => {
-            you("Check the recipient's address; if it is right, ask their postmaster.".to_owned())
-        }
+        Why::Rcpt4xx | Why::Rcpt5xx => recipient(seen),
         Why::NotLookedUp => you(format!("Look again: mxwatch check {domain} makes every lookup.")),
-        Why::NotProbed => you(
-            "Probe from a host that can reach this address, and with all families.".to_owned(),
-        ),
-        Why::LocalError => you(
-            "See to the probing host: its source addresses and its limit of open files.".to_owned(),
-        ),
+        Why::NotProbed => {
+            you("Probe from a host that can reach this address, and with all families.".to_owned())
+        }
+        Why::LocalError => {
+            you("See to the probing host: its source addresses and its limit of open files."
+                .to_owned())
+        }
     }
 }
 
@@ -299,6 +294,30 @@ fn for_good(seen: &Seen<'_>) -> (Who, String) {
         return (Who::Destination, what);
     }
     blocked()
+}
+
+/// A refused recipient, by what the reply says of it.
+fn recipient(seen: &Seen<'_>) -> (Who, String) {
+    if let Some(cure) = refusing_us(seen) {
+        return cure;
+    }
+    let they = |what: &str| (Who::Destination, what.to_owned());
+    match seen.reply().map(RecipientClass::of) {
+        Some(RecipientClass::MailboxFull) => {
+            they("Whoever reads the mailbox must make room in it, or be told by other means.")
+        }
+        Some(RecipientClass::RelayingDenied) => they(
+            "The exchanger must take mail for this domain, or be taken out of its MX records; a smart \
+             host must know the sending host, or be given its login.",
+        ),
+        _ if seen.why == Why::Rcpt4xx => they(
+            "Often this is greylisting, and a retry gets through; if it lasts, ask their postmaster.",
+        ),
+        _ => {
+            let what = "Check the recipient's address; if it is right, ask their postmaster.";
+            (Who::You, what.to_owned())
+        }
+    }
 }
 
 /// Where the reply says that it is the sending host that is not wanted.
