@@ -4,6 +4,9 @@
 //! It never mails anything: there is no DATA. Every stage has its own limit, all share one deadline. A server that
 //! still listens is always told QUIT.
 
+mod auth;
+mod transactions;
+
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -20,7 +23,7 @@ use tokio::{
 use super::{
     connect,
     reply::{MAX_REPLY, ReplyParser},
-    sasl::{self, Exchange, Redaction},
+    sasl::Redaction,
     transport::Transport,
 };
 use crate::{
@@ -310,57 +313,6 @@ impl Dialogue<'_> {
         self.transport.encrypted()
     }
 
-    /// AUTH, its prompts included, as one stage: never over plain text.
-    async fn authenticate(&mut self, login: &Login) -> Listening {
-        let last = self.stages.iter().rev().find_map(StageFact::listed).unwrap_or_default();
-        let offered = sasl::choose(last.iter().map(String::as_str));
-        let Some(mechanism) = offered.filter(|_| self.transport.encrypted()) else {
-            self.note(Stage::Auth, Duration::ZERO, Err((Reason::NotOffered, None)));
-            return Listening::Refuses;
-        };
-        self.auth_mechanism = Some(mechanism);
-        let mut exchange = Exchange::new(login, mechanism);
-        let mut took = Duration::ZERO;
-        loop {
-            let Some(line) = exchange.next() else { return Listening::Refuses };
-            let patience = self.plan.command_timeout;
-            let line = Some(Line::Secret(&line));
-            let (mut answer, listening) = self.exchange(line, patience, judge_auth).await;
-            took += answer.duration;
-            answer.duration = took;
-            let prompted = answer.reply.as_ref().is_some_and(|reply| reply.code == PROMPT);
-            // Of several replies the last one tells.
-            self.stages.retain(|earlier| earlier.stage != Stage::Auth);
-            self.stages.push(answer.at(Stage::Auth));
-            if !prompted {
-                return listening;
-            }
-        }
-    }
-
-    /// One transaction that ends before there is a message. What is refused is no reason to end the
-    /// session: others may want to know more. A server that closes is not asked again.
-    async fn ask_about(&mut self, envelope: &Envelope) -> Listening {
-        let patience = self.plan.command_timeout;
-        let (mut stages, mut listening) = (Vec::with_capacity(2), Listening::Accepts);
-        for (stage, command) in [(Stage::Mail, envelope.mail()), (Stage::Rcpt, envelope.rcpt())] {
-            if listening == Listening::Accepts {
-                let line = format!("{command}\r\n");
-                let line = Some(Line::Plain(&line));
-                let (answer, after) = self.exchange(line, patience, judge_command).await;
-                stages.push(answer.at(stage));
-                listening = after;
-            }
-        }
-        let closing = stages.last().and_then(code) == Some(421);
-        self.transactions.push(Transaction::new(envelope.clone(), stages));
-        if listening == Listening::Gone || closing {
-            return listening;
-        }
-        let line = Some(Line::Plain(RSET));
-        self.exchange(line, patience, judge_command).await.1
-    }
-
     /// Notes a stage without a reply.
     fn note(
         &mut self,
@@ -544,12 +496,6 @@ fn judge_command(reply: &Reply) -> Option<Reason> {
     (!reply.positive()).then(|| Reason::of_refusal(reply))
 }
 
-/// RFC 4954 §4: 235 is the end, 334 asks on. What the wording says of this host does not count: it is
-/// the login that was refused.
-fn judge_auth(reply: &Reply) -> Option<Reason> {
-    (reply.code != AUTHENTICATED).then(|| Reason::of_code(reply.code))
-}
-
 fn code(fact: &StageFact) -> Option<u16> {
     fact.reply.as_ref().map(|reply| reply.code)
 }
@@ -571,15 +517,6 @@ fn io_reason(error: &io::Error) -> Reason {
 
 /// RFC 5321 §4.1.1.10.
 const QUIT: &str = "QUIT\r\n";
-
-/// RFC 5321 §4.1.1.5.
-const RSET: &str = "RSET\r\n";
-
-/// RFC 4954 §4: authentication succeeded.
-const AUTHENTICATED: u16 = 235;
-
-/// RFC 4954 §4: the server wants the next response.
-const PROMPT: u16 = 334;
 
 /// How much of a broken reply is kept, in characters.
 const MAX_SHOWN: usize = 256;
