@@ -140,7 +140,8 @@ fn connect(fact: Option<&StageFact>) -> Connect {
             | Reason::TlsCipher
             | Reason::TlsError
             | Reason::TlsKey
-            | Reason::TlsVersion,
+            | Reason::TlsVersion
+            | Reason::Untrusted,
         ) => Connect::Reset,
     }
 }
@@ -169,7 +170,8 @@ fn greeting(fact: Option<&StageFact>) -> Greeting {
                 | Reason::TlsCipher
                 | Reason::TlsError
                 | Reason::TlsKey
-                | Reason::TlsVersion,
+                | Reason::TlsVersion
+                | Reason::Untrusted,
             ),
         ) => Greeting::Malformed,
     }
@@ -193,6 +195,8 @@ fn cut_short(session: &Session) -> Option<Answer> {
         stages.filter_map(|stage| session.stage(stage)).find(|fact| fact.reason.is_some())?;
     Some(match fact.reason? {
         Reason::Timeout => Answer::Silent(fact.duration),
+        // Most senders look at no certificate; what would be said to them nobody asked.
+        Reason::Untrusted => Answer::Unobserved,
         _ => Answer::Lost,
     })
 }

@@ -79,6 +79,7 @@ fn ended(reason: Reason) -> &'static str {
         Reason::TlsVersion => "no TLS version in common",
         Reason::TooLong => "more than a reply may have",
         Reason::Unreachable => "No route to host",
+        Reason::Untrusted => "not sent: nobody vouches for this server",
     }
 }
 

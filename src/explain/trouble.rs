@@ -95,6 +95,11 @@ fn dialogue(session: &Session) -> Option<Trouble> {
             "{peer} accepts the TCP connection and then does not greet: no complete 220 within \
              {waited}. Senders wait here for minutes, and some never try another MX."
         ),
+        (_, Reason::Untrusted) => format!(
+            "{peer} was not given the password: it shows a {}. Let this host trust the authority \
+             that signed it, which for one of your own may be done by SSL_CERT_FILE.",
+            session.tls.as_deref().map(tls::trust).unwrap_or_default()
+        ),
         (stage, Reason::Timeout) => {
             format!("{peer} does not answer {} within {waited}.", verb(stage))
         }

@@ -300,6 +300,7 @@ mod tests {
             Reason::TlsVersion,
             Reason::TooLong,
             Reason::Unreachable,
+            Reason::Untrusted,
         ] {
             assert_eq!(serde_json::json!(reason), reason.label());
         }

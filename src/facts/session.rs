@@ -391,6 +391,8 @@ pub enum Reason {
     TooLong,
     /// The network said host or network unreachable.
     Unreachable,
+    /// No password is given to a server whose certificate nobody vouches for.
+    Untrusted,
 }
 
 impl Reason {
@@ -416,6 +418,7 @@ impl Reason {
             Self::TlsVersion => "tls_version",
             Self::TooLong => "too_long",
             Self::Unreachable => "unreachable",
+            Self::Untrusted => "untrusted",
         }
     }
 }

@@ -27,7 +27,7 @@ use tokio_rustls::{
 
 use crate::{
     config::Config,
-    harness::{Agent, program, run_command, wait_until},
+    harness::{ANCHORS, Agent, CONFIG, program, run_command, wait_until},
 };
 
 /// The password, and each form of it that may go over the wire.
@@ -53,6 +53,8 @@ struct Manners {
 struct Submission {
     addr: SocketAddr,
     received: Arc<Mutex<Vec<String>>>,
+    /// Its certificate, PEM.
+    certificate: String,
     task: JoinHandle<()>,
 }
 
@@ -61,7 +63,7 @@ impl Submission {
         let listener = TcpListener::bind(SocketAddr::from(([127, 90, 61, last], 0))).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let received = Arc::new(Mutex::new(Vec::new()));
-        let acceptor = acceptor();
+        let (acceptor, certificate) = acceptor(&addr.ip().to_string());
         let heard = Arc::clone(&received);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -79,7 +81,7 @@ impl Submission {
                 });
             }
         });
-        Self { addr, received, task }
+        Self { addr, received, certificate, task }
     }
 
     /// Every line that came, after a `tls ` where it came encrypted.
@@ -94,8 +96,9 @@ impl Drop for Submission {
     }
 }
 
-fn acceptor() -> TlsAcceptor {
-    let key = rcgen::generate_simple_self_signed(vec!["relay.test".to_owned()]).unwrap();
+/// What serves with a certificate for this address, and the certificate in PEM.
+fn acceptor(address: &str) -> (TlsAcceptor, String) {
+    let key = rcgen::generate_simple_self_signed(vec![address.to_owned()]).unwrap();
     let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.signing_key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -103,7 +106,7 @@ fn acceptor() -> TlsAcceptor {
         .with_no_client_auth()
         .with_single_cert(vec![key.cert.der().clone()], private)
         .unwrap();
-    TlsAcceptor::from(Arc::new(config))
+    (TlsAcceptor::from(Arc::new(config)), key.cert.pem())
 }
 
 /// Talks until the client leaves, or wants TLS: then gives the stream back.
@@ -161,8 +164,10 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// A configuration with this smart host, its password beside it in the folder.
-fn config(world: &World, addr: SocketAddr, folder: &Path, keys: &str) -> String {
+/// A configuration with this smart host, its password and its certificate beside it in the folder.
+fn config(world: &World, server: &Submission, folder: &Path, keys: &str) -> String {
+    let addr = server.addr;
+    fs::write(folder.join(ANCHORS), &server.certificate).unwrap();
     let password = folder.join("relay.password");
     fs::write(&password, format!("{PASSWORD}\n")).unwrap();
     fs::set_permissions(&password, Permissions::from_mode(0o600)).unwrap();
@@ -180,6 +185,7 @@ async fn check(folder: &Path, config: &str, addr: SocketAddr, flag: &str) -> Str
     let file = folder.join("check.toml");
     fs::write(&file, config).unwrap();
     let mut command = program();
+    command.env("SSL_CERT_FILE", folder.join(ANCHORS));
     command.args(["check", flag, &format!("--config.file={}", file.display()), &addr.to_string()]);
     let ran = tokio::task::spawn_blocking(move || run_command(command)).await.unwrap();
     format!("{}\n{}", ran.stdout, ran.stderr)
@@ -206,7 +212,7 @@ async fn a_password_goes_over_tls_by_the_best_mechanism() {
         let server = Submission::start(1, manners).await;
         let folder = tempfile::tempdir().unwrap();
         let keys = format!("{keys}\nrecipient = \"someone@example.com\"");
-        let config = config(&world, server.addr, folder.path(), &keys);
+        let config = config(&world, &server, folder.path(), &keys);
         let told = check(folder.path(), &config, server.addr, "--transcript").await;
         let mut wanted = vec!["EHLO probe.example.org", "STARTTLS", "tls EHLO probe.example.org"];
         if implicit {
@@ -240,7 +246,7 @@ async fn a_password_never_goes_in_plain_text() {
     for (manners, stage) in [(plain_only, "starttls"), (without_auth, "auth")] {
         let server = Submission::start(2, manners).await;
         let folder = tempfile::tempdir().unwrap();
-        let config = config(&world, server.addr, folder.path(), "");
+        let config = config(&world, &server, folder.path(), "");
         let json = check(folder.path(), &config, server.addr, "--json").await;
         let document: serde_json::Value =
             serde_json::from_str(json.lines().next().unwrap()).unwrap();
@@ -251,6 +257,22 @@ async fn a_password_never_goes_in_plain_text() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_is_not_given_to_a_server_that_nobody_vouches_for() {
+    let world = World::builder().zone("$ORIGIN test.\n").unwrap().start().await.unwrap();
+    let server = Submission::start(4, Manners { mechanisms: "PLAIN", ..Manners::default() }).await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(&world, &server, folder.path(), "recipient = \"a@example.com\"");
+    // Another one's certificate is trusted, and this server's is not.
+    fs::write(folder.path().join(ANCHORS), acceptor("127.90.61.4").1).unwrap();
+    let told = check(folder.path(), &config, server.addr, "--transcript").await;
+    let wanted = ["EHLO probe.example.org", "STARTTLS", "tls EHLO probe.example.org", "tls QUIT"];
+    assert_eq!(server.received(), wanted, "{told}");
+    assert!(told.contains("auth untrusted"), "{told}");
+    assert!(told.contains("was not given the password"), "{told}");
+    assert!(told.contains("postfix        delivers"), "most senders do not look: {told}");
+}
+
 /// The worst there is: the password is refused, and the server says it to us again in every form.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_ever_shown() {
@@ -259,14 +281,17 @@ async fn no_secret_is_ever_shown() {
     let server = Submission::start(3, manners).await;
     for format in ["logfmt", "json"] {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(&world, server.addr, folder.path(), "recipient = \"a@example.com\"");
+        let config = config(&world, &server, folder.path(), "recipient = \"a@example.com\"");
         for flag in ["--transcript", "--json", "--color=always"] {
             let told = check(folder.path(), &config, server.addr, flag).await;
             assert!(told.contains("535"), "{told}");
             assert_no_secret(flag, &told);
         }
         let flag = format!("--log.format={format}");
-        let mut agent = Agent::start_with(&config, &[&flag, "--log.level=debug"]);
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join(CONFIG), &config).unwrap();
+        fs::write(home.path().join(ANCHORS), &server.certificate).unwrap();
+        let mut agent = Agent::start_in(home, &[&flag, "--log.level=debug"]);
         let name = server.addr.to_string();
         agent.scrape_until("a login that is refused", |scrape| {
             let of = [("mx", &*name), ("stage", "auth"), ("reason", "reply_5xx")];

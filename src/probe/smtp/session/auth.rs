@@ -10,7 +10,8 @@ use crate::{
 };
 
 impl Dialogue<'_> {
-    /// AUTH, its prompts included, as one stage: never over plain text.
+    /// AUTH, its prompts included, as one stage: never over plain text, and never to a server that
+    /// nobody vouches for. A probe that is led astray would give its password away every minute.
     pub(super) async fn authenticate(&mut self, login: &Login) -> Listening {
         let last = self.stages.iter().rev().find_map(StageFact::listed).unwrap_or_default();
         let offered = sasl::choose(last.iter().map(String::as_str));
@@ -18,6 +19,10 @@ impl Dialogue<'_> {
             self.note(Stage::Auth, Duration::ZERO, Err((Reason::NotOffered, None)));
             return Listening::Refuses;
         };
+        if !self.tls.as_ref().is_some_and(|tls| tls.pkix.trusted()) {
+            self.note(Stage::Auth, Duration::ZERO, Err((Reason::Untrusted, None)));
+            return Listening::Refuses;
+        }
         self.auth_mechanism = Some(mechanism);
         let mut exchange = Exchange::new(login, mechanism);
         let mut took = Duration::ZERO;
