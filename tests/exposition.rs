@@ -17,7 +17,7 @@ use mxwatch::{
     delivery::{Outcome, Why, builtin},
     facts::{
         Failure, Family, Lookup, LookupStatus, MAX_EXCHANGERS, MxTarget, Reason, Record,
-        RecordType, Route, Stage, StsMode, TlsaStatus,
+        RecordType, Route, Session, Stage, StsMode, TlsaRecord, TlsaStatus,
     },
     metrics::{
         exposition::{write, write_one},
@@ -173,6 +173,43 @@ fn an_extension_counts_when_every_address_that_told_offers_it() {
     let helo = stage(Stage::Helo, 1, Some(reply(250, &["hello"])), None);
     let old = session("192.0.2.2", vec![ehlo, helo], None);
     assert!(offered(vec![with(&["STARTTLS"]), old]).is_empty());
+}
+
+#[test]
+fn dane_is_verified_when_every_address_matches_what_every_trusted_resolver_proves() {
+    let (mx, name) = (exchanger("mx1.example.com", 25), "mx1.example.com");
+    let [one, two] = ["00", "11"].map(|byte| format!("3 1 1 {}", byte.repeat(32)));
+    let matching = |ip: &str, records: &[&String]| {
+        let shown = sample::healthy(ip);
+        let mut tls = shown.tls.clone().unwrap();
+        tls.dane = Some(records.iter().map(|text| TlsaRecord::parse(text).unwrap()).collect());
+        Arc::new(Session { tls: Some(tls), ..Session::clone(&shown) })
+    };
+    let verified = |sessions: Vec<Arc<Session>>, tlsa: &[(TlsaStatus, &String)]| {
+        let addresses = ["192.0.2.1", "192.0.2.2"].map(|ip| Record::Address(ip.parse().unwrap()));
+        let status = LookupStatus::Noerror;
+        let a = sample::lookup(name, RecordType::A, "local", status, addresses.into());
+        let report = sample::report(mx.clone(), vec![a], sessions);
+        let report = tlsa.iter().fold(report, |report, (status, record)| {
+            sample::with_tlsa(&report, *status, &[record.as_str()])
+        });
+        let exchangers = BTreeMap::from([(mx.clone(), report)]);
+        let body = text(&Snapshot { exchangers, ..sample::snapshot() }, Detail::Full);
+        let found = samples(&body).find(|line| line.contains("policy=\"dane\""));
+        found.map(|line| line.ends_with(" 1"))
+    };
+    let secure = (TlsaStatus::Secure, &one);
+    let (first, second) = (matching("192.0.2.1", &[&one]), matching("192.0.2.2", &[]));
+    assert_eq!(verified(vec![Arc::clone(&first)], &[secure]), Some(true));
+    assert_eq!(verified(vec![Arc::clone(&first), second], &[secure]), Some(false));
+    let other = (TlsaStatus::Secure, &two);
+    assert_eq!(verified(vec![Arc::clone(&first)], &[secure, other]), Some(false), "split view");
+    let insecure = (TlsaStatus::Insecure, &one);
+    assert_eq!(verified(vec![Arc::clone(&first)], &[insecure]), None, "nothing is proved");
+    assert_eq!(verified(vec![sample::silent("192.0.2.1")], &[secure]), None, "it takes no mail");
+    let ehlo = stage(Stage::Ehlo, 1, Some(reply(250, &["hi"])), None);
+    let plain = session("192.0.2.1", vec![ehlo], None);
+    assert_eq!(verified(vec![plain], &[secure]), Some(false), "without TLS nothing matches");
 }
 
 #[test]

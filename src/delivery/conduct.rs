@@ -218,7 +218,11 @@ fn starttls(session: &Session, tlsa: Option<&TlsaFacts>) -> Starttls {
             (Some(_), _) => Starttls::Failed,
         };
     }
-    match answer(session.stage(Stage::Starttls)) {
+    let asked = session.stage(Stage::Starttls);
+    match answer(asked) {
+        _ if asked.is_some_and(|fact| fact.reason == Some(Reason::NotOffered)) => {
+            Starttls::NotOffered
+        }
         Answer::Code(220, _) if session.tls_failure().is_some() => Starttls::Failed,
         Answer::Code(220, _) => Starttls::Untried,
         Answer::Code(..) => Starttls::Rejected,

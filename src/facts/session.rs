@@ -422,3 +422,57 @@ impl Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ehlo(stage: Stage, code: u16, lines: &[&str]) -> StageFact {
+        let lines = [&["mx.example.com"], lines].concat().iter().map(|&l| l.to_owned()).collect();
+        let reply = Some(Reply { code, enhanced: None, lines });
+        StageFact { stage, duration: Duration::ZERO, reply, received: None, reason: None }
+    }
+
+    fn session(stages: Vec<StageFact>) -> Session {
+        Session {
+            peer: ([192, 0, 2, 1], 25).into(),
+            source: None,
+            started_at: Timestamp::UNIX_EPOCH,
+            duration: Duration::ZERO,
+            helo_name: "probe.example.org".into(),
+            stages,
+            failure: None,
+            tls: None,
+            auth_mechanism: None,
+            transactions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_offered_over_tls_counts_but_for_starttls_itself() {
+        let plain = || ehlo(Stage::Ehlo, 250, &["SIZE 9", "starttls", "AUTH=LOGIN"]);
+        let before = session(vec![plain()]);
+        let offers = |session: &Session| {
+            ["STARTTLS", "AUTH", "SMTPUTF8"].map(|extension| session.offers(extension))
+        };
+        assert_eq!((offers(&before), before.size_limit()), ([true, true, false], Some(9)));
+        let over_tls = ehlo(Stage::EhloTls, 250, &["SIZE 10", "SMTPUTF8"]);
+        let after = session(vec![plain(), over_tls]);
+        assert_eq!((offers(&after), after.size_limit()), ([true, false, true], Some(10)));
+        // Refused, it says nothing new.
+        let refused = session(vec![plain(), ehlo(Stage::EhloTls, 503, &["SMTPUTF8"])]);
+        assert_eq!(offers(&refused), [true, true, false]);
+    }
+
+    #[test]
+    fn opportunistic_tls_that_fails_is_a_fault_and_no_failure() {
+        let mut refused = ehlo(Stage::Starttls, 454, &[]);
+        refused.reason = Some(Reason::Reply4xx);
+        let fault = Failure { stage: Stage::Starttls, reason: Reason::Reply4xx };
+        let session = session(vec![ehlo(Stage::Ehlo, 250, &["STARTTLS"]), refused]);
+        assert!(session.up());
+        assert_eq!((session.fault(), session.tls_failure()), (Some(fault), Some(fault)));
+        let later = Failure { stage: Stage::Auth, reason: Reason::Reply5xx };
+        assert_eq!(Session { failure: Some(later), ..session }.fault(), Some(later));
+    }
+}
