@@ -1,18 +1,18 @@
 //! One SMTP session with one address: connect, banner, EHLO (HELO when refused), STARTTLS and EHLO
 //! again, AUTH, MAIL and RCPT with RSET for each envelope, QUIT.
 //!
-//! It never mails anything: there is no DATA. Every stage has its own limit, all share one deadline. A server that
-//! still listens is always told QUIT.
+//! It never mails anything: there is no DATA. Every stage has its own limit, all share one deadline. A
+//! server that still listens is always told QUIT.
+//!
+//! - `plan` what is wanted of a session
+//! - `starttls`, `auth` and `transactions` the stages after EHLO
 
 mod auth;
+mod plan;
+mod starttls;
 mod transactions;
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -20,6 +20,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
+pub use self::plan::{Plan, Security};
 use super::{
     connect,
     reply::{MAX_REPLY, ReplyParser},
@@ -27,68 +28,11 @@ use super::{
     transport::Transport,
 };
 use crate::{
-    envelope::Envelope,
     facts::{AuthMechanism, Failure, Reason, Reply, Session, Stage, StageFact, Tls, Transaction},
-    name::Host,
-    probe::tls::{Client, dane::Expected},
-    secret::{Login, Secret},
+    probe::tls::Client,
+    secret::Secret,
     shown::one_line,
 };
-
-/// What a session needs to know.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// Whom to call.
-    pub peer: SocketAddr,
-    /// Whose address that is: the name to send along with the handshake, and to find in the
-    /// certificate.
-    pub host: Host,
-    /// Whether to encrypt.
-    pub security: Security,
-    /// What DANE expects of the certificates, if anything.
-    pub dane: Option<Arc<Expected>>,
-    /// Whom the server knows this host as; over TLS only.
-    pub login: Option<Login>,
-    /// What the server is asked to take.
-    pub envelopes: Arc<[Envelope]>,
-    /// The own address to call from, if it is fixed.
-    pub source: Option<IpAddr>,
-    /// The name to give (RFC 5321 §4.1.1.1).
-    pub helo_name: Arc<str>,
-    /// For the TCP handshake.
-    pub connect_timeout: Duration,
-    /// For the banner.
-    pub banner_timeout: Duration,
-    /// For each later reply.
-    pub command_timeout: Duration,
-    /// For the whole session, whatever the server drips.
-    pub session_timeout: Duration,
-    /// When it must be over all the same, for somebody who waits.
-    pub deadline: Option<Instant>,
-}
-
-/// When a session is encrypted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Security {
-    /// Never.
-    Never,
-    /// Where the server offers it; what goes wrong with it is no failure of the session.
-    Opportunistic,
-    /// Always, by STARTTLS: a server that does not get there fails.
-    Always,
-    /// From the first byte on, as on port 465 (RFC 8314 §3.3).
-    Implicit,
-}
-
-impl Plan {
-    /// Whether this plan waits at least as long as the other at every stage.
-    pub fn as_patient_as(&self, other: &Self) -> bool {
-        self.connect_timeout >= other.connect_timeout
-            && self.banner_timeout >= other.banner_timeout
-            && self.command_timeout >= other.command_timeout
-            && self.session_timeout >= other.session_timeout
-    }
-}
 
 /// Holds the session. `None` when `stop` came first: then there is nothing to tell.
 pub async fn run(plan: Plan, client: &Client, stop: &mut watch::Receiver<bool>) -> Option<Session> {
@@ -250,67 +194,6 @@ impl Dialogue<'_> {
 
     fn ehlo(&self) -> String {
         format!("EHLO {}\r\n", self.plan.helo_name)
-    }
-
-    /// STARTTLS as the plan has it, and EHLO again, because what was said before does not count
-    /// (RFC 3207 §4.2).
-    async fn upgrade(&mut self) -> Listening {
-        let ehlo = self.stages.iter().find(|fact| fact.stage == Stage::Ehlo);
-        let offered = ehlo.is_some_and(|fact| fact.offers("STARTTLS"));
-        match self.plan.security {
-            Security::Never | Security::Implicit => return Listening::Accepts,
-            Security::Opportunistic if !offered => return Listening::Accepts,
-            Security::Always if !offered => {
-                self.note(Stage::Starttls, Duration::ZERO, Err((Reason::NotOffered, None)));
-                return Listening::Refuses;
-            }
-            Security::Opportunistic | Security::Always => {}
-        }
-        let patience = self.plan.command_timeout;
-        match self.stage(Stage::Starttls, Some("STARTTLS\r\n"), patience, judge_ready).await {
-            Listening::Accepts => {}
-            // A 421 is followed by the end of the connection.
-            Listening::Refuses
-                if self.plan.security == Security::Opportunistic
-                    && self.last_code() != Some(421) =>
-            {
-                return Listening::Accepts;
-            }
-            other => return other,
-        }
-        // A sender that took these bytes for replies over TLS could be led by the nose.
-        if (!self.pending.is_empty() || self.transport.speaks_unasked())
-            && let Some(fact) = self.stages.last_mut()
-        {
-            fact.reason = Some(Reason::Injected);
-            self.transport = Transport::Gone;
-            return Listening::Gone;
-        }
-        if !self.encrypt().await {
-            return Listening::Gone;
-        }
-        self.stage(Stage::EhloTls, Some(&self.ehlo()), patience, judge_command).await
-    }
-
-    /// The TLS handshake; whether it came to an end. After one that failed the connection is of no
-    /// use any more.
-    async fn encrypt(&mut self) -> bool {
-        self.client.prepare().await;
-        let begun = Instant::now();
-        let until = self.end.min(begun + self.plan.command_timeout);
-        let Some(stream) = self.transport.take_plain() else { return false };
-        // In a box of its own: most of the time a session waits for something else.
-        let shaken =
-            Box::pin(self.client.shake_hands(stream, &self.plan.host, self.plan.dane.as_deref()));
-        let outcome = match timeout_at(until, shaken).await {
-            Err(_) => Err((Reason::Timeout, None)),
-            Ok(handshake) => {
-                self.tls = handshake.tls.map(Box::new);
-                handshake.outcome.map(|stream| self.transport = Transport::Tls(stream))
-            }
-        };
-        self.note(Stage::TlsHandshake, begun.elapsed(), outcome);
-        self.transport.encrypted()
     }
 
     /// Notes a stage without a reply.
@@ -526,9 +409,10 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write, net::TcpListener, thread};
+    use std::{io::Write, net::TcpListener, sync::Arc, thread};
 
     use super::*;
+    use crate::name::Host;
 
     #[tokio::test]
     async fn a_server_that_never_stops_talking_after_quit_is_left() {
