@@ -12,7 +12,7 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    facts::{Facts, MtaSts, Pkix, Session, StsFailure, StsMode, StsStatus, TlsRptStatus},
+    facts::{Facts, MtaSts, Session, StsFailure, StsMode, StsStatus, TlsFailure, TlsRptStatus},
     name::{Destination, Domain, ExchangerName, Host},
     shown::one_line,
 };
@@ -179,26 +179,28 @@ fn unfit(facts: &Facts, domain: &Domain, sts: &MtaSts) -> Vec<Trouble> {
         exchanger.sessions.iter().map(move |session| (host.to_string(), session))
     });
     let trouble = |(host, session): (String, &Arc<Session>)| {
-        let why = unfitness(session).filter(|_| sts.lists(&host))?;
+        let (why, failure) = unfitness(session).filter(|_| sts.lists(&host))?;
         let what = format!(
             "The MTA-STS policy of {domain} is enforced, and {host} at {} {why}: senders that keep to \
-             it pass that over. Its postmaster can cure that.",
-            session.peer
+             it pass that over, and report {}. Its postmaster can cure that.",
+            session.peer,
+            failure.word()
         );
         Some(Trouble { what, by_hand: vec![s_client(session, &host)] })
     };
     sessions.filter_map(trouble).collect()
 }
 
-fn unfitness(session: &Session) -> Option<String> {
-    match &session.tls {
-        Some(tls) if tls.pkix == Pkix::Trusted => None,
-        Some(tls) => Some(format!("has a {}", tls::trust(tls))),
-        None if session.up() && !session.offers("STARTTLS") => {
-            Some("does not offer STARTTLS".to_owned())
+fn unfitness(session: &Session) -> Option<(String, TlsFailure)> {
+    let failure = TlsFailure::of_session(session)?;
+    let what = match (&session.tls, session.tls_failure()) {
+        (_, Some(fault)) => {
+            format!("fails at {} ({})", fault.stage.label(), fault.reason.label())
         }
-        None => None,
-    }
+        (Some(shown), None) => format!("has a {}", tls::trust(shown)),
+        (None, None) => "does not offer STARTTLS".to_owned(),
+    };
+    Some((what, failure))
 }
 
 /// What does not stop mail.

@@ -9,7 +9,9 @@ use super::{
     several::grouped,
     trouble::Trouble,
 };
-use crate::facts::{ExchangerFacts, Facts, Lookup, RecordType, TlsaFacts, TlsaRecord, TlsaStatus};
+use crate::facts::{
+    ExchangerFacts, Facts, Lookup, RecordType, TlsFailure, TlsaFacts, TlsaRecord, TlsaStatus,
+};
 
 /// What a resolver gives, in a line.
 pub(super) fn line(exchanger: &ExchangerFacts, tlsa: &TlsaFacts) -> String {
@@ -67,11 +69,12 @@ pub(super) fn troubles(facts: &Facts, exchanger: &ExchangerFacts) -> Vec<Trouble
     let trouble = |((rtype, name), lookups): ((RecordType, &Arc<str>), Vec<&Lookup>)| Trouble {
         what: format!(
             "The {} lookup of {name} fails{}: {}. A sender that goes by DANE takes {host} for \
-             unreachable (RFC 7672 §2.1.2): its name servers must answer, if only that there is \
-             none.",
+             unreachable (RFC 7672 §2.1.2), and reports {}: its name servers must answer, if only \
+             that there is none.",
             rtype.label(),
             through(facts, &lookups),
-            seen(&lookups)
+            seen(&lookups),
+            reported(TlsaStatus::Error)
         ),
         by_hand: lookups.first().map(|lookup| dig_dnssec(lookup)).unwrap_or_default(),
     };
@@ -85,12 +88,18 @@ pub(super) fn notes(facts: &Facts) -> Vec<String> {
         let (first, host) = (lookups.first()?, &exchanger.exchanger.host);
         Some(format!(
             "No TLSA record at {}{} is of use for SMTP (RFC 7672 §3.1): a sender that goes by DANE \
-             insists on TLS with {host}, with whatever certificate.",
+             insists on TLS with {host}, with whatever certificate, and reports {}.",
             first.name,
-            through(facts, &lookups)
+            through(facts, &lookups),
+            reported(TlsaStatus::Unusable)
         ))
     };
     facts.exchangers.iter().filter_map(note).collect()
+}
+
+/// The word for it in reports to the domain.
+fn reported(status: TlsaStatus) -> &'static str {
+    TlsFailure::of_tlsa(status).map(TlsFailure::word).unwrap_or_default()
 }
 
 /// The lookups that decided for a status.
@@ -226,7 +235,7 @@ mod tests {
             notes(&facts),
             ["No TLSA record at _25._tcp.mx.example.test is of use for SMTP (RFC 7672 §3.1): a \
               sender that goes by DANE insists on TLS with mx.example.test, with whatever \
-              certificate."]
+              certificate, and reports tlsa-invalid."]
         );
     }
 }

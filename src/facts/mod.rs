@@ -16,6 +16,7 @@ mod route;
 mod seconds;
 mod session;
 mod tls;
+mod tls_report;
 mod tls_rpt;
 mod tlsa;
 mod transaction;
@@ -42,6 +43,7 @@ pub use self::{
     route::{MxLookup, MxTarget, Route},
     session::{AuthMechanism, EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},
     tls::{Certificate, Pkix, Tls, TlsVersion},
+    tls_report::TlsFailure,
     tls_rpt::{MAX_RUA, TlsRpt, TlsRptStatus},
     tlsa::{TlsaFacts, TlsaRecord, TlsaStatus},
     transaction::Transaction,
