@@ -45,12 +45,16 @@ impl Backoff {
     }
 }
 
-/// The server does not want this client now: 421 or 5yz before mail, or a refused connection.
+/// The server does not want this client now: 421 or 5yz before mail, a login that is refused, or a refused
+/// connection.
 fn refuses_us(session: &Session) -> bool {
     let Some(failure) = session.failure else { return false };
     match failure.reason {
         Reason::Refused | Reason::RefusingUs => true,
-        Reason::Reply5xx => matches!(failure.stage, Stage::Banner | Stage::Ehlo | Stage::Helo),
+        Reason::Reply5xx => {
+            // A login that is refused again and again locks the account.
+            matches!(failure.stage, Stage::Banner | Stage::Ehlo | Stage::Helo | Stage::Auth)
+        }
         Reason::Reply4xx => {
             let reply = session.stage(failure.stage).and_then(|s| s.reply.as_ref());
             reply.is_some_and(|r| r.code == 421)
@@ -117,6 +121,7 @@ mod tests {
             (Stage::Ehlo, Reason::Reply4xx, Some(421), true),
             (Stage::Banner, Reason::Reply4xx, Some(450), false),
             (Stage::Banner, Reason::RefusingUs, Some(450), true),
+            (Stage::Auth, Reason::Reply5xx, Some(535), true),
             (Stage::Banner, Reason::Timeout, None, false),
             (Stage::Connect, Reason::Timeout, None, false),
         ] {

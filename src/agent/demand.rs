@@ -50,9 +50,9 @@ struct Shared {
     /// The different ways it is wanted, with how many want it so. Few even where thousands of
     /// destinations share it, so a change for each of them need not look at all others.
     ways: Vec<(Wanted, usize)>,
-    /// What it is asked to take, with how many want to know. Not part of the ways: each destination
-    /// has its own.
-    envelopes: BTreeMap<Envelope, usize>,
+    /// What it is asked to take, by whether that is meant for a session with a login, with how many want
+    /// to know. Not part of the ways: each destination has its own.
+    envelopes: BTreeMap<(bool, Envelope), usize>,
     /// There are more of those than one session asks about.
     crowded: bool,
 }
@@ -156,7 +156,8 @@ impl Demand {
                     changes.gone.push(exchanger);
                 }
                 Some(merged) => {
-                    let merged = Wanted { envelopes: shared.asked_about(), ..merged };
+                    let login = merged.session.login.is_some();
+                    let merged = Wanted { envelopes: shared.asked_about(login), ..merged };
                     if shared.merged.as_ref() != Some(&merged) {
                         shared.merged = Some(merged.clone());
                         changes.set.push((exchanger, merged));
@@ -193,21 +194,25 @@ impl Shared {
             None => self.ways.push((wanted.clone(), 1)),
         }
         for envelope in envelopes {
-            *self.envelopes.entry(envelope.clone()).or_default() += 1;
+            let key = (wanted.session.login.is_some(), envelope.clone());
+            *self.envelopes.entry(key).or_default() += 1;
         }
     }
 
-    /// What one session asks about.
-    fn asked_about(&self) -> Arc<[Envelope]> {
-        self.envelopes.keys().take(MAX_ENVELOPES).cloned().collect()
+    /// What one session asks about. Who is logged in may be allowed more, so in such a session nothing
+    /// is asked for those who do not log in: a relay test would find every relay open.
+    fn asked_about(&self, login: bool) -> Arc<[Envelope]> {
+        let fitting = self.envelopes.keys().filter(|(logged_in, _)| *logged_in == login);
+        fitting.take(MAX_ENVELOPES).map(|(_, envelope)| envelope.clone()).collect()
     }
 
     fn leave(&mut self, had: &Wanted) {
         for envelope in &*had.envelopes {
-            if let Some(count) = self.envelopes.get_mut(envelope) {
+            let key = (had.session.login.is_some(), envelope.clone());
+            if let Some(count) = self.envelopes.get_mut(&key) {
                 *count -= 1;
                 if *count == 0 {
-                    self.envelopes.remove(envelope);
+                    self.envelopes.remove(&key);
                 }
             }
         }
@@ -263,6 +268,7 @@ mod tests {
         envelope::{Mailbox, ReversePath},
         facts::Family,
         name::{ExchangerName, Host},
+        secret::{Login, Secret},
     };
 
     fn settings(seconds: u64, families: &[Family]) -> Arc<DestinationSettings> {
@@ -397,6 +403,15 @@ mod tests {
         for name in &names[..28] {
             demand.remove(&destination(name));
         }
+        assert_eq!(asked(&demand), ["probe@d38.example.com", "probe@d39.example.com"]);
+        // One that logs in there makes the answers to others' questions worthless.
+        let relay = Destination::parse("mx.provider.example:25").unwrap();
+        let login = Login { username: "probe".into(), password: Secret::new(b"x".to_vec()) };
+        let mut logged_in = DestinationSettings::clone(&settings(60, &Family::ALL));
+        logged_in.session.login = Some(login);
+        demand.set_route(&relay, &Arc::new(logged_in), from_ref(&mx));
+        assert_eq!(asked(&demand), [] as [&str; 0]);
+        demand.remove(&relay);
         assert_eq!(asked(&demand), ["probe@d38.example.com", "probe@d39.example.com"]);
         let quiet = settings(60, &Family::ALL);
         let changed = demand.set_route(&destination(&names[28]), &quiet, from_ref(&mx));

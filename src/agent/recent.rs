@@ -12,7 +12,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    facts::{Pkix, Reason, Session, Tls},
+    facts::{Pkix, Reason, Session, Stage, Tls},
     name::Host,
     probe::smtp::session::Plan,
 };
@@ -78,7 +78,9 @@ fn shows_for(session: &Session, held_with: &Host, host: &Host) -> bool {
         tls.pkix != Pkix::NameMismatch
             && matches!(host, Host::Name(name) if tls.names(name.as_str()))
     };
-    held_with == host || session.tls.as_deref().is_none_or(both)
+    // A server may turn a name away before it shows anything.
+    let unnamed = session.stage(Stage::TlsHandshake).is_none();
+    held_with == host || session.tls.as_deref().map_or(unnamed, both)
 }
 
 fn timed_out(session: &Session) -> bool {
@@ -91,7 +93,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        facts::{Certificate, Failure, Stage},
+        facts::{Certificate, Failure, StageFact},
         name::ExchangerName,
         probe::smtp::session::Security,
     };
@@ -190,6 +192,16 @@ mod tests {
         let recent = Recent::default();
         recent.keep(plan(one), &session(None), MINUTE);
         assert!(recent.find(&plan(two), MINUTE).is_some(), "without TLS a name says nothing");
+        let mut turned_away = Session::clone(&session(None));
+        turned_away.stages.push(StageFact {
+            stage: Stage::TlsHandshake,
+            duration: Duration::ZERO,
+            reply: None,
+            received: None,
+            reason: Some(Reason::TlsError),
+        });
+        recent.keep(plan(one), &Arc::new(turned_away), MINUTE);
+        assert!(recent.find(&plan(two), MINUTE).is_none(), "it may be the name that it minds");
     }
 
     #[tokio::test(start_paused = true)]

@@ -47,6 +47,8 @@ pub(super) enum Greeting {
     Reset,
     /// No SMTP banner.
     Malformed,
+    /// TLS had to come first, and failed, or did not come to an end for this time.
+    NoTls(Option<Duration>),
     Unobserved,
 }
 
@@ -103,11 +105,21 @@ impl Conduct {
     /// One that nobody has called.
     pub(super) const UNOBSERVED: Self = Self { connect: Connect::Unobserved, ..Self::HEALTHY };
 
+    /// The same where nobody knows what comes of TLS.
+    pub(super) fn with_tls_untried(self) -> Self {
+        let starttls = match self.starttls {
+            Starttls::Up(_) | Starttls::Failed => Starttls::Untried,
+            other => other,
+        };
+        Self { starttls, ..self }
+    }
+
     /// As a session tells, held against the TLSA records that the sender goes by.
     pub(super) fn of(session: &Session, tlsa: Option<&TlsaFacts>) -> Self {
         Self {
             connect: connect(session.stage(Stage::Connect)),
-            greeting: greeting(session.stage(Stage::Banner)),
+            greeting: without_tls(session)
+                .unwrap_or_else(|| greeting(session.stage(Stage::Banner))),
             ehlo: answer(session.stage(Stage::Ehlo)),
             helo: answer(session.stage(Stage::Helo)),
             starttls: starttls(session, tlsa),
@@ -126,24 +138,23 @@ fn connect(fact: Option<&StageFact>) -> Connect {
         Some(Reason::Unreachable) => Connect::Unreachable,
         Some(Reason::NoLocalFamily) => Connect::NoLocalFamily,
         Some(Reason::LocalError) => Connect::LocalError,
-        Some(
-            Reason::Closed
-            | Reason::Malformed
-            | Reason::RefusingUs
-            | Reason::Reply4xx
-            | Reason::Reply5xx
-            | Reason::ReplyUnexpected
-            | Reason::Reset
-            | Reason::TooLong
-            | Reason::Injected
-            | Reason::NotOffered
-            | Reason::TlsCipher
-            | Reason::TlsError
-            | Reason::TlsKey
-            | Reason::TlsVersion
-            | Reason::Untrusted,
-        ) => Connect::Reset,
+        // Anything else that ends a connection before it is one.
+        Some(_) => Connect::Reset,
     }
+}
+
+/// What comes of a server that encrypts from the first octet on, where that failed. What the probe does
+/// not speak itself leaves it open.
+fn without_tls(session: &Session) -> Option<Greeting> {
+    let handshake = session.stage(Stage::TlsHandshake)?;
+    if session.stage(Stage::Banner).is_some() {
+        return None;
+    }
+    Some(match handshake.reason? {
+        Reason::Timeout => Greeting::NoTls(Some(handshake.duration)),
+        Reason::TlsCipher | Reason::TlsKey | Reason::TlsVersion => Greeting::Unobserved,
+        _ => Greeting::NoTls(None),
+    })
 }
 
 fn greeting(fact: Option<&StageFact>) -> Greeting {
@@ -156,24 +167,8 @@ fn greeting(fact: Option<&StageFact>) -> Greeting {
         (_, Some(Reason::Closed)) => Greeting::Closed,
         (_, Some(Reason::Reset | Reason::Refused | Reason::Unreachable)) => Greeting::Reset,
         (_, Some(Reason::NoLocalFamily | Reason::LocalError) | None) => Greeting::Unobserved,
-        (
-            _,
-            Some(
-                Reason::Malformed
-                | Reason::RefusingUs
-                | Reason::Reply4xx
-                | Reason::Reply5xx
-                | Reason::ReplyUnexpected
-                | Reason::TooLong
-                | Reason::Injected
-                | Reason::NotOffered
-                | Reason::TlsCipher
-                | Reason::TlsError
-                | Reason::TlsKey
-                | Reason::TlsVersion
-                | Reason::Untrusted,
-            ),
-        ) => Greeting::Malformed,
+        // Other codes, and what is none.
+        (_, Some(_)) => Greeting::Malformed,
     }
 }
 

@@ -187,6 +187,11 @@ impl Attempt<'_> {
             Greeting::Closed => closed(Why::BannerClosed),
             Greeting::Reset => closed(Why::BannerReset),
             Greeting::Malformed => closed(Why::BannerMalformed),
+            Greeting::NoTls(None) => closed(Why::TlsHandshake),
+            Greeting::NoTls(Some(waited)) => {
+                let why = self.waited_in_vain(sender.tls_timeout.0, waited, Why::TlsTimeout);
+                Err(same(why, sender.on_closed, Parameter::OnClosed))
+            }
             Greeting::Unobserved => Err(Ending::Unknown(Why::NotProbed)),
             Greeting::Code(code, took) => {
                 self.cost += noticed(took);

@@ -282,13 +282,15 @@ impl View<'_> {
         if let Some(index) = servers.iter().position(|server| server.address == address) {
             return index;
         }
-        // A server may show each name another certificate, so the exchanger's own session comes first.
         let peer = SocketAddr::from((address, port));
         let held = known.and_then(|facts| facts.sessions.iter().find(|held| held.peer == peer));
-        let own = held.map(AsRef::as_ref).or_else(|| self.sessions.get(&peer).copied());
-        let session = own.or_else(|| stand_in(known?, address));
         let tlsa = known.and_then(|facts| facts.tlsa_through(self.resolver)).map(AsRef::as_ref);
-        let conduct = session.map_or(Conduct::UNOBSERVED, |session| Conduct::of(session, tlsa));
+        let of = |session| Conduct::of(session, tlsa);
+        let own = held.map(AsRef::as_ref).or_else(|| stand_in(known?, address)).map(of);
+        // A server may show each name another certificate, so of a session that was held for another
+        // exchanger that counts for nothing.
+        let other = || self.sessions.get(&peer).map(|session| of(session).with_tls_untried());
+        let conduct = own.or_else(other).unwrap_or(Conduct::UNOBSERVED);
         servers.push(ServerView { address, conduct });
         servers.len() - 1
     }

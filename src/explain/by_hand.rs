@@ -17,8 +17,7 @@ pub(super) fn commands(seen: &Seen<'_>) -> Vec<String> {
         digs(hosts.into_iter().flatten())
     };
     let mx = || digs(seen.mx().map(|answer| &answer.lookup));
-    let dialogue =
-        || seen.session.map(|session| call(session.peer, &session.helo_name)).unwrap_or_default();
+    let dialogue = || seen.session.map(call).unwrap_or_default();
     let again =
         || vec![format!("mxwatch check {}", shell_word(&seen.facts.destination.to_string()))];
     let name = seen.host_name().unwrap_or_default();
@@ -58,7 +57,7 @@ pub(super) fn commands(seen: &Seen<'_>) -> Vec<String> {
                 }
                 let to = shell_word(&format!("postmaster@{}", seen.facts.destination));
                 let last = format!("RCPT --from '<>' --to {to}");
-                vec![swaks(session.peer, &session.helo_name, &last)]
+                vec![swaks(session, &last)]
             })
             .unwrap_or_default(),
         Why::TlsNotOffered
@@ -88,13 +87,7 @@ pub(super) fn commands(seen: &Seen<'_>) -> Vec<String> {
 /// The handshake with the same address.
 pub(super) fn s_client(session: &Session, host: &str) -> String {
     let peer = shell_word(&session.peer.to_string());
-    let begun = |stage| session.stages.iter().position(|fact| fact.stage == stage);
-    let implicit = match (begun(Stage::TlsHandshake), begun(Stage::Banner)) {
-        (Some(handshake), Some(banner)) => handshake < banner,
-        (Some(_), None) => true,
-        (None, _) => false,
-    };
-    let starttls = if implicit { "" } else { " -starttls smtp" };
+    let starttls = if implicit(session) { "" } else { " -starttls smtp" };
     // An address is no name to send along.
     let name = match host.parse::<IpAddr>() {
         Ok(_) => String::new(),
@@ -189,28 +182,45 @@ fn question(name: &str, rtype: RecordType) -> String {
 }
 
 /// A call at one address.
-pub(super) fn call(peer: SocketAddr, helo_name: &str) -> Vec<String> {
-    vec![format!("telnet {} {}", peer.ip(), peer.port()), swaks(peer, helo_name, "EHLO")]
+pub(super) fn call(session: &Session) -> Vec<String> {
+    let peer = session.peer;
+    if implicit(session) {
+        return vec![s_client(session, &peer.ip().to_string()), swaks(session, "EHLO")];
+    }
+    vec![format!("telnet {} {}", peer.ip(), peer.port()), swaks(session, "EHLO")]
 }
 
 /// The same envelope, up to RCPT.
 pub(super) fn transaction(session: &Session, envelope: &Envelope) -> String {
     let from = shell_word(&envelope.mail_from.to_string());
     let to = shell_word(&envelope.recipient.to_string());
-    let encrypted = if session.tls.is_some() { " --tls" } else { "" };
-    let last = format!("RCPT{encrypted} --from {from} --to {to}");
-    swaks(session.peer, &session.helo_name, &last)
+    let encrypted = if session.tls.is_some() && !implicit(session) { " --tls" } else { "" };
+    // It asks for the name and the password.
+    let login = if session.auth_mechanism.is_some() { " --auth" } else { "" };
+    swaks(session, &format!("RCPT{encrypted}{login} --from {from} --to {to}"))
+}
+
+/// Whether TLS comes before the banner.
+fn implicit(session: &Session) -> bool {
+    let begun = |stage| session.stages.iter().position(|fact| fact.stage == stage);
+    match (begun(Stage::TlsHandshake), begun(Stage::Banner)) {
+        (Some(handshake), Some(banner)) => handshake < banner,
+        (Some(_), None) => begun(Stage::Ehlo).is_none(),
+        (None, _) => false,
+    }
 }
 
 /// A dialogue with one address up to a command.
-fn swaks(peer: SocketAddr, helo_name: &str, last: &str) -> String {
-    let (ip, port, ehlo) = (peer.ip(), peer.port(), shell_word(helo_name));
+fn swaks(session: &Session, last: &str) -> String {
+    let (ip, port, ehlo) = (session.peer.ip(), session.peer.port(), shell_word(&session.helo_name));
     let family = match Family::of(ip) {
         Family::Ipv4 => "-4",
         Family::Ipv6 => "-6",
     };
+    let tls = if implicit(session) { " --tls-on-connect" } else { "" };
     format!(
-        "swaks {family} --server {ip} --port {port} --ehlo {ehlo} --quit-after {last} --timeout 300"
+        "swaks {family} --server {ip} --port {port}{tls} --ehlo {ehlo} --quit-after {last} \
+         --timeout 300"
     )
 }
 

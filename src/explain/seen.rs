@@ -350,6 +350,7 @@ fn shows(why: Why, session: &Session) -> bool {
         Why::NoLocalFamily => reason == Reason::NoLocalFamily,
         Why::LocalError => reason == Reason::LocalError,
         Why::BannerClosed => reason == Reason::Closed,
+        Why::TlsHandshake => reason != Reason::Timeout,
         Why::SessionLost if stage.stage == Stage::Auth => reason != Reason::Timeout,
         Why::SessionLost => matches!(
             reason,

@@ -139,7 +139,7 @@ fn what(
             format!("{peer} ends the connection at STARTTLS ({}).", reason.label())
         }
         (_, Reason::Timeout) => {
-            format!("{peer} agrees to STARTTLS and does not finish the handshake within {waited}.")
+            format!("{peer} does not finish the TLS handshake within {waited}.")
         }
         (_, Reason::TlsVersion) => format!(
             "{peer} speaks no version of TLS that mxwatch does, which are 1.2 and 1.3 ({detail}). A \

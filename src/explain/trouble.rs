@@ -125,7 +125,7 @@ fn dialogue(session: &Session) -> Option<Trouble> {
             format!("{peer} ends the connection at {} ({}).", verb(stage), reason.label())
         }
     };
-    Some(Trouble { what, by_hand: by_hand::call(session.peer, &session.helo_name) })
+    Some(Trouble { what, by_hand: by_hand::call(session) })
 }
 
 /// What was being waited for.

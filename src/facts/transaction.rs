@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RecipientClass, StageFact};
+use super::{RecipientClass, Stage, StageFact};
 use crate::envelope::Envelope;
 
 /// What a server said to one envelope.
@@ -27,14 +27,17 @@ impl Transaction {
     }
 
     /// Whether a relay test was refused for good; `None` for another transaction, and where the server
-    /// did not say, or may say something else later.
+    /// did not say, or may say something else later, or to another host: who blocks this one may relay
+    /// for others.
     pub fn relay_denied(&self) -> Option<bool> {
         let class = self.class.filter(|_| self.envelope.relay_test)?;
-        let code = self.stages.last()?.reply.as_ref()?.code;
+        let last = self.stages.last()?;
+        let refused = last.stage == Stage::Rcpt && last.reply.as_ref()?.code / 100 == 5;
         match class {
             RecipientClass::Accepted => Some(false),
             RecipientClass::RelayingDenied => Some(true),
-            _ => (code / 100 == 5).then_some(true),
+            RecipientClass::Blocked => None,
+            _ => refused.then_some(true),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Families about TLS with exchangers, each by address family: what was agreed on, when certificates
 //! expire, and who would trust them.
 //!
-//! A family with which no TLS session came about has none of them. Of several addresses the one that
-//! is worst off counts.
+//! A family that showed no certificate has none of them, but for policies that want one. Of several
+//! addresses the one that is worst off counts.
 
 use crate::{
     config::Detail,
-    facts::{Tls, TlsaStatus},
+    facts::{Reason, Session, Tls, TlsaStatus},
     metrics::{
         names,
         series::{exchanger::Part, unix_seconds},
@@ -53,12 +53,8 @@ pub(super) fn write(parts: &[Part<'_>], detail: Detail, out: &mut String) {
         family.sample(part.labels, &more, 1);
     }
     let mut family = Family::new(out, &names::TLS_VERIFIED);
-    for (part, shown) in &shown {
-        let trusted = shown.iter().all(|tls| tls.pkix.trusted());
-        family.sample(part.labels, &[("policy", "pkix")], u8::from(trusted));
-    }
     for part in parts {
-        let policies = [("dane", dane(part)), ("mta_sts", mta_sts(part))];
+        let policies = [("pkix", pkix(part)), ("dane", dane(part)), ("mta_sts", mta_sts(part))];
         for (policy, kept) in policies {
             if let Some(kept) = kept {
                 family.sample(part.labels, &[("policy", policy)], u8::from(kept));
@@ -67,28 +63,43 @@ pub(super) fn write(parts: &[Part<'_>], detail: Detail, out: &mut String) {
     }
 }
 
-/// Whether all addresses that take mail match the TLSA records of every resolver that proves any; `None`
-/// where none does.
+/// Whether all addresses show certificates that are trusted; `None` where none shows any.
+fn pkix(part: &Part<'_>) -> Option<bool> {
+    let shown = part.sessions.iter().any(|session| session.tls.is_some());
+    every_address(part, |tls| Some(tls.pkix.trusted())).filter(|_| shown)
+}
+
+/// Whether all addresses match the TLSA records of every resolver that proves any; `None` where none does.
 fn dane(part: &Part<'_>) -> Option<bool> {
     let secure = || part.tlsa.iter().filter(|tlsa| tlsa.status == TlsaStatus::Secure);
     secure().next()?;
+    // A session from before there were records was held against none.
     every_address(part, |tls| {
-        let matched = tls.dane.as_deref().unwrap_or_default();
-        secure().all(|tlsa| tlsa.matched_by(matched))
+        let matched = tls.dane.as_deref()?;
+        Some(secure().all(|tlsa| tlsa.matched_by(matched)))
     })
 }
 
 /// Whether the certificates hold by which MTA-STS knows an exchanger (RFC 8461 §4.2); `None` where no
 /// policy is in force. Whether the policy lists it is a finding of the domain.
 fn mta_sts(part: &Part<'_>) -> Option<bool> {
-    every_address(part, |tls| tls.pkix.trusted()).filter(|_| part.under_sts)
+    every_address(part, |tls| Some(tls.pkix.trusted())).filter(|_| part.under_sts)
 }
 
-/// Whether every address that takes mail encrypts and shows what is wanted; `None` when none takes mail.
-fn every_address(part: &Part<'_>, shows: impl Fn(&Tls) -> bool) -> Option<bool> {
-    let mut up = part.sessions.iter().filter(|session| session.up()).peekable();
-    up.peek()?;
-    Some(up.all(|session| {
-        session.tls_failure().is_none() && session.tls.as_deref().is_some_and(&shows)
-    }))
+/// Whether every address that takes mail, and of which it is known, encrypts and shows what is wanted;
+/// `None` where it is known of none.
+fn every_address(part: &Part<'_>, shows: impl Fn(&Tls) -> Option<bool>) -> Option<bool> {
+    let up = part.sessions.iter().filter(|session| session.up());
+    let known: Vec<bool> = up.filter_map(|session| encrypted(session, &shows)).collect();
+    (!known.is_empty()).then(|| known.into_iter().all(|shown| shown))
+}
+
+/// What one session tells; `None` where it was not to encrypt, or the probe speaks less than others do.
+fn encrypted(session: &Session, shows: impl Fn(&Tls) -> Option<bool>) -> Option<bool> {
+    match (session.tls_failure().map(|failure| failure.reason), session.tls.as_deref()) {
+        (Some(Reason::TlsCipher | Reason::TlsKey | Reason::TlsVersion), _) => None,
+        (Some(_), _) => Some(false),
+        (None, Some(tls)) => shows(tls),
+        (None, None) => (!session.offers("STARTTLS")).then_some(false),
+    }
 }

@@ -8,6 +8,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use crate::{
     facts::AuthMechanism,
     secret::{Login, Secret},
+    shown::shown,
 };
 
 /// The mechanism to use with a server that lists these extensions; `None` where there is none for a
@@ -65,30 +66,39 @@ fn encoded(octets: &[u8]) -> Vec<u8> {
     BASE64_STANDARD.encode(octets).into_bytes()
 }
 
-/// Takes a secret out of what a server says, which may be what it was told.
+/// Keeps a secret out of what a server says, which may be what it was told, cut off or changed.
 #[derive(Debug)]
 pub(super) struct Redaction {
-    /// The forms in which it was sent, the longest first.
+    /// The forms in which it was sent, and how a form looks once it may be shown.
     forms: Vec<Secret>,
 }
 
 impl Redaction {
     pub(super) fn of(login: &Login) -> Self {
         let password = login.password.expose();
-        let forms = [encoded(&plain(login)), encoded(password), password.to_vec()];
-        Self { forms: forms.map(Secret::new).into() }
+        let mut forms = vec![encoded(&plain(login)), encoded(password), password.to_vec()];
+        let shown: String = String::from_utf8_lossy(password).chars().map(shown).collect();
+        forms.push(shown.into_bytes());
+        Self { forms: forms.into_iter().map(Secret::new).collect() }
     }
 
+    /// Takes away the whole text where a piece of the secret stands in it: what is left of one that was
+    /// cut would not be found otherwise.
     pub(super) fn text(&self, text: &mut String) {
-        for form in &self.forms {
-            if let Ok(form) = std::str::from_utf8(form.expose())
-                && text.contains(form)
-            {
-                *text = text.replace(form, "***");
-            }
+        if self.forms.iter().any(|form| shares_piece(form.expose(), text.as_bytes())) {
+            "***".clone_into(text);
         }
     }
 }
+
+/// Whether as much of a form as tells something of it stands in a text.
+fn shares_piece(form: &[u8], text: &[u8]) -> bool {
+    let piece = form.len().clamp(1, PIECE);
+    form.windows(piece).any(|piece| text.windows(piece.len()).any(|part| part == piece))
+}
+
+/// Octets of a form that do not stand in a text by chance.
+const PIECE: usize = 6;
 
 #[cfg(test)]
 mod tests {
@@ -132,9 +142,22 @@ mod tests {
 
     #[test]
     fn a_server_that_says_a_secret_again_is_not_quoted() {
-        let said = "no AHByb2JlAGNvcnJlY3QgaG9yc2U= nor Y29ycmVjdCBob3JzZQ== nor correct horse";
-        let mut said = said.to_owned();
-        Redaction::of(&login()).text(&mut said);
-        assert_eq!(said, "no *** nor *** nor ***");
+        let redaction = Redaction::of(&login());
+        for (said, quoted) in [
+            ("535 5.7.8 authentication failed", true),
+            ("no AHByb2JlAGNvcnJlY3QgaG9yc2U= here", false),
+            ("500 unrecognised: 'AUTH PLAIN AHByb2JlAGNvcnJlY3QgaG9", false),
+            ("Y29ycmVjdCBob3JzZQ", false),
+            ("what is a correct horse?", false),
+            ("correc", false),
+        ] {
+            let mut text = said.to_owned();
+            redaction.text(&mut text);
+            assert_eq!(text == said, quoted, "{text}");
+        }
+        let odd = Login { username: "probe".into(), password: Secret::new("a\u{200b}b".into()) };
+        let mut said = "is it a\u{fffd}b".to_owned();
+        Redaction::of(&odd).text(&mut said);
+        assert_eq!(said, "***");
     }
 }

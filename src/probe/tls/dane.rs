@@ -2,10 +2,10 @@
 //! checks it: pure.
 //!
 //! Usages PKIX-TA and PKIX-EE match nothing, for SMTP has no use for them (RFC 7672 §3.1.3). The leaf
-//! is a trust anchor (DANE-TA) only when it signed itself. A trust anchor may be left out of the chain where the record holds it whole (`2 0 0`), not where it
-//! holds its bare key (`2 1 0`).
+//! is a trust anchor (DANE-TA) only when it signed itself. A trust anchor may be left out of the chain
+//! where the record holds it whole (`2 0 0`), not where it holds its bare key (`2 1 0`).
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use ring::digest;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -13,7 +13,7 @@ use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted
 use x509_parser::{certificate::X509Certificate, prelude::FromDer, time::ASN1Time};
 
 use crate::{
-    facts::{TlsaFacts, TlsaRecord},
+    facts::{TlsaFacts, TlsaRecord, TlsaStatus},
     name::Host,
 };
 
@@ -31,7 +31,7 @@ impl Expected {
     pub fn new(host: &Host, tlsa: &[Arc<TlsaFacts>]) -> Option<Self> {
         let mut records: Vec<TlsaRecord> = Vec::new();
         let mut names = vec![host.to_string()];
-        for facts in tlsa {
+        for facts in tlsa.iter().filter(|facts| facts.status == TlsaStatus::Secure) {
             records.extend(facts.usable().cloned());
             names.push(facts.base.to_string());
         }
@@ -62,7 +62,8 @@ fn matching(
     now: UnixTime,
 ) -> Vec<TlsaRecord> {
     let Some((leaf, above)) = chain.split_first() else { return Vec::new() };
-    let path = Path { leaf, above: &above[..above.len().min(MOST_ABOVE)], names, now };
+    let above = &above[..above.len().min(MOST_ABOVE)];
+    let path = Path { leaf, above, names, now, tried: RefCell::default() };
     let usable = records.iter().filter(|record| record.usable());
     let matches = |record: &&TlsaRecord| match record.usage {
         TlsaRecord::DANE_EE => describes(record, leaf),
@@ -70,6 +71,10 @@ fn matching(
     };
     usable.filter(matches).cloned().collect()
 }
+
+/// Trust anchors to which a way is looked for in one session: a stranger's chain and records may lead to
+/// many, each of which costs up to a hundred signatures.
+const MOST_ANCHORS: usize = 4;
 
 /// Certificates above the leaf that are looked at; as webpki, which builds no longer paths.
 const MOST_ABOVE: usize = 7;
@@ -97,6 +102,8 @@ struct Path<'a> {
     above: &'a [CertificateDer<'a>],
     names: &'a [&'a str],
     now: UnixTime,
+    /// The trust anchors that were tried, and whether there is a way.
+    tried: RefCell<Vec<(Vec<u8>, bool)>>,
 }
 
 impl Path<'_> {
@@ -115,9 +122,19 @@ impl Path<'_> {
         sent.any(|anchor| self.leads_up_to(anchor)) || (whole && self.leads_up_to(&in_record()))
     }
 
-    /// Whether signatures and dates are in order from the leaf up to this anchor. The dates of the
-    /// anchor count, too, as they do for OpenSSL.
+    /// Whether signatures and dates are in order from the leaf up to this anchor; no for one too many.
     fn leads_up_to(&self, anchor: &CertificateDer<'_>) -> bool {
+        let mut tried = self.tried.borrow_mut();
+        if let Some((_, way)) = tried.iter().find(|(known, _)| known[..] == anchor[..]) {
+            return *way;
+        }
+        let way = tried.len() < MOST_ANCHORS && self.verifies(anchor);
+        tried.push((anchor.to_vec(), way));
+        way
+    }
+
+    /// The same, looked at. The dates of the anchor count, too, as they do for OpenSSL.
+    fn verifies(&self, anchor: &CertificateDer<'_>) -> bool {
         let (Ok(leaf), Ok(anchored)) =
             (EndEntityCert::try_from(self.leaf), anchor_from_trusted_cert(anchor))
         else {
