@@ -14,6 +14,7 @@ use crate::{
     config::DestinationSettings,
     facts::{DomainPolicies, ExchangerFacts, Facts},
     name::{Destination, Exchanger},
+    probe::mta_sts,
 };
 
 /// What one look at a destination found.
@@ -46,7 +47,7 @@ pub async fn observe(
 ) -> Option<Observation> {
     let policies = async {
         let Destination::Domain(domain) = destination else { return Some(None) };
-        let round = prober.policies(domain, settings, None).await?;
+        let round = prober.policies(domain, settings, mta_sts::Memory::default()).await?;
         Some(Some(Arc::new(round.policies)))
     };
     let (found, policies) =

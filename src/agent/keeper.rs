@@ -83,7 +83,7 @@ struct Agent {
     settings: BTreeMap<Destination, Arc<DestinationSettings>>,
     memories: HashMap<Exchanger, Memory>,
     /// MTA-STS policies that hold until they expire.
-    policies: HashMap<Domain, mta_sts::Kept>,
+    policies: HashMap<Domain, mta_sts::Memory>,
     /// The resolvers whose health is looked at.
     views: BTreeMap<Arc<str>, Arc<View>>,
     /// How this host is looked at, and through which of them.
@@ -322,10 +322,10 @@ impl Agent {
             Key::Policies(domain) => {
                 let destination = Destination::Domain(domain.clone());
                 let Some(settings) = self.settings.get(&destination).cloned() else { return };
-                let kept = self.policies.get(&domain).cloned();
+                let memory = self.policies.get(&domain).cloned().unwrap_or_default();
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;
-                    let round = prober.policies(&domain, &settings, kept).await;
+                    let round = prober.policies(&domain, &settings, memory).await;
                     Found::Policies(domain, round)
                 });
             }
@@ -399,10 +399,7 @@ impl Agent {
             return;
         }
         self.publisher.policies(&domain, round.policies);
-        match round.kept {
-            Some(kept) => self.policies.insert(domain, kept),
-            None => self.policies.remove(&domain),
-        };
+        self.policies.insert(domain, round.memory);
     }
 
     fn resolver_ended(&mut self, view: &Arc<View>, facts: ResolverFacts) {

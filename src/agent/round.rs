@@ -100,7 +100,7 @@ pub struct PolicyRound {
     /// For everybody.
     pub policies: DomainPolicies,
     /// For the next look.
-    pub kept: Option<mta_sts::Kept>,
+    pub memory: mta_sts::Memory,
 }
 
 /// How long addresses are called without a name server that names them.
@@ -267,13 +267,13 @@ impl Prober {
         (!stopped).then_some(Memory { addresses: found, answered, backoff, told, pools })
     }
 
-    /// Looks at the policies of a domain through its primary resolver, given the MTA-STS policy that
-    /// was `kept` before. `None` when the program ends.
+    /// Looks at the policies of a domain through its primary resolver, given what the look before left.
+    /// `None` when the program ends.
     pub async fn policies(
         &self,
         domain: &Domain,
         settings: &DestinationSettings,
-        kept: Option<mta_sts::Kept>,
+        memory: mta_sts::Memory,
     ) -> Option<PolicyRound> {
         let resolvers = self.resolvers.chosen(&settings.resolvers);
         let view = resolvers.views().first()?;
@@ -281,7 +281,7 @@ impl Prober {
         let until = self.deadline.map_or(until, |deadline| deadline.min(until));
         let look = async {
             tokio::join!(
-                mta_sts::look(domain, view, kept, self.policy_port, until),
+                mta_sts::look(domain, view, memory, self.policy_port, until),
                 tls_rpt::look(domain, view, until),
             )
         };
@@ -289,7 +289,7 @@ impl Prober {
         let (found, (tls_rpt, lookup)) = self.unless_stopped(Box::pin(look)).await?;
         self.note(found.lookups.iter().chain(&lookup));
         let policies = DomainPolicies { mta_sts: found.facts, tls_rpt };
-        Some(PolicyRound { policies, kept: found.kept })
+        Some(PolicyRound { policies, memory: found.memory })
     }
 
     /// Puts the control query to a resolver. `None` when the program ends.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{probe::interval, table::Table};
+use super::table::Table;
 
 /// How MTA-STS and TLS-RPT of a domain are looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,13 +24,20 @@ impl PolicySettings {
     /// What the table sets, the rest from `base`.
     pub(super) fn read(table: &Table<'_>, base: &Self) -> Self {
         let mut policy = base.clone();
-        table.set(&mut policy.interval, "policy_interval", interval);
+        table.set(&mut policy.interval, "policy_interval", |node| {
+            node.duration(SHORTEST_INTERVAL..=LONGEST_INTERVAL)
+        });
         table.set(&mut policy.timeout, "policy_timeout", |node| {
             node.duration(SHORTEST_TIMEOUT..=LONGEST_TIMEOUT)
         });
         policy
     }
 }
+
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A policy that has expired is noticed with the next look.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
 
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 

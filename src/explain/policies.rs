@@ -12,38 +12,46 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    facts::{Facts, MtaSts, Session, StsFailure, StsMode, StsStatus, TlsFailure, TlsRptStatus},
+    facts::{
+        Facts, MtaSts, Session, StsFailure, StsMode, StsStatus, TlsFailure, TlsRpt, TlsRptStatus,
+    },
     name::{Destination, Domain, ExchangerName, Host},
     shown::one_line,
 };
 
 /// What the policy and the record say, each under its name.
-pub fn lines(facts: &Facts) -> Vec<(&'static str, String)> {
-    let mut lines = Vec::new();
-    if let Some(sts) = &facts.mta_sts {
-        lines.push(("MTA-STS", in_force(sts)));
-        if sts.mode != StsMode::None {
-            let missing = left_out(facts, sts);
-            let others = match missing.as_slice() {
-                [] => "every exchanger is among them".to_owned(),
-                missing => format!("not among them: {}", listed(missing)),
-            };
-            lines.push(("", format!("{}; {others}", patterns(sts))));
-        }
-    }
-    if let Some(rpt) = &facts.tls_rpt {
-        let text = match rpt.status {
-            TlsRptStatus::Absent => "no record: nobody asks for reports".to_owned(),
-            TlsRptStatus::DnsError => "the lookup of its record failed".to_owned(),
-            TlsRptStatus::Invalid => "its record is not valid".to_owned(),
-            TlsRptStatus::Valid => {
-                let rua: Vec<_> = rpt.rua.iter().map(|uri| one_line(uri, MOST)).collect();
-                format!("reports go to {}", listed(&rua))
-            }
+pub(super) fn lines(facts: &Facts) -> Vec<(&'static str, String)> {
+    let of_sts = facts.mta_sts.iter().flat_map(|sts| mta_sts(facts, sts));
+    let names = ["MTA-STS"].into_iter().chain(std::iter::repeat(""));
+    let of_rpt = facts.tls_rpt.iter().map(|rpt| ("TLS-RPT", tls_rpt(rpt)));
+    names.zip(of_sts).chain(of_rpt).collect()
+}
+
+/// What the MTA-STS policy says, in a line or two.
+pub fn mta_sts(facts: &Facts, sts: &MtaSts) -> Vec<String> {
+    let mut lines = vec![in_force(sts)];
+    if sts.mode != StsMode::None {
+        let missing = left_out(facts, sts);
+        let others = match missing.as_slice() {
+            [] => "every exchanger is among them".to_owned(),
+            missing => format!("not among them: {}", listed(missing)),
         };
-        lines.push(("TLS-RPT", text));
+        lines.push(format!("{}; {others}", patterns(sts)));
     }
     lines
+}
+
+/// Who wants reports.
+pub fn tls_rpt(rpt: &TlsRpt) -> String {
+    match rpt.status {
+        TlsRptStatus::Absent => "no record: nobody asks for reports".to_owned(),
+        TlsRptStatus::DnsError => "the lookup of its record failed".to_owned(),
+        TlsRptStatus::Invalid => "its record is not valid".to_owned(),
+        TlsRptStatus::Valid => {
+            let rua: Vec<_> = rpt.rua.iter().map(|uri| one_line(uri, MOST)).collect();
+            format!("reports go to {}", listed(&rua))
+        }
+    }
 }
 
 /// Which policy holds, and how long.

@@ -72,7 +72,8 @@ impl Session {
         Family::of(self.peer.ip())
     }
 
-    /// Greeted with 220 and took EHLO or HELO.
+    /// Went as far as mail: greeted with 220, took EHLO or HELO, and what was demanded beyond, TLS or a
+    /// login.
     pub fn up(&self) -> bool {
         self.failure.is_none()
     }
@@ -117,8 +118,8 @@ impl Session {
         Arc::new(session)
     }
 
-    /// The first thing that went wrong with TLS where that is no failure, because the session, or
-    /// another one, could go on in plain text.
+    /// The first thing that went wrong with TLS where that is no failure, because mail could go on in
+    /// plain text.
     pub fn tls_failure(&self) -> Option<Failure> {
         let of_tls =
             |fact: &&StageFact| matches!(fact.stage, Stage::Starttls | Stage::TlsHandshake);
@@ -283,7 +284,7 @@ impl From<EnhancedCode> for String {
     }
 }
 
-/// A stage of the dialogue, in the order they are passed.
+/// A stage of the dialogue, in the order they are passed but for TLS before the banner.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -297,7 +298,7 @@ pub enum Stage {
     Helo,
     /// STARTTLS (RFC 3207).
     Starttls,
-    /// The TLS handshake after it.
+    /// The TLS handshake after it, or before the banner.
     TlsHandshake,
     /// EHLO again, over TLS (RFC 3207 §4.2).
     EhloTls,
@@ -361,7 +362,7 @@ pub enum Reason {
     Malformed,
     /// This host has no address or route of that family.
     NoLocalFamily,
-    /// STARTTLS is demanded and not offered.
+    /// STARTTLS, or AUTH with a password, is demanded and not offered.
     NotOffered,
     /// The TCP connection was refused.
     Refused,

@@ -204,7 +204,7 @@ pub const PROBE_BACKOFF: Metric = gauge(
 pub const SESSIONS: Metric = counter(
     "mx_sessions_total",
     &["mx", "family", "stage", "reason"],
-    "Sessions by the stage and reason they failed with; stage done, reason ok when they succeeded.",
+    "Sessions by the stage and reason they failed with, that of opportunistic TLS included; stage done, reason ok when nothing failed.",
 );
 /// TCP handshakes.
 pub const CONNECT_DURATION: Metric = histogram(

@@ -1,14 +1,51 @@
-//! A policy that is kept from one look to the next, and when it has to be fetched again. Pure: the
-//! caller brings the clock.
+//! What is kept from one look to the next: a policy, and a fetch that failed; and when it is time to fetch
+//! again. Pure: the caller brings the clock.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::policy::Policy;
+use super::{fetch::Failed, policy::Policy};
 use crate::facts::{MtaSts, StsPolicy, StsStatus};
+
+/// What one look leaves to the next.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// The policy in force.
+    pub(super) kept: Option<Kept>,
+    /// The last fetch, if that failed.
+    pub(super) failed: Option<Attempt>,
+}
+
+/// A fetch that failed.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    id: String,
+    failed: Failed,
+    at: Timestamp,
+}
+
+impl Attempt {
+    /// One for the record with this `id`, made now.
+    pub(super) fn new(id: String, failed: &Failed, at: Timestamp) -> Self {
+        Self { id, failed: failed.clone(), at }
+    }
+
+    /// Whether it is too early for another: RFC 8461 §3.3 wants five minutes between two.
+    pub(super) fn rests(&self, now: Timestamp) -> bool {
+        now.duration_since(self.at) < REST
+    }
+
+    /// How the fetch for the record with this `id` ended.
+    pub(super) fn at(&self, id: &str) -> Option<Failed> {
+        (self.id == id).then(|| self.failed.clone())
+    }
+}
+
+/// Before the same policy is asked for again.
+const REST: SignedDuration = SignedDuration::from_mins(5);
 
 /// A policy that was fetched.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Kept {
+pub(super) struct Kept {
     id: String,
     policy: Policy,
     fetched_at: Timestamp,
@@ -88,6 +125,16 @@ mod tests {
             assert_eq!((sts.mode, sts.lists("mx.example.com")), (StsMode::Enforce, true));
             let policy = sts.policy.unwrap();
             assert_eq!((policy.expires_at, policy.cached), (at(1_000_100), cached));
+        }
+    }
+
+    #[test]
+    fn a_fetch_that_failed_is_not_made_again_for_five_minutes() {
+        let why = Failed::new(StsStatus::FetchHttp, "HTTP 503");
+        let attempt = Attempt::new("1".into(), &why, at(1_000_000));
+        assert_eq!((attempt.at("1"), attempt.at("2")), (Some(why), None), "another id is another");
+        for (second, rests) in [(1_000_000, true), (1_000_299, true), (1_000_300, false)] {
+            assert_eq!(attempt.rests(at(second)), rests, "{second}");
         }
     }
 

@@ -15,8 +15,12 @@ use std::net::{IpAddr, SocketAddr};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-pub use self::cache::Kept;
-use self::{fetch::Failed, record::Announced};
+pub use self::cache::Memory;
+use self::{
+    cache::{Attempt, Kept},
+    fetch::Failed,
+    record::Announced,
+};
 use super::{anchors, dns::View, text};
 use crate::{
     facts::{Family, Lookup, MtaSts, StsStatus},
@@ -28,32 +32,38 @@ use crate::{
 pub struct Look {
     /// What holds now, and how the look ended.
     pub facts: MtaSts,
-    /// The policy to be kept for the next look.
-    pub kept: Option<Kept>,
+    /// What the next look is to know.
+    pub memory: Memory,
     /// What was asked.
     pub lookups: Vec<Lookup>,
 }
 
-/// Looks at a domain through `view`, given the policy that was `kept` before. The policy host is
-/// called at `port`, and all is over at `until`.
+/// Looks at a domain through `view`, given what the look before left. The policy host is called at
+/// `port`, and all is over at `until`.
 pub async fn look(
     domain: &Domain,
     view: &View,
-    kept: Option<Kept>,
+    Memory { kept, failed }: Memory,
     port: u16,
     until: Instant,
 ) -> Look {
     let now = Timestamp::now();
     let kept = kept.filter(|kept| kept.holds(now));
+    let mut failed = failed.filter(|attempt| attempt.rests(now));
     let mut lookups = Vec::new();
     let (id, found) = match announced(domain, view, until, &mut lookups).await {
         Ok(Some(id)) if kept.as_ref().is_some_and(|kept| kept.will_do(&id, now)) => {
             (Some(id), Ok(kept.clone()))
         }
         Ok(Some(id)) => {
-            let policy = fetched(domain, view, (port, until), &mut lookups).await;
-            let new = policy.map(|policy| Some(Kept::new(id.clone(), policy, now)));
-            (Some(id), new)
+            let found = if let Some(before) = failed.as_ref().and_then(|attempt| attempt.at(&id)) {
+                Err(before)
+            } else {
+                let policy = fetched(domain, view, (port, until), &mut lookups).await;
+                failed = policy.as_ref().err().map(|why| Attempt::new(id.clone(), why, now));
+                policy.map(|policy| Some(Kept::new(id.clone(), policy, now)))
+            };
+            (Some(id), found)
         }
         Ok(None) => (None, Err(Failed { status: StsStatus::Absent, detail: None })),
         Err(failed) => (None, Err(failed)),
@@ -66,7 +76,7 @@ pub async fn look(
         Some(kept) => kept.in_force(now, status, detail),
         None => MtaSts::without_policy(status, detail),
     };
-    Look { facts: MtaSts { id, ..facts }, kept, lookups }
+    Look { facts: MtaSts { id, ..facts }, memory: Memory { kept, failed }, lookups }
 }
 
 /// The `id` of the record; `None` without a record.
