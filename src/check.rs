@@ -35,7 +35,7 @@ use crate::{
     metrics::own::Own,
     name::Destination,
     once,
-    probe::vantage,
+    probe::{anchors, vantage},
 };
 
 /// Checks every destination and prints what was found and what senders would make of it, in the
@@ -68,6 +68,9 @@ pub async fn run(args: CheckArgs) -> io::Result<Ended> {
         _ = &mut interrupted => None,
     };
     let Some(around) = around else { return interrupt(&stopping, domains).await };
+    if let Some(trouble) = anchors::trouble().await {
+        writeln!(io::stderr(), "{trouble}")?;
+    }
     if !args.json {
         say(&introduction(&around, style.paint))?;
     }

@@ -33,7 +33,10 @@ use crate::{
     connectivity_log::ConnectivityLog,
     metrics::own::Own,
     on_demand,
-    probe::dns::{Expanded, Resolvers},
+    probe::{
+        anchors,
+        dns::{Expanded, Resolvers},
+    },
     web::{self, App, Limits, ReloadRequest},
 };
 
@@ -108,6 +111,9 @@ pub async fn run(start: Start) -> io::Result<()> {
     };
     let destinations = start.config.destinations.len();
     info!(version = env!("CARGO_PKG_VERSION"), destinations, "starting");
+    if let Some(trouble) = anchors::trouble().await {
+        warn!("{trouble}");
+    }
     let unjudged = Unjudged::default();
     let setup = Setup {
         store: store.clone(),

@@ -229,7 +229,7 @@ fn a_report_shows_records_and_what_is_wrong_with_them() {
         assert!(said.contains(&want), "{want}\n{said}");
     }
     let said = flat(servers.check(&["unsigned.test"]));
-    let want = "TLSA none counts: DNSSEC does not prove the addresses through trusted";
+    let want = "TLSA not looked up: DNSSEC does not prove the addresses through trusted";
     assert!(said.contains(want), "{said}");
 }
 

@@ -118,6 +118,49 @@ pub fn log_family(
     }
 }
 
+/// Says when the certificates of a family are judged otherwise than before.
+pub fn log_certificate(
+    mx: &str,
+    family: Family,
+    before: Option<&ExchangerFacts>,
+    after: &ExchangerFacts,
+) {
+    let worst = |facts: &ExchangerFacts| {
+        let shown = facts.sessions_of(family).filter_map(|session| session.tls.as_deref());
+        shown.map(|tls| tls.pkix).max()
+    };
+    let (Some(old), Some(new)) = (before.and_then(worst), worst(after)) else { return };
+    let (family, was, status) = (family.label(), old.label(), new.label());
+    if old != new && new.trusted() {
+        info!(mx, family, was, status, "certificate trusted");
+    } else if old != new {
+        warn!(mx, family, was, status, "certificate not trusted");
+    }
+}
+
+/// Says when an exchanger takes what a relay test asks it to take, and when it does no longer.
+pub fn log_relay(
+    mx: &str,
+    family: Family,
+    before: Option<&ExchangerFacts>,
+    after: &ExchangerFacts,
+) {
+    let relayed = |facts: &ExchangerFacts| {
+        let all = facts.sessions_of(family).flat_map(|session| &session.transactions);
+        let taken = all.filter(|asked| asked.relay_denied() == Some(false));
+        taken.map(|asked| asked.envelope.recipient.to_string()).next()
+    };
+    let (old, new) = (before.and_then(relayed), relayed(after));
+    let family = family.label();
+    match (old, new) {
+        (None, Some(recipient)) => {
+            warn!(mx, family, recipient, "relay test not refused: an open relay");
+        }
+        (Some(recipient), None) => info!(mx, family, recipient, "relay test no longer accepted"),
+        _ => {}
+    }
+}
+
 /// Says what became different about the policies of a domain.
 pub fn log_policies(domain: &Domain, before: Option<&DomainPolicies>, after: &DomainPolicies) {
     let of_sts = |policies: &DomainPolicies| (policies.mta_sts.status, policies.mta_sts.mode);

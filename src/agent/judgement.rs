@@ -110,7 +110,29 @@ fn complete(
 ) -> bool {
     let routed =
         !is_domain(destination) || round.mx.iter().any(|mx| &*mx.lookup.resolver == resolver);
-    routed && round.exchangers().all(|exchanger| observed(one, exchanger, resolver))
+    let asked =
+        |exchanger| !is_domain(destination) || asked_about(one, destination, round, exchanger);
+    routed && round.exchangers().all(|mx| observed(one, mx, resolver) && asked(mx))
+}
+
+/// The recipient of a destination that has one was asked about, or could have been: a session that began
+/// for others before this one came to share the exchanger tells nothing about it.
+fn asked_about(
+    one: &Snapshot,
+    destination: &Destination,
+    round: &DestinationRound,
+    exchanger: &Exchanger,
+) -> bool {
+    let Some(report) = one.destinations.get(destination) else { return true };
+    let Some(recipient) = report.settings.envelopes().find(|asked| !asked.relay_test) else {
+        return true;
+    };
+    let facts = one.exchangers.get(exchanger).and_then(|report| report.facts.as_deref());
+    let mut sessions = facts.into_iter().flat_map(|facts| &facts.sessions);
+    sessions.all(|session| {
+        let asked = session.transactions.iter().any(|said| said.envelope == recipient);
+        asked || !session.up() || session.started_at >= round.observed_at
+    })
 }
 
 fn observed(one: &Snapshot, exchanger: &Exchanger, resolver: &str) -> bool {

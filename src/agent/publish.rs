@@ -166,7 +166,10 @@ impl Publisher {
         });
         if let Some((before, after, mx_port)) = changed {
             self.observed(exchanger, Some(&before), &after);
-            changes::log_family(&exchanger.label(mx_port), family, Some(&before), &after);
+            let mx = exchanger.label(mx_port);
+            changes::log_family(&mx, family, Some(&before), &after);
+            changes::log_certificate(&mx, family, Some(&before), &after);
+            changes::log_relay(&mx, family, Some(&before), &after);
         }
     }
 

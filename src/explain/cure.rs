@@ -125,10 +125,7 @@ fn general(seen: &Seen<'_>) -> (Who, String) {
             "TLS at {peer} must work: protocol versions, ciphers and certificate are the usual \
              places to look."
         )),
-        Why::TlsCert => they(format!(
-            "{peer} must present the certificate that its TLSA records or the MTA-STS policy of \
-             {domain} promise; after a change of certificate both have to follow."
-        )),
+        Why::TlsCert => they(certificate(seen)),
         Why::TlsaError => match seen.deciding_lookup() {
             Some(lookup) => {
                 let question = format!("{} of {}", lookup.rtype.label(), lookup.name);
@@ -152,6 +149,23 @@ fn general(seen: &Seen<'_>) -> (Who, String) {
             you("See to the probing host: its source addresses and its limit of open files."
                 .to_owned())
         }
+    }
+}
+
+/// What the certificate of an exchanger has to be.
+fn certificate(seen: &Seen<'_>) -> String {
+    let (peer, host) = (seen.peer(), seen.host_name().unwrap_or_default());
+    let shown = seen.session.and_then(|session| session.tls.as_deref());
+    match shown {
+        Some(shown) if !shown.pkix.trusted() && !seen.sender.behaviour.dane => format!(
+            "{peer} shows {}: {}.",
+            super::tls::trust(shown),
+            super::tls::remedy(shown, &host)
+        ),
+        _ => format!(
+            "{peer} must show a certificate that its TLSA records promise; the records have to be \
+             published before the certificate changes (RFC 7671 §8.1)."
+        ),
     }
 }
 
@@ -309,6 +323,9 @@ fn recipient(seen: &Seen<'_>) -> (Who, String) {
         Some(RecipientClass::RelayingDenied) => they(
             "The exchanger must take mail for this domain, or be taken out of its MX records; a smart \
              host must know the sending host, or be given its login.",
+        ),
+        Some(RecipientClass::Greylisted) => they(
+            "This is greylisting, and a retry gets through; if it lasts, ask their postmaster.",
         ),
         _ if seen.why == Why::Rcpt4xx => they(
             "Often this is greylisting, and a retry gets through; if it lasts, ask their postmaster.",

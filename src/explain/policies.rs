@@ -205,7 +205,7 @@ fn unfitness(session: &Session) -> Option<(String, TlsFailure)> {
         (_, Some(fault)) => {
             format!("fails at {} ({})", fault.stage.label(), fault.reason.label())
         }
-        (Some(shown), None) => format!("has a {}", tls::trust(shown)),
+        (Some(shown), None) => format!("shows {}", tls::trust(shown)),
         (None, None) => "does not offer STARTTLS".to_owned(),
     };
     Some((what, failure))
@@ -337,7 +337,7 @@ mod tests {
             (
                 "enforce",
                 "{\"pkix_ok\": false}",
-                "mx1.example.com at 192.0.2.1:25 has a certificate ",
+                "mx1.example.com at 192.0.2.1:25 shows a certificate ",
             ),
             ("enforce", "{\"pkix_ok\": true}", ""),
             ("testing", "\"absent\"", ""),

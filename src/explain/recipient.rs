@@ -45,8 +45,9 @@ fn trouble(session: &Session, asked: &Transaction) -> Option<String> {
     if asked.envelope.relay_test {
         return (asked.relay_denied() == Some(false)).then(|| {
             format!(
-                "{peer} takes mail for {recipient}, which is somebody else's: it is an open relay, and \
-                 will be used and blocked as one. See to its relay restrictions."
+                "{peer} takes mail for {recipient}, which is somebody else's. If this host is not one \
+                 that may relay there, it is an open relay, and will be used and blocked as one: see \
+                 to its relay restrictions."
             )
         });
     }

@@ -214,6 +214,8 @@ fn write_troubles(out: &mut String, facts: &Facts, all_known: bool, style: Style
     } else {
         (trouble::find(facts), "Nothing wrong was found.")
     };
+    let uneasy = !tls::notes(facts).is_empty();
+    let nothing = if uneasy { "Nothing was found that stops mail." } else { nothing };
     put(out, "");
     if troubles.is_empty() && all_known {
         put(out, &format!("  {}", paint.good(nothing)));

@@ -20,33 +20,70 @@ pub fn agreed(tls: &Tls) -> String {
     if parts.is_empty() { "no TLS session".to_owned() } else { parts.join(", ") }
 }
 
-/// What the authorities say, in a few words.
+/// The certificate by what the authorities say of it, as in `an expired certificate`.
 pub fn trust(tls: &Tls) -> String {
     let own = tls.chain.first();
     let names = || own.map(|own| own.names.iter().take(3).cloned().collect::<Vec<_>>().join(", "));
     match tls.pkix {
-        Pkix::Trusted => "certificate trusted".to_owned(),
-        Pkix::Expired => "certificate expired".to_owned(),
-        Pkix::NotYetValid => "certificate not valid yet".to_owned(),
+        Pkix::Trusted => "a trusted certificate".to_owned(),
+        Pkix::Expired => "an expired certificate".to_owned(),
+        Pkix::NotYetValid => "a certificate that is not valid yet".to_owned(),
         Pkix::NameMismatch => match names().filter(|listed| !listed.is_empty()) {
-            Some(listed) => format!("certificate for another name ({listed})"),
-            None => "certificate for another name".to_owned(),
+            Some(listed) => format!("a certificate for another name ({listed})"),
+            None => "a certificate for another name".to_owned(),
         },
         Pkix::UnknownIssuer => {
-            "certificate of an authority that this host does not know, or an intermediate one is \
-             missing"
+            "a certificate of an authority that this host does not know, or without the intermediate \
+             one"
                 .to_owned()
         }
-        Pkix::SelfSigned => "certificate self-signed".to_owned(),
+        Pkix::SelfSigned => "a self-signed certificate".to_owned(),
         Pkix::BadKey => match own {
-            Some(own) => format!("certificate with a key that does not do ({})", own.key),
-            None => "certificate with a key that does not do".to_owned(),
+            Some(own) => format!("a certificate with a key that does not do ({})", own.key),
+            None => "a certificate with a key that does not do".to_owned(),
         },
-        Pkix::BadSignature => "certificate with a wrong signature".to_owned(),
-        Pkix::NotForServers => "certificate not meant for servers".to_owned(),
-        Pkix::Malformed => "certificate that cannot be read".to_owned(),
-        Pkix::Other => "certificate not trusted".to_owned(),
+        Pkix::BadSignature => "a certificate with a wrong signature".to_owned(),
+        Pkix::NotForServers => "a certificate that is not meant for servers".to_owned(),
+        Pkix::Malformed => "a certificate that cannot be read".to_owned(),
+        Pkix::Other => "a certificate that is not trusted".to_owned(),
     }
+}
+
+/// What its owner can do about a certificate that is not trusted.
+pub(super) fn remedy(tls: &Tls, host: &str) -> String {
+    match tls.pkix {
+        Pkix::Trusted => String::new(),
+        Pkix::Expired => "it has to be renewed".to_owned(),
+        Pkix::NotYetValid => "see to the clocks, or wait for its first day".to_owned(),
+        Pkix::NameMismatch => format!("it has to be for {host}"),
+        Pkix::UnknownIssuer => {
+            "the chain has to be complete, and its authority one that others trust".to_owned()
+        }
+        Pkix::SelfSigned => "an authority that others trust has to sign it".to_owned(),
+        _ => "another one has to take its place".to_owned(),
+    }
+}
+
+/// A login that was not given away.
+pub(super) fn kept_back(session: &Session, host: &str) -> Option<Trouble> {
+    if session.stage(Stage::Auth)?.reason? != Reason::Untrusted {
+        return None;
+    }
+    let shown = session.tls.as_deref()?;
+    let here = match shown.pkix {
+        Pkix::NameMismatch => {
+            "Write smarthost with a name that stands in the certificate, if that is the right server."
+        }
+        Pkix::SelfSigned | Pkix::UnknownIssuer => {
+            "Let this host trust the authority that signed it; for one of your own SSL_CERT_FILE does."
+        }
+        _ => "Those who run the server have to see to that.",
+    };
+    let (peer, what) = (session.peer, trust(shown));
+    Some(Trouble {
+        what: format!("{peer} was not given the password: it shows {what}. {here}"),
+        by_hand: vec![by_hand::s_client(session, host)],
+    })
 }
 
 /// What DANE makes of it; `None` where no TLSA record counts.
@@ -96,9 +133,11 @@ fn dates(certificate: &Certificate, now: Timestamp) -> String {
 /// The time until a certificate expires, as people count it.
 fn left(to: Timestamp, now: Timestamp) -> String {
     let days = |seconds: i64| seconds / (24 * 3600);
+    let hours = |seconds: i64| seconds / 3600;
     match to.as_second() - now.as_second() {
+        gone if gone < 0 && days(-gone) < 2 => format!("expired {} hours ago", hours(-gone)),
         gone if gone < 0 => format!("expired {} days ago", days(-gone)),
-        seconds if days(seconds) == 1 => "1 day left".to_owned(),
+        seconds if days(seconds) < 2 => format!("{} hours left", hours(seconds)),
         seconds => format!("{} days left", days(seconds)),
     }
 }
@@ -193,7 +232,7 @@ pub(super) fn notes(facts: &Facts) -> Vec<String> {
         let all = || exchanger.sessions.iter().filter_map(|session| session.tls.as_deref());
         if let Some(worst) = all().filter(|tls| !tls.pkix.trusted()).max_by_key(|tls| tls.pkix) {
             notes.push(format!(
-                "{host} shows a {}. Senders that encrypt without looking do not mind; those that \
+                "{host} shows {}. Senders that encrypt without looking do not mind; those that \
                  look do not deliver.",
                 trust(worst)
             ));
@@ -221,8 +260,9 @@ mod tests {
         let now = Timestamp::from_second(1_000_000).unwrap();
         let at = |days: i64| now + jiff::SignedDuration::from_hours(24 * days);
         assert_eq!(left(at(90), now), "90 days left");
-        assert_eq!(left(at(1), now), "1 day left");
-        assert_eq!(left(at(0), now), "0 days left");
+        assert_eq!(left(at(2), now), "2 days left");
+        assert_eq!(left(at(1), now), "24 hours left");
+        assert_eq!(left(at(-1), now), "expired 24 hours ago");
         assert_eq!(left(at(-3), now), "expired 3 days ago");
     }
 }

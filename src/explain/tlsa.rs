@@ -24,7 +24,7 @@ pub(super) fn line(exchanger: &ExchangerFacts, tlsa: &TlsaFacts) -> String {
             format!("lookup failed: {}", status.unwrap_or_default())
         }
         TlsaStatus::Insecure if shown.is_empty() => {
-            "none counts: DNSSEC does not prove the addresses".to_owned()
+            "not looked up: DNSSEC does not prove the addresses".to_owned()
         }
         TlsaStatus::Insecure => format!("{shown}: none counts, for DNSSEC does not prove them"),
         TlsaStatus::Secure => shown,
@@ -185,7 +185,7 @@ mod tests {
                 (TlsaStatus::Insecure, Noerror),
                 here,
                 &[],
-                "none counts: DNSSEC does not prove the addresses",
+                "not looked up: DNSSEC does not prove the addresses",
             ),
             (
                 (TlsaStatus::Secure, Noerror),

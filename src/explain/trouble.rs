@@ -35,6 +35,7 @@ pub fn besides_name_servers(facts: &Facts) -> Vec<Trouble> {
         let host = exchanger.exchanger.host.to_string();
         troubles.extend(told.filter_map(|session| {
             tls::trouble(session, &host)
+                .or_else(|| tls::kept_back(session, &host))
                 .or_else(|| dialogue(session))
                 .or_else(|| tls::mismatch(session, exchanger))
         }));
@@ -94,11 +95,6 @@ fn dialogue(session: &Session) -> Option<Trouble> {
         (Stage::Banner, Reason::Timeout) => format!(
             "{peer} accepts the TCP connection and then does not greet: no complete 220 within \
              {waited}. Senders wait here for minutes, and some never try another MX."
-        ),
-        (_, Reason::Untrusted) => format!(
-            "{peer} was not given the password: it shows a {}. Let this host trust the authority \
-             that signed it, which for one of your own may be done by SSL_CERT_FILE.",
-            session.tls.as_deref().map(tls::trust).unwrap_or_default()
         ),
         (stage, Reason::Timeout) => {
             format!("{peer} does not answer {} within {waited}.", verb(stage))

@@ -129,9 +129,13 @@ impl Session {
             .find_map(|fact| Some(Failure { stage: fact.stage, reason: fact.reason? }))
     }
 
-    /// The worst there is to say about the session.
+    /// The worst there is to say about the session: why it failed, or what went wrong without harm.
     pub fn fault(&self) -> Option<Failure> {
-        self.failure.or_else(|| self.tls_failure())
+        let login = || {
+            let kept_back = self.stage(Stage::Auth)?.reason? == Reason::Untrusted;
+            kept_back.then_some(Failure { stage: Stage::Auth, reason: Reason::Untrusted })
+        };
+        self.failure.or_else(|| self.tls_failure()).or_else(login)
     }
 
     /// The lines of the EHLO reply after the first: keyword and parameters (RFC 5321 §4.1.1.1). What
@@ -343,7 +347,8 @@ pub struct Failure {
 impl Failure {
     /// Reachable, and not for us or not now: the server said so itself.
     pub const fn refuses_us(self) -> bool {
-        matches!(self.reason, Reason::RefusingUs | Reason::Reply4xx | Reason::Reply5xx)
+        let of_tls = matches!(self.stage, Stage::Starttls);
+        matches!(self.reason, Reason::RefusingUs | Reason::Reply4xx | Reason::Reply5xx) && !of_tls
     }
 }
 

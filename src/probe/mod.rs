@@ -4,7 +4,7 @@
 //! the agent and `check` call it.
 
 pub mod addresses;
-mod anchors;
+pub mod anchors;
 pub mod dns;
 mod media_type;
 pub mod mta_sts;

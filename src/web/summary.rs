@@ -123,9 +123,11 @@ impl Summary {
         self.worst().map_or(Mail::NotJudged, Given::mail)
     }
 
-    /// Puts what needs a look first: the worst verdict, how many senders share it, then the state.
-    pub(super) fn urgency(&self) -> (Mail, Reverse<usize>, State) {
-        (self.mail(), Reverse(self.sharing().count()), self.state)
+    /// Puts what needs a look first: an open relay, which harms others; the worst verdict, how many
+    /// senders share it, then the state.
+    pub(super) fn urgency(&self) -> (bool, Mail, Reverse<usize>, State) {
+        let harmless = self.state != State::OpenRelay;
+        (harmless, self.mail(), Reverse(self.sharing().count()), self.state)
     }
 
     /// All verdicts by which the same becomes of mail as by the worst.
@@ -140,6 +142,8 @@ impl Summary {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum State {
+    /// The relay test was not refused.
+    OpenRelay,
     /// No address of any exchanger takes mail.
     Down,
     /// What answers refuses us.
@@ -161,6 +165,7 @@ pub(super) enum State {
 impl State {
     pub(super) const fn words(self) -> &'static str {
         match self {
+            Self::OpenRelay => "open relay",
             Self::Down => "down",
             Self::RefusesUs => "refuses us",
             Self::RouteUnknown => "route unknown",
@@ -263,6 +268,7 @@ pub(super) fn one(snapshot: &Snapshot, destination: &Destination) -> Summary {
         Some(Some(Route::Unknown)) => State::RouteUnknown,
         Some(Some(Route::NoDomain)) => State::NoDomain,
         Some(Some(Route::Null)) => State::TakesNoMail,
+        Some(_) if relays(snapshot, destination) => State::OpenRelay,
         Some(_) => state_of(&exchangers),
     };
     // What becomes of mail through other resolvers is told by their verdicts.
@@ -285,6 +291,17 @@ pub(super) fn one(snapshot: &Snapshot, destination: &Destination) -> Summary {
         exchangers,
         verdicts: standings.iter().map(|standing| Given::new(standing, snapshot)).collect(),
     }
+}
+
+/// Whether an exchanger took what the relay test of this destination asked it to take.
+fn relays(snapshot: &Snapshot, destination: &Destination) -> bool {
+    let Some(report) = snapshot.destinations.get(destination) else { return false };
+    let tests: Vec<_> = report.settings.envelopes().filter(|asked| asked.relay_test).collect();
+    let round = report.last.iter().filter(|_| !tests.is_empty());
+    let known = round.flat_map(DestinationRound::exchangers);
+    let facts = known.filter_map(|mx| snapshot.exchangers.get(mx)?.facts.as_deref());
+    let mut said = facts.flat_map(|facts| &facts.sessions).flat_map(|held| &held.transactions);
+    said.any(|said| tests.contains(&said.envelope) && said.relay_denied() == Some(false))
 }
 
 /// The resolvers that name an exchanger, with the preference it has there.

@@ -97,7 +97,8 @@ async fn an_open_relay_is_an_alarm() {
     assert!(text.contains("to a@one.test from <>: accepted (250 2.1.5 Ok)"), "{text}");
     assert!(
         text.contains(
-            "takes mail for relay-test@example.net, which is somebody else's: it is an open relay"
+            "takes mail for relay-test@example.net, which is somebody else's. If this host is not one \
+             that may relay there, it is an open relay"
         ),
         "{text}"
     );
@@ -105,6 +106,26 @@ async fn an_open_relay_is_an_alarm() {
     agent.scrape_until("the relay", |scrape| {
         scrape.value("mx_relay_denied", &[("domain", "one.test"), ("mx", "mx.test")]) == Some(0.0)
     });
+    agent.wait_for_log(&["an open relay", "mx=mx.test", "recipient=relay-test@example.net"]);
+    assert!(agent.get("/api/v1/domains").body.contains("\"state\":\"open_relay\""));
+    assert!(agent.get("/").body.contains("open relay"));
+}
+
+/// The session with the exchanger that others share may begin before the recipient is known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_verdict_waits_for_the_recipient() {
+    let world = world(4, "rcpt 550 5.1.1 No such user").await;
+    let config = Config::of(&world)
+        .domains(&["three.test"])
+        .section(&asking("one.test", "recipient = \"a@one.test\""))
+        .probe("interval", "\"1s\"");
+    let agent = Agent::start(&config.text());
+    agent.scrape_until("the verdict by the recipient", |scrape| {
+        let of = [("domain", "one.test"), ("sender", "postfix"), ("reason", "rcpt_5xx")];
+        scrape.value("mx_delivery_outcome", &of) == Some(1.0)
+    });
+    let changed = agent.log_with(&["delivered", "domain=one.test", "was=deliver"]);
+    assert!(changed.is_empty(), "it was never thought to be delivered: {changed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

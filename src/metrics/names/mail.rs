@@ -156,7 +156,7 @@ pub const ZONE_SOA_SERIAL: Metric = gauge(
 pub const EXCHANGER_UP: Metric = gauge(
     "mx_exchanger_up",
     &["mx", "family"],
-    "Whether some address greeted with 220 and took EHLO or HELO; absent when none is probed.",
+    "Whether some address greeted with 220 and took EHLO or HELO, and TLS and login where those are demanded; absent when none is probed.",
 );
 /// Addresses found.
 pub const EXCHANGER_ADDRESSES: Metric = gauge(
@@ -192,7 +192,7 @@ pub const RECIPIENT_REPLY_CODE: Metric = gauge(
 pub const RELAY_DENIED: Metric = gauge(
     "mx_relay_denied",
     &["domain", "mx", "family"],
-    "Whether the relay test was refused by all addresses; 0 is an open relay, absent without expect_relay_denied or an answer.",
+    "Whether the relay test was refused by all addresses; 0 is an open relay, absent without expect_relay_denied or an answer that lasts.",
 );
 /// The pause towards an address that refuses us.
 pub const PROBE_BACKOFF: Metric = gauge(

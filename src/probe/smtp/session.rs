@@ -108,16 +108,18 @@ pub async fn run(plan: Plan, client: &Client, stop: &mut watch::Receiver<bool>) 
 /// QUIT that went wrong, nor TLS that did not come about where it need not.
 fn failure(stages: &[StageFact], security: Security) -> Option<Failure> {
     let helo_taken = stages.iter().any(|s| s.stage == Stage::Helo && s.reason.is_none());
-    let harmless = |stage| match stage {
+    let harmless = |fact: &StageFact| match fact.stage {
         Stage::Ehlo => helo_taken,
         Stage::Starttls | Stage::TlsHandshake => security == Security::Opportunistic,
+        // It was not asked: the password was kept back.
+        Stage::Auth => fact.reason == Some(Reason::Untrusted),
         Stage::Quit => true,
         _ => false,
     };
     stages
         .iter()
         .rev()
-        .filter(|fact| !harmless(fact.stage))
+        .filter(|fact| !harmless(fact))
         .find_map(|fact| Some(Failure { stage: fact.stage, reason: fact.reason? }))
 }
 

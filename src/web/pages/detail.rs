@@ -233,14 +233,14 @@ fn session_part(out: &mut String, session: &Session, now: Timestamp) {
     out.push_str("</tbody>\n</table>\n");
     if let Some(shown) = session.tls.as_deref() {
         let class = if shown.pkix.trusted() { "good" } else { "bad" };
-        let lines = tls::chain(shown, now).join("\n");
+        let lines = tls::chain(shown, now).into_iter().map(|line| Text(line).to_string());
         push(
             out,
             format_args!(
                 "<p>{agreed} <span class=\"badge {class}\">{trust}</span></p>\n<pre>{lines}</pre>\n",
                 agreed = Text(tls::agreed(shown)),
                 trust = Text(tls::trust(shown)),
-                lines = Text(lines),
+                lines = lines.collect::<Vec<_>>().join("\n"),
             ),
         );
     }

@@ -51,7 +51,11 @@ pub(super) fn badge(state: State) -> String {
     let class = match state {
         State::Up => "good",
         State::Degraded => "warn",
-        State::Down | State::RefusesUs | State::NoDomain | State::RouteUnknown => "bad",
+        State::OpenRelay
+        | State::Down
+        | State::RefusesUs
+        | State::NoDomain
+        | State::RouteUnknown => "bad",
         State::TakesNoMail | State::Waiting => "quiet",
     };
     format!("<span class=\"badge {class}\">{}</span>", state.words())
