@@ -84,3 +84,22 @@ async fn a_handshake_that_fails_leaves_the_exchanger_up_and_says_so() {
     assert!(scrape.matching("mx_tls_verified", &[]).is_empty(), "and nothing shown");
     agent.wait_for_log(&["exchanger up, but TLS fails", "reason=tls_error"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_smart_host_that_was_to_encrypt_from_the_first_octet_and_does_not_keeps_mail_waiting() {
+    let world = world(7, Script::healthy("mx.test")).await;
+    let relay = format!("127.90.63.7:{}", world.smtp_port());
+    let section = format!("[[destination]]\nsmarthost = \"{relay}\"\ntls = \"implicit\"");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("check.toml");
+    std::fs::write(&file, Config::of(&world).section(&section).text()).unwrap();
+    let mut command = program();
+    let flag = format!("--config.file={}", file.display());
+    command.args(["check", "--sender", "postfix", &flag, &relay]);
+    let ran = tokio::task::spawn_blocking(move || run_command(command)).await.unwrap();
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    for part in ["defers: tls_handshake", "The TLS handshake with", "s_client -connect"] {
+        assert!(ran.stdout.contains(part), "{part}: {ran:?}");
+    }
+    assert!(!ran.stdout.contains("-starttls"), "{ran:?}");
+}

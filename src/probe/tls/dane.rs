@@ -324,6 +324,20 @@ mod tests {
     }
 
     #[test]
+    fn a_stranger_cannot_have_ways_to_any_number_of_anchors_looked_for() {
+        let (root, middle, server) = hierarchy();
+        let whole = |of: &Made| TlsaRecord::new(TlsaRecord::DANE_TA, 0, 0, &of.der()).unwrap();
+        let others: Vec<_> = (0..MOST_ANCHORS)
+            .map(|n| whole(&authority(&format!("other {n}"), None, VALID)))
+            .collect();
+        let sent = chain([&server, &middle]);
+        let looked_for = |records: &[TlsaRecord]| matching(records, &sent, &[NAME], now()).len();
+        assert_eq!(looked_for(&[&others[1..], &[whole(&root)]].concat()), 1);
+        assert_eq!(looked_for(&[&others[..], &[whole(&root)]].concat()), 0, "one too many");
+        assert_eq!(looked_for(&[whole(&root), whole(&root)]), 2, "it was looked for already");
+    }
+
+    #[test]
     fn a_path_must_be_signed_from_the_leaf_up() {
         let (root, middle, _) = hierarchy();
         // Says that it is signed by the same name.
