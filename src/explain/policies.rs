@@ -19,11 +19,17 @@ use crate::{
     shown::one_line,
 };
 
-/// What the policy and the record say, each under its name.
+/// What the policy and the record say, each under its name; nothing of what a domain does not have, as
+/// most do not.
 pub(super) fn lines(facts: &Facts) -> Vec<(&'static str, String)> {
-    let of_sts = facts.mta_sts.iter().flat_map(|sts| mta_sts(facts, sts));
+    let sts = facts
+        .mta_sts
+        .iter()
+        .filter(|sts| sts.status != StsStatus::Absent || sts.mode != StsMode::None);
+    let of_sts = sts.flat_map(|sts| mta_sts(facts, sts));
     let names = ["MTA-STS"].into_iter().chain(std::iter::repeat(""));
-    let of_rpt = facts.tls_rpt.iter().map(|rpt| ("TLS-RPT", tls_rpt(rpt)));
+    let rpt = facts.tls_rpt.iter().filter(|rpt| rpt.status != TlsRptStatus::Absent);
+    let of_rpt = rpt.map(|rpt| ("TLS-RPT", tls_rpt(rpt)));
     names.zip(of_sts).chain(of_rpt).collect()
 }
 
