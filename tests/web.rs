@@ -437,6 +437,15 @@ async fn a_secondary_resolver_that_is_down_makes_no_destination_look_worse() {
 }
 
 #[tokio::test]
+async fn the_page_of_a_domain_lists_certificates_a_line_each() {
+    let server = Server::start();
+    let page = server.get("/domains/example.com").await;
+    let listed = "0 s:CN=mx1.example.com\n  i:CN=Example CA\n  EC P-256, ecdsa-with-SHA256, ";
+    assert!(page.text().contains(listed), "{}", page.text());
+    assert!(page.text().contains("a certificate for another name (mx1.example.com)"));
+}
+
+#[tokio::test]
 async fn the_page_of_a_domain_begins_with_the_verdicts() {
     let server = Server::start();
     let page = server.get("/domains/example.com").await;
