@@ -393,7 +393,10 @@ fn workaround(kind: &str, seen: &Seen<'_>) -> Option<String> {
              route {domain} through a smart host."
         ),
         ("postfix", Why::NoLocalFamily) => "At Postfix: inet_protocols.".to_owned(),
-        ("postfix", Why::TlsHandshake | Why::TlsTimeout) => {
+        // A policy says how STARTTLS is used; implicit TLS is "smtp_tls_wrappermode" and stays.
+        ("postfix", Why::TlsHandshake | Why::TlsTimeout)
+            if seen.session.is_some_and(|session| session.stage(Stage::Starttls).is_some()) =>
+        {
             format!("At Postfix: \"{domain} none\" in smtp_tls_policy_maps.")
         }
         ("postfix", Why::TlsNotOffered | Why::TlsCert | Why::TlsaError) => {
