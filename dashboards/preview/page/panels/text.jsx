@@ -1,0 +1,9 @@
+// Text panels: Markdown and HTML as Grafana renders and cleans them.
+
+import { renderMarkdown, textUtil } from '@grafana/data';
+
+export function TextPanel({ options }) {
+  const { mode = 'markdown', content = '' } = options;
+  const html = mode === 'markdown' ? renderMarkdown(content) : textUtil.sanitize(content);
+  return <div className="markdown-html" style={{ height: '100%', overflow: 'hidden' }} dangerouslySetInnerHTML={{ __html: html }} />;
+}
