@@ -4,6 +4,7 @@ import {
   FieldConfigOptionsRegistry,
   FieldType,
   applyFieldOverrides,
+  cacheFieldDisplayNames,
   displayNameOverrideProcessor,
   identityOverrideProcessor,
 } from '@grafana/data';
@@ -68,6 +69,8 @@ export function configured(panel, frames, theme) {
     theme,
     timeZone: 'browser',
   });
+  // Tables read the names that are kept in the fields.
+  cacheFieldDisplayNames(data);
   return { fieldConfig, frames: data };
 }
 
