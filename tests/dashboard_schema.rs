@@ -54,7 +54,9 @@ impl Types {
 /// its cause rather than everything the panel might have been.
 fn complaints(dashboard: &Value) -> Vec<String> {
     let types = Types::of("dashboard").expect("the types of dashboards");
-    let mut found = types.complaints("Dashboard", &of_any_source(dashboard), "");
+    // The value of a variable need not be saved.
+    let mut found =
+        types.partly("VariableOption").complaints("Dashboard", &of_any_source(dashboard), "");
     for panel in panels(dashboard) {
         found.extend(panel_complaints(&types, panel));
     }
@@ -77,7 +79,7 @@ fn panel_complaints(types: &Types, panel: &Value) -> Vec<String> {
         found.push(format!("{place}: no types of such a panel"));
         return found;
     };
-    found.extend(own.partly("Options").complaints(
+    found.extend(own.partly("Options").partly("VizLegendOptions").complaints(
         "Options",
         &options_of(panel),
         &format!("{place}/options"),

@@ -12,7 +12,7 @@ export function framesOf(answers) {
 
 function seriesFrames(answer) {
   return answer.series.map(({ metric, values }) => {
-    const { __name__: metricName, ...labels } = metric;
+    const { __name__: _, ...labels } = metric;
     const name = nameOf(answer, metric);
     const interval = answer.instant ? undefined : answer.step * 1000;
     const config = name ? { displayNameFromDS: name } : {};

@@ -5,28 +5,26 @@ import { Icon, useTheme2 } from '@grafana/ui';
 
 export function Head({ data }) {
   const theme = useTheme2();
-  const { title, links = [], variables, range } = data;
+  const { title, links, variables, range } = data;
   const format = at => dateTimeFormat(at * 1000, { format: 'YYYY-MM-DD HH:mm' });
   const line = { display: 'flex', gap: 8, alignItems: 'center', flexWrap: 'wrap' };
   return (
     <div style={{ height: data.head, padding: `${data.edge}px ${data.edge}px 0`, overflow: 'hidden' }}>
       <div style={{ ...line, justifyContent: 'space-between' }}>
         <h3 style={{ margin: 0, color: theme.colors.text.primary }}>{title}</h3>
-        <Pill theme={theme}>{`${format(range.from)} to ${format(range.to)}`}</Pill>
-      </div>
-      <div style={{ ...line, justifyContent: 'space-between', marginTop: 12 }}>
-        <div style={line}>
-          {variables.map(({ label, text }) => (
-            <Pill key={label} theme={theme} label={label}>{text.length > 40 ? `${text.slice(0, 39)}…` : text}</Pill>
-          ))}
-        </div>
         <div style={line}>
           {links.map(link => (
             <Pill key={link.title} theme={theme}>
-              <Icon name={link.type === 'dashboards' ? 'bars' : 'external-link-alt'} /> {link.title}
+              <Icon name={link.icon} /> {link.title}
             </Pill>
           ))}
+          <Pill theme={theme}>{`${format(range.from)} to ${format(range.to)}`}</Pill>
         </div>
+      </div>
+      <div style={{ ...line, marginTop: 12 }}>
+        {variables.map(({ label, text }) => (
+          <Pill key={label} theme={theme} label={label}>{text.length > 40 ? `${text.slice(0, 39)}…` : text}</Pill>
+        ))}
       </div>
     </div>
   );

@@ -50,7 +50,7 @@ function Dashboard({ data, places, theme }) {
           const style = { position: 'absolute', left: x * column, top: y * (cell + gap), width, height };
           return (
             <div key={index} style={style}>
-              {place.panel.type === 'row' ? <Row title={place.title} theme={theme} /> : <Panel {...{ place, width, height }} />}
+              {place.panel.type === 'row' ? <Row title={place.title} theme={theme} /> : <Panel {...{ place, width, height }} annotations={data.annotations} />}
             </div>
           );
         })}

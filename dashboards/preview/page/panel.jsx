@@ -6,7 +6,7 @@ import { PanelChrome, useTheme2 } from '@grafana/ui';
 import { configured } from './fields.js';
 import { COMPONENTS } from './panels/index.jsx';
 
-/** What `prepare` makes of a panel: `state` is drawn, empty or error. */
+/** How it went with a panel: `state` is drawn, empty, blank (a chart of nothing but NaN, which shows no line) or error. */
 export function judged(place, frames, error) {
   const { panel, errors } = place;
   if (panel.type === 'row' || panel.type === 'text') {
@@ -18,25 +18,31 @@ export function judged(place, frames, error) {
   if (!COMPONENTS[panel.type]) {
     return { state: 'error', why: `no drawing of a panel of type ${panel.type}` };
   }
-  return { state: frames.some(frame => frame.length > 0) ? 'drawn' : 'empty' };
+  if (!frames.some(frame => frame.length > 0)) {
+    return { state: 'empty' };
+  }
+  if (panel.type !== 'timeseries') {
+    return { state: 'drawn' };
+  }
+  const values = frames.flatMap(({ fields }) => fields.filter(({ type }) => type === 'number')).flatMap(field => field.values);
+  return { state: values.some(value => value !== null) ? 'drawn' : 'blank' };
 }
 
-export function Panel({ place, width, height }) {
+export function Panel({ place, annotations, width, height }) {
   const { panel, title, description, verdict } = place;
   const status = verdict.state === 'error' ? verdict.why : undefined;
   const displayMode = panel.transparent ? 'transparent' : 'default';
-  const padding = panel.type === 'table' || panel.type === 'state-timeline' ? 'md' : 'md';
   return (
-    <PanelChrome {...{ title, description, width, height, displayMode, padding }} statusMessage={status} hoverHeader={!title}>
-      {(inner, innerHeight) => <Content place={place} width={inner} height={innerHeight} />}
+    <PanelChrome {...{ title, description, width, height, displayMode }} padding="md" statusMessage={status} hoverHeader={!title}>
+      {(inner, innerHeight) => <Content {...{ place, annotations }} width={inner} height={innerHeight} />}
     </PanelChrome>
   );
 }
 
-function Content({ place, width, height }) {
+function Content({ place, annotations, width, height }) {
   const theme = useTheme2();
   const { panel, frames, verdict, range } = place;
-  if (verdict.state !== 'drawn') {
+  if (verdict.state === 'empty' || verdict.state === 'error') {
     const color = verdict.state === 'error' ? theme.colors.error.text : theme.colors.text.secondary;
     return <Notice color={color}>{verdict.why ?? panel.fieldConfig?.defaults?.noValue ?? 'No data'}</Notice>;
   }
@@ -46,7 +52,7 @@ function Content({ place, width, height }) {
   const data = panel.type === 'text' ? {} : configured(panel, frames, theme);
   return (
     <Fallible title={place.title}>
-      <Drawing {...data} {...{ timeRange, width, height }} type={panel.type} options={panel.options ?? {}} />
+      <Drawing {...data} {...{ timeRange, annotations, width, height }} type={panel.type} options={panel.options ?? {}} />
     </Fallible>
   );
 }

@@ -26,11 +26,6 @@ export class Prometheus {
     return this.#get(`label/${label}/values`, { start: from, end: to, ...(match && { 'match[]': match }) });
   }
 
-  /** Alerts that are pending or firing now. */
-  async alerts() {
-    return (await this.#get('alerts', {})).alerts;
-  }
-
   async #get(path, parameters) {
     const url = `${this.base}/api/v1/${path}?${new URLSearchParams(parameters)}`;
     const response = await fetch(url);

@@ -14,11 +14,6 @@ export async function readVariables(dashboard, chosen, prometheus, range) {
     const options = await optionsOf(model, variables, prometheus, range);
     variables.set(model.name, choose(model, options, chosen[model.name]));
   }
-  for (const name of Object.keys(chosen)) {
-    if (!variables.has(name) && !(name in dashboard)) {
-      console.error(`${dashboard.title}: no variable ${name}`);
-    }
-  }
   return variables;
 }
 
