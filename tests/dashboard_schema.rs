@@ -36,7 +36,10 @@ impl Types {
     /// The same types where one of them may be written in part: Grafana has defaults for the rest of it.
     fn partly(&self, kind: &str) -> Self {
         let mut types = self.0.clone();
-        types["definitions"][kind].as_object_mut().and_then(|object| object.remove("required"));
+        if let Some(definition) = types["definitions"].get_mut(kind).and_then(Value::as_object_mut)
+        {
+            definition.remove("required");
+        }
         Self(types)
     }
 

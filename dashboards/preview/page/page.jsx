@@ -48,11 +48,9 @@ function Dashboard({ data, places, theme }) {
           const { x, y, w, h } = place.at;
           const [width, height] = [w * column - gap, h * (cell + gap) - gap];
           const style = { position: 'absolute', left: x * column, top: y * (cell + gap), width, height };
-          return (
-            <div key={index} style={style}>
-              {place.panel.type === 'row' ? <Row title={place.title} theme={theme} /> : <Panel {...{ place, width, height }} annotations={data.annotations} />}
-            </div>
-          );
+          const panel = <Panel {...{ place, width, height }} annotations={data.annotations} />;
+          const row = <Row title={place.title} theme={theme} />;
+          return <div key={index} style={style}>{place.panel.type === 'row' ? row : panel}</div>;
         })}
       </div>
     </>

@@ -50,9 +50,10 @@ function Content({ place, annotations, width, height }) {
   timeRange.raw = { from: timeRange.from, to: timeRange.to };
   const Drawing = COMPONENTS[panel.type];
   const data = panel.type === 'text' ? {} : configured(panel, frames, theme);
+  const options = { ...panel.options, content: place.content };
   return (
     <Fallible title={place.title}>
-      <Drawing {...data} {...{ timeRange, annotations, width, height }} type={panel.type} options={panel.options ?? {}} />
+      <Drawing {...data} {...{ options, timeRange, annotations, width, height }} type={panel.type} />
     </Fallible>
   );
 }

@@ -20,8 +20,9 @@ export function readDashboard(file) {
 }
 
 /**
- * The panels to draw, in the order of the page. Rows are opened, and what is repeated is there once for each of the
- * values that `valuesOf(name)` gives: each copy carries `scoped`, the values that the variable has there.
+ * The panels to draw, in the order of the page. Rows are opened: what is below a closed one moves down. What is
+ * repeated is there once for each of the values that `valuesOf(name)` gives: each copy carries `scoped`, the values that
+ * the variable has there.
  */
 export function layOut(dashboard, valuesOf) {
   const placed = [];
@@ -37,6 +38,10 @@ export function layOut(dashboard, valuesOf) {
         shift += bottom - top;
       }
       shift += place(members, scoped, shift, valuesOf, placed);
+    }
+    if (section.row?.collapsed) {
+      const below = section.row.gridPos.y + section.row.gridPos.h;
+      shift += Math.max(0, ...section.panels.map(({ gridPos }) => gridPos.y + gridPos.h - below));
     }
   }
   return placed;

@@ -5,7 +5,7 @@ import { promql, rangeOf, rateInterval, seconds, stepOf } from './time.mjs';
 
 const ANOTHER_PANEL = '-- Dashboard --';
 
-/** The panel with `answers: [{refId, format, instant, legend, expr, step, series}]`, `range` and `errors`. */
+/** The panel with its texts, `answers: [{refId, format, instant, legend, expr, step, series}]`, `range` and `errors`. */
 export async function answered(place, around) {
   const { panel, scoped } = place;
   const range = panel.timeFrom ? rangeOf(`now-${panel.timeFrom}`, around.range.to) : around.range;
@@ -20,7 +20,8 @@ export async function answered(place, around) {
   }
   const title = substitute(panel.title ?? '', around.variables, scoped, {}, 'text');
   const description = substitute(panel.description ?? '', around.variables, scoped, {}, 'text');
-  return { ...place, title, description, range, answers, errors };
+  const content = substitute(panel.options?.content ?? '', around.variables, scoped, {}, 'text');
+  return { ...place, title, description, content, range, answers, errors };
 }
 
 function targetsOf(panel, dashboard) {

@@ -4,7 +4,7 @@
 const ALL = '$__all';
 
 /**
- * The variables of a dashboard with their values: `Map(name, {label, options, values, all, allValue, multi})`.
+ * The variables of a dashboard with their values: `Map(name, {name, label, hide, multi, all, allValue, values})`.
  * `chosen` is what the caller wants, by name; else the value saved in the dashboard if there is such a one,
  * else all, else the first.
  */
@@ -87,8 +87,9 @@ function choose(model, options, wanted) {
   const first = model.includeAll ? [ALL] : options.slice(0, 1);
   const values = wanted ?? (saved.length > 0 ? saved : first);
   const all = values.includes(ALL) || values.includes('All');
-  const base = { name: model.name, label: model.label || model.name, hide: model.hide ?? 0, type: model.type };
-  return { ...base, options, all, values: all ? options : values, allValue: model.allValue, multi: model.multi || model.includeAll };
+  const base = { name: model.name, label: model.label || model.name, hide: model.hide ?? 0 };
+  const multi = model.multi || model.includeAll;
+  return { ...base, multi, all, allValue: model.allValue, values: all ? options : values };
 }
 
 const REFERENCE = /\$(\w+)|\[\[(\w+?)(?::(\w+))?\]\]|\$\{(\w+)(?:\.[^:^}]+)?(?::([^}]+))?\}/g;

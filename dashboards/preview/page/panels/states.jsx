@@ -6,6 +6,8 @@ import { VizLegend, useTheme2 } from '@grafana/ui';
 const AXIS = 24;
 const LABEL_MAX = 0.3;
 const FONT = 12;
+/** Null has a place in the picture only where a mapping gives it a text or a colour. */
+const mapsNull = ({ type, options }) => type === 'special' && options.match.startsWith('null');
 
 /** One row for each series, its states from left to right. */
 export function StatesPanel({ frames, options, timeRange, width, height, type }) {
@@ -39,10 +41,11 @@ function rowsOf(frame, frames, options, type) {
   const width = type === 'state-timeline' ? 1 : (options.colWidth ?? 0.9);
   return frame.fields.filter(field => field !== time).map(field => {
     const step = time.config.interval ?? 60000;
+    const drawsNull = field.config.mappings?.some(mapsNull);
     const spans = [];
     for (const [index, value] of field.values.entries()) {
       const at = time.values[index];
-      if (value === null || value === undefined) {
+      if (value === null && !drawsNull) {
         continue;
       }
       const last = spans.at(-1);

@@ -5,5 +5,6 @@ import { renderMarkdown, textUtil } from '@grafana/data';
 export function TextPanel({ options }) {
   const { mode = 'markdown', content = '' } = options;
   const html = mode === 'markdown' ? renderMarkdown(content) : textUtil.sanitize(content);
-  return <div className="markdown-html" style={{ height: '100%', overflow: 'hidden' }} dangerouslySetInnerHTML={{ __html: html }} />;
+  const style = { height: '100%', overflow: 'hidden' };
+  return <div className="markdown-html" style={style} dangerouslySetInnerHTML={{ __html: html }} />;
 }
