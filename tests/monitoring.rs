@@ -37,6 +37,8 @@ struct Rule {
     record: Option<String>,
     alert: Option<String>,
     expr: String,
+    #[serde(rename = "for")]
+    wait: Option<String>,
     #[serde(default)]
     labels: BTreeMap<String, String>,
     #[serde(default)]
@@ -153,6 +155,33 @@ fn every_alert_has_words_and_a_runbook() {
     for file in files(RUNBOOKS, "md") {
         let name = file.file_stem().unwrap().to_string_lossy();
         assert!(name == "README" || names.contains(&*name), "there is no alert {name}");
+    }
+}
+
+/// `Severity critical · for 10m · scope delivery · labels domain, sender`, part by part.
+#[test]
+fn every_runbook_says_when_its_alert_fires_and_what_it_carries() {
+    let vocabulary = vocabulary();
+    let mut by_name: BTreeMap<String, Vec<Rule>> = BTreeMap::new();
+    for alert in alerts() {
+        by_name.entry(alert.alert.clone().unwrap()).or_default().push(alert);
+    }
+    for (name, alerts) in by_name {
+        let page = read(&format!("{RUNBOOKS}/{name}.md"));
+        let line = page.lines().nth(2).unwrap();
+        let part = |begin: &str| {
+            let part = line.split(" · ").find_map(|part| part.strip_prefix(begin));
+            part.map(|part| part.split(" (").next().unwrap())
+        };
+        let severities: Vec<&str> = alerts.iter().map(|a| a.labels["severity"].as_str()).collect();
+        assert_eq!(part("Severity "), Some(severities.join(" / ").as_str()), "{name}");
+        assert_eq!(part("scope "), Some(alerts[0].labels["scope"].as_str()), "{name}");
+        // Without `for` the query itself holds back, and the page says so in its own words.
+        assert_eq!(part("for "), alerts[0].wait.as_deref(), "{name}");
+        let mut carried = labels_of(&alerts[0].expr, &vocabulary);
+        carried.remove("job");
+        let said = part("labels ").unwrap_or_default().split(", ").filter(|l| !l.is_empty());
+        assert_eq!(said.map(str::to_owned).collect::<Labels>(), carried, "{name}");
     }
 }
 
