@@ -20,8 +20,8 @@ mod harness;
 mod servers;
 use harness::{Agent, wait_until};
 use servers::{
+    http::get,
     program::{Program, at_free_port, find},
-    prometheus::get,
 };
 
 /// A file or folder of the project.

@@ -19,13 +19,19 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Where a program is. Without it the test is skipped and `None` comes back, except under
 /// `CI=true`, where a missing program is a failure.
 pub(crate) fn find(program: &str, package: &str) -> Option<PathBuf> {
+    find_one_of(&[program], package)
+}
+
+/// The same for a program that goes by several names.
+pub(crate) fn find_one_of(programs: &[&str], package: &str) -> Option<PathBuf> {
     // Servers live in sbin, which is not in everybody's PATH.
     let path = env::var_os("PATH").unwrap_or_default();
     let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
-    let found = env::split_paths(&path).chain(sbin).map(|dir| dir.join(program));
+    let dirs = env::split_paths(&path).chain(sbin);
+    let found = dirs.flat_map(|dir| programs.iter().map(move |program| dir.join(program)));
     let found = found.into_iter().find(|file| file.is_file());
     if found.is_none() {
-        skip(&format!("{program} ({package}) is not installed"));
+        skip(&format!("{} ({package}) is not installed", programs.join(" or ")));
     }
     found
 }

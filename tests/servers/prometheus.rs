@@ -2,17 +2,19 @@
 
 use std::{
     fs,
-    io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    io::Write,
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::{Command, Stdio},
-    time::Duration,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::program::{Program, at_free_port, find};
+use super::{
+    http::{escaped, get},
+    program::{Program, at_free_port, find},
+};
 
 /// A running Prometheus; dropping it ends it.
 pub(crate) struct Prometheus {
@@ -82,25 +84,6 @@ scrape_configs:
         let body = get(self.address, "/api/v1/targets?state=active").expect("its targets");
         serde_json::from_str::<Value>(&body).unwrap()["data"]["activeTargets"][0].clone()
     }
-}
-
-/// The body of a 200 answer. HTTP/1.0 has no chunks.
-pub(crate) fn get(server: SocketAddr, path: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(server).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {server}\r\n\r\n").ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).ok()?;
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    (head.split(' ').nth(1) == Some("200")).then(|| body.to_owned())
-}
-
-fn escaped(text: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
-    let escape = |byte: u8| {
-        if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
-    };
-    text.bytes().map(escape).collect()
 }
 
 /// What `promtool check metrics` says of a body: whether it passed, and its words. `None` where
