@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
+    path::PathBuf,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -20,16 +21,34 @@ pub(crate) struct Prometheus {
     _dir: TempDir,
 }
 
+/// What a Prometheus does besides scraping.
+#[derive(Debug, Default)]
+pub(crate) struct Duties {
+    /// Files with rules, evaluated every second where they do not say otherwise.
+    pub(crate) rules: Vec<PathBuf>,
+    /// The Alertmanager that hears of alerts.
+    pub(crate) alertmanager: Option<SocketAddr>,
+}
+
 impl Prometheus {
     /// Scrapes `target` every second as job `mxwatch`. `None` where Prometheus is missing.
     pub(crate) fn start(target: SocketAddr) -> Option<Self> {
+        Self::start_with(target, &Duties::default())
+    }
+
+    /// The same with further duties.
+    pub(crate) fn start_with(target: SocketAddr, duties: &Duties) -> Option<Self> {
         let prometheus = find("prometheus", "prometheus")?;
+        let alertmanagers: Vec<_> = duties.alertmanager.iter().map(ToString::to_string).collect();
+        let rules = &duties.rules;
         Some(at_free_port(|port| {
             let dir = TempDir::new().unwrap();
             let (config, data) = (dir.path().join("prometheus.yml"), dir.path().join("data"));
             let text = format!(
                 "\
-global: {{ scrape_interval: 1s, scrape_timeout: 1s }}
+global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}
+rule_files: {rules:?}
+alerting: {{ alertmanagers: [{{ static_configs: [{{ targets: {alertmanagers:?} }}] }}] }}
 scrape_configs:
   - job_name: mxwatch
     static_configs: [{{ targets: ['{target}'] }}]
