@@ -126,6 +126,16 @@ impl fmt::Display for Host {
     }
 }
 
+impl Host {
+    /// The provider that runs it: its registrable domain by the public suffix list, or the address.
+    pub fn provider(&self) -> String {
+        match self {
+            Self::Address(address) => address.to_string(),
+            Self::Name(name) => psl::domain_str(name.as_str()).unwrap_or(name.as_str()).to_owned(),
+        }
+    }
+}
+
 /// One exchanger to probe: host and port. Shared by all destinations that route to it.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Exchanger {

@@ -5,13 +5,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use mxwatch::{
     agent::{
         counting::{MAX_ENDINGS, MAX_REPLIES},
         standing::Standing,
-        state::{ExchangerReport, ReplyCode, Snapshot},
+        state::{DestinationReport, ExchangerReport, ReplyCode, Snapshot},
     },
     config::Detail,
     delivery::{Outcome, Why, builtin},
@@ -341,6 +342,18 @@ fn the_worst_case_stays_within_the_limits_of_cardinality() {
         let without = 2 * usize::from(detail == Detail::Lean);
         assert_eq!(domain, 40 - without, "per domain, two senders and one resolver included");
     }
+}
+
+#[test]
+fn a_destination_is_overdue_after_three_of_its_intervals() {
+    let snapshot = sample::snapshot();
+    let report = &snapshot.destinations[&destination("example.com")];
+    let ended = report.last.as_ref().unwrap().observed_at;
+    assert_eq!(report.settings.interval, Duration::from_secs(60));
+    assert!(!report.overdue(ended + Duration::from_secs(180)));
+    assert!(report.overdue(ended + Duration::from_secs(181)));
+    let unobserved = DestinationReport::unobserved(report.settings.clone());
+    assert!(!unobserved.overdue(ended + Duration::from_secs(181)), "nothing is known of it");
 }
 
 #[test]

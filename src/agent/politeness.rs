@@ -69,7 +69,7 @@ impl Politeness {
     pub async fn turn(&self, host: &Host, peer: SocketAddr) -> Turn {
         // The scarcest last, so that none is held while waiting for another.
         let address = acquire(self.addresses.gate(peer)).await;
-        let provider = acquire(self.providers.gate(provider(host))).await;
+        let provider = acquire(self.providers.gate(host.provider())).await;
         let overall = acquire(Arc::clone(&self.overall)).await;
         Turn { _address: address, provider: Some(provider), overall: Some(overall) }
     }
@@ -106,14 +106,6 @@ const BUSY: Duration = Duration::from_millis(100);
 
 /// How much longer before the provider's limit does too: its servers are silent, not loaded.
 const LIVELY: Duration = Duration::from_secs(5);
-
-/// The provider of an exchanger: its registrable domain by the public suffix list, or the address.
-fn provider(host: &Host) -> String {
-    match host {
-        Host::Address(address) => address.to_string(),
-        Host::Name(name) => psl::domain_str(name.as_str()).unwrap_or(name.as_str()).to_owned(),
-    }
-}
 
 async fn acquire(gate: Arc<Semaphore>) -> OwnedSemaphorePermit {
     gate.acquire_owned().await.expect("gates are never closed")

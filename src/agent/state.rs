@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{health::ResolverReport, standing::Standing};
 use crate::{
@@ -96,6 +96,23 @@ impl DestinationReport {
     /// One of which nothing is known yet.
     pub fn unobserved(settings: Arc<DestinationSettings>) -> Self {
         Self { settings, last: None, policies: None, standings: Arc::default() }
+    }
+
+    /// The resolver whose answers decide where its mail goes; empty while that is not known, and for
+    /// a smart host by address.
+    pub fn primary_resolver(&self) -> &str {
+        let of_mx = self.last.iter().flat_map(|round| &round.mx).map(|mx| &mx.lookup.resolver);
+        // A smart host has no MX; verdicts come in the order of the resolvers.
+        let of_verdict = self.standings.iter().map(|standing| &standing.resolver);
+        of_mx.chain(of_verdict).next().map_or("", |resolver| resolver)
+    }
+
+    /// Whether its last round ended longer ago than three of its intervals.
+    pub fn overdue(&self, now: Timestamp) -> bool {
+        self.last.as_ref().is_some_and(|round| {
+            let age = now.duration_since(round.observed_at);
+            age > (3 * self.settings.interval).try_into().unwrap_or(SignedDuration::MAX)
+        })
     }
 }
 

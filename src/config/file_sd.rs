@@ -113,4 +113,4 @@ fn is_label_name(name: &str) -> bool {
 }
 
 /// What `mx_destination_info` has of its own.
-const RESERVED: &[&str] = &["domain"];
+const RESERVED: &[&str] = &["domain", "resolver"];

@@ -12,6 +12,7 @@ mod cure;
 mod detour;
 mod extended_error;
 pub mod judged;
+pub mod meaning;
 pub mod paint;
 mod plain;
 pub mod policies;

@@ -9,6 +9,7 @@ use prometheus::{
 };
 
 use super::names::{self, Metric};
+use crate::{delivery::Why, explain::meaning::meaning};
 
 /// Handles to all of them.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Own {
     pub config_last_reload_success_timestamp_seconds: Gauge,
     /// Configured destinations; set from the snapshot by whoever encodes.
     pub destinations: IntGauge,
+    /// Those of them whose round is overdue; set in the same way.
+    pub destinations_overdue: IntGauge,
     /// Rounds of domains.
     pub domain_rounds: Rounds,
     /// Rounds of exchangers.
@@ -64,6 +67,13 @@ impl Own {
         let revision = option_env!("MXWATCH_REVISION").unwrap_or("unknown");
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), revision]).set(1);
 
+        let reasons =
+            IntGaugeVec::new(opts(&names::DELIVERY_REASON), names::DELIVERY_REASON.labels);
+        let reasons = registered(&registry, reasons);
+        for why in Why::ALL {
+            reasons.with_label_values(&[why.label(), meaning(*why)]).set(1);
+        }
+
         let kinds = names::ROUNDS_IN_FLIGHT.labels;
         let in_flight =
             registered(&registry, IntGaugeVec::new(opts(&names::ROUNDS_IN_FLIGHT), kinds));
@@ -81,6 +91,7 @@ impl Own {
             config_last_reload_successful: gauge(&names::CONFIG_LAST_RELOAD_SUCCESSFUL),
             config_last_reload_success_timestamp_seconds: registered(&registry, loaded_at),
             destinations: gauge(&names::DESTINATIONS),
+            destinations_overdue: gauge(&names::DESTINATIONS_OVERDUE),
             domain_rounds: rounds("domain"),
             exchanger_rounds: rounds("exchanger"),
             policy_rounds: rounds("policy"),
@@ -154,11 +165,15 @@ mod tests {
     fn every_own_metric_of_the_catalogue_is_there_from_the_start() {
         let mut out = String::new();
         Own::new().encode(&mut out);
-        for metric in names::CATALOGUE.iter().filter(|m| m.name.starts_with("mxwatch_")) {
+        let own = |m: &&Metric| m.name.starts_with("mxwatch_") || **m == names::DELIVERY_REASON;
+        for metric in names::CATALOGUE.iter().filter(own) {
             let kind = format!("# TYPE {} {}\n", metric.name, metric.kind.word());
             assert!(out.contains(&kind), "{} in {out}", metric.name);
         }
         assert!(out.contains("mxwatch_rounds_skipped_total{kind=\"exchanger\"} 0\n"), "{out}");
+        let greets_not = "mx_delivery_reason_info{meaning=\"the exchanger accepts the connection and \
+                          does not greet\",reason=\"banner_timeout\"} 1\n";
+        assert!(out.contains(greets_not), "{out}");
         assert!(out.contains("process_resident_memory_bytes "), "{out}");
     }
 

@@ -7,6 +7,7 @@ use hyper::{
     HeaderMap, StatusCode,
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, VARY},
 };
+use jiff::Timestamp;
 
 use super::{
     App,
@@ -19,7 +20,11 @@ pub(super) async fn metrics(app: Arc<App>, headers: &HeaderMap) -> Answer {
     let gzip = takes_gzip(headers);
     routes::blocking(app, move |app| {
         let snapshot = app.store.snapshot();
-        app.own.destinations.set(i64::try_from(snapshot.destinations.len()).unwrap_or(i64::MAX));
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        app.own.destinations.set(count(snapshot.destinations.len()));
+        let now = Timestamp::now();
+        let overdue = snapshot.destinations.values().filter(|report| report.overdue(now)).count();
+        app.own.destinations_overdue.set(count(overdue));
         let mut body = String::new();
         exposition::write(&snapshot, app.config.load().metrics.detail, &mut body);
         app.own.encode(&mut body);

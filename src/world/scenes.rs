@@ -264,17 +264,17 @@ const SCENES: [Scene; 33] = [
     scene(
         "shared-a.test",
         "shares two exchangers with two other domains; they are probed once",
-        r#"mx_route{domain="shared-a.test",mx="mx1.provider.test",family="ipv4",preference="10"} 1"#,
+        r#"mx_route{domain="shared-a.test",mx="mx1.provider.test",family="ipv4",preference="10",provider="provider.test"} 1"#,
     ),
     scene(
         "shared-b.test",
         "shares two exchangers with two other domains; they are probed once",
-        r#"mx_route{domain="shared-b.test",mx="mx1.provider.test",family="ipv4",preference="10"} 1"#,
+        r#"mx_route{domain="shared-b.test",mx="mx1.provider.test",family="ipv4",preference="10",provider="provider.test"} 1"#,
     ),
     scene(
         "shared-c.test",
         "shares two exchangers with two other domains; they are probed once",
-        r#"mx_route{domain="shared-c.test",mx="mx1.provider.test",family="ipv4",preference="10"} 1"#,
+        r#"mx_route{domain="shared-c.test",mx="mx1.provider.test",family="ipv4",preference="10",provider="provider.test"} 1"#,
     ),
 ];
 

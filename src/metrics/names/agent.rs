@@ -23,6 +23,12 @@ pub const CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP: Metric = gauge(
 /// Size of the task.
 pub const DESTINATIONS: Metric =
     gauge("mxwatch_destinations", &[], "Number of configured destinations.");
+/// What is not looked at any more.
+pub const DESTINATIONS_OVERDUE: Metric = gauge(
+    "mxwatch_destinations_overdue",
+    &[],
+    "Number of destinations whose last round ended longer ago than three of their intervals.",
+);
 /// Rounds at work.
 pub const ROUNDS_IN_FLIGHT: Metric = gauge(
     "mxwatch_rounds_in_flight",

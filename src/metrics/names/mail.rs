@@ -5,14 +5,14 @@ use super::{Metric, counter, gauge, histogram};
 /// Joins domains to exchangers; both families always listed.
 pub const ROUTE: Metric = gauge(
     "mx_route",
-    &["domain", "mx", "family", "preference"],
-    "1 for every exchanger the domain routes to, once per family.",
+    &["domain", "mx", "family", "preference", "provider"],
+    "1 for every exchanger the domain routes to, once per family; provider is its registrable domain.",
 );
-/// Labels the user gave a destination.
+/// Whose answers decide about a destination, and the labels the user gave it.
 pub const DESTINATION_INFO: Metric = gauge(
     "mx_destination_info",
-    &["domain"],
-    "1 with the labels the configuration gives the destination.",
+    &["domain", "resolver"],
+    "1 with the primary resolver of the destination and the labels the configuration gives it.",
 );
 /// Size of the MX set.
 pub const DOMAIN_EXCHANGERS: Metric = gauge(
@@ -301,6 +301,12 @@ pub const DELIVERY_SINCE: Metric = gauge(
     "mx_delivery_outcome_since_timestamp_seconds",
     &["domain", "sender", "resolver"],
     "When the current outcome was first observed; one that was not known for a while in between counts from its begin.",
+);
+/// The words to a reason.
+pub const DELIVERY_REASON: Metric = gauge(
+    "mx_delivery_reason_info",
+    &["reason", "meaning"],
+    "1 for every reason of an outcome, with what it means.",
 );
 /// Age of what is shown.
 pub const PROBE_TIMESTAMP: Metric = gauge(

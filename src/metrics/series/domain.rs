@@ -11,15 +11,17 @@ use crate::{
         text::{Block, Family},
         view::{Domain, View},
     },
+    name::Exchanger,
 };
 
 /// Routes, labels, sizes and findings.
 pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
     write_routes(view, out);
     let mut family = Family::new(out, &names::DESTINATION_INFO);
-    for domain in view.domains.iter().filter(|d| !d.report.settings.labels.is_empty()) {
+    for domain in &view.domains {
         let labels = user_labels(&domain.report.settings.labels);
-        let labels = labels.iter().fold(domain.labels.clone(), |all, (n, v)| all.and(n, v));
+        let own = domain.labels.and("resolver", domain.report.primary_resolver());
+        let labels = labels.iter().fold(own, |all, (n, v)| all.and(n, v));
         family.sample(&labels, &[], 1);
     }
     let mut family = Family::new(out, &names::DOMAIN_EXCHANGERS);
@@ -66,13 +68,14 @@ fn write_routes(view: &View<'_>, out: &mut String) {
     let mut family = Family::new(out, &names::ROUTE);
     for domain in &view.domains {
         let Some(round) = domain.round() else { continue };
-        for (mx, preference) in hops(round, view.snapshot.mx_port) {
+        for (mx, preference, provider) in hops(round, view.snapshot.mx_port) {
             let preference = preference.to_string();
             for address_family in facts::Family::ALL {
                 let more = [
                     ("mx", mx.as_str()),
                     ("family", address_family.label()),
                     ("preference", preference.as_str()),
+                    ("provider", provider.as_str()),
                 ];
                 family.sample(&domain.labels, &more, 1);
             }
@@ -82,12 +85,13 @@ fn write_routes(view: &View<'_>, out: &mut String) {
 
 /// The exchangers on a route, each once at its best preference: a second sample would break
 /// joins, which allow one route per domain and exchanger.
-fn hops(round: &DestinationRound, mx_port: u16) -> Vec<(String, u16)> {
+fn hops(round: &DestinationRound, mx_port: u16) -> Vec<(String, u16, String)> {
     let mut seen = BTreeSet::new();
-    let mut hops: Vec<_> =
-        round.route.iter().map(|(preference, mx)| (mx.label(mx_port), *preference)).collect();
+    let hop =
+        |(preference, mx): &(u16, Exchanger)| (mx.label(mx_port), *preference, mx.host.provider());
+    let mut hops: Vec<_> = round.route.iter().map(hop).collect();
     hops.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
-    hops.retain(|(mx, _)| seen.insert(mx.clone()));
+    hops.retain(|(mx, _, _)| seen.insert(mx.clone()));
     hops
 }
 
@@ -114,7 +118,7 @@ fn user_labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, &str> {
         if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
             name.insert_str(0, "label_");
         }
-        while name == "domain" || valid.contains_key(&name) {
+        while ["domain", "resolver"].contains(&name.as_str()) || valid.contains_key(&name) {
             name.insert_str(0, "exported_");
         }
         valid.insert(name, value.as_str());
@@ -133,6 +137,7 @@ mod tests {
             ("a-b", "1"),
             ("a_b", "2"),
             ("domain", "3"),
+            ("resolver", "7"),
             ("1st", "4"),
             ("ü", "5"),
             ("", "6"),
@@ -144,6 +149,7 @@ mod tests {
             ("a_b", "1"),
             ("exported_a_b", "2"),
             ("exported_domain", "3"),
+            ("exported_resolver", "7"),
             ("label_", "6"),
             ("label_1st", "4"),
             ("label__", "5"),
