@@ -1,7 +1,11 @@
 //! A dashboard in Grafana's classic JSON, read: panels, queries, variables, links. It judges
 //! nothing.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
@@ -37,6 +41,12 @@ pub(crate) fn all() -> Vec<Dashboard> {
             Dashboard { file, json }
         })
         .collect()
+}
+
+/// The files with the rules that the dashboards build on.
+pub(crate) fn rules() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prometheus/rules");
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 impl Dashboard {

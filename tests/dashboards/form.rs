@@ -102,7 +102,8 @@ fn every_panel_says_what_it_is() {
         let mut ids = BTreeSet::new();
         let mut titles = BTreeSet::new();
         for panel in dashboard.boxes() {
-            assert!(ids.insert(panel["id"].as_u64().unwrap()), "{}: {panel}", dashboard.file);
+            let (id, title) = (panel["id"].as_u64().unwrap(), &panel["title"]);
+            assert!(ids.insert(id), "{}: {title}: {id} is taken", dashboard.file);
         }
         for panel in dashboard.panels() {
             let title = text(&panel["title"]);
