@@ -157,7 +157,7 @@ fn certificate(seen: &Seen<'_>) -> String {
     let (peer, host) = (seen.peer(), seen.host_name().unwrap_or_default());
     let shown = seen.session.and_then(|session| session.tls.as_deref());
     match shown {
-        Some(shown) if !shown.pkix.trusted() && !seen.sender.behaviour.dane => format!(
+        Some(shown) if !shown.pkix.trusted() && !seen.goes_by_tlsa() => format!(
             "{peer} shows {}: {}.",
             super::tls::trust(shown),
             super::tls::remedy(shown, &host)

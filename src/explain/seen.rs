@@ -10,7 +10,7 @@ use crate::{
     delivery::{Sender, Via, Why},
     facts::{
         Exchange, ExchangerFacts, Facts, Family, Lookup, LookupStatus, MxLookup, Reason,
-        RecordType, Reply, Route, Session, Stage, StageFact,
+        RecordType, Reply, Route, Session, Stage, StageFact, TlsaStatus,
     },
     name::Host,
     shown::one_line,
@@ -230,6 +230,16 @@ impl<'a> Seen<'a> {
             Why::TlsaError => self.host?.tlsa_through(self.resolver)?.lookups.last(),
             _ => None,
         }
+    }
+
+    /// Whether DANE is what this sender goes by at the exchanger that counts: it does DANE, and there
+    /// are records that it can rely on. Elsewhere it goes by MTA-STS, if by anything.
+    pub(super) fn goes_by_tlsa(&self) -> bool {
+        let secure = |host: &ExchangerFacts| {
+            let tlsa = host.tlsa_through(self.resolver);
+            tlsa.is_some_and(|tlsa| tlsa.status == TlsaStatus::Secure)
+        };
+        self.sender.behaviour.dane && self.host.is_some_and(secure)
     }
 
     /// The other resolvers that answered the same question and that a sender can ask.

@@ -315,6 +315,23 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_mended_for_the_policy_that_it_breaks() {
+        let world = |tlsa: &str| {
+            format!(
+                r#"{{"domain": "example.com", "mx": [[10, "mx1.example.com"]], "sts": "enforce",
+                    "sts_patterns": ["mx1.example.com"],
+                    "hosts": {{"mx1.example.com": {{"a": ["192.0.2.1"], "tlsa": "{tlsa}"}}}},
+                    "ips": {{"192.0.2.1": {{"starttls": {{"pkix_ok": false, "dane_ok": false}}}}}}}}"#
+            )
+        };
+        // It does DANE, and where there are no records MTA-STS.
+        for (tlsa, about_records) in [("secure", true), ("absent", false)] {
+            let cure = explained(&world(tlsa), "impatient-30").cure.what;
+            assert_eq!(cure.contains("TLSA records"), about_records, "{tlsa}: {cure}");
+        }
+    }
+
+    #[test]
     fn a_failing_aaaa_lookup_is_told_as_it_is_to_those_it_costs() {
         let world = r#"{"domain": "example.com", "mx": [[10, "mx1.example.com"]],
             "hosts": {"mx1.example.com": {"a": ["192.0.2.1"], "aaaa": "servfail"}}}"#;

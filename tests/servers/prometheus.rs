@@ -85,7 +85,7 @@ scrape_configs:
 }
 
 /// The body of a 200 answer. HTTP/1.0 has no chunks.
-fn get(server: SocketAddr, path: &str) -> Option<String> {
+pub(crate) fn get(server: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(server).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {server}\r\n\r\n").ok()?;
