@@ -36,7 +36,8 @@ async function optionsOf(model, variables, prometheus, range) {
 
 async function queried(model, variables, prometheus, range) {
   const written = typeof model.query === 'string' ? model.query : (model.query?.query ?? model.definition);
-  const query = substitute(written, variables).trim();
+  const builtin = { __range: `${Math.round(range.to - range.from)}s` };
+  const query = substitute(written, variables, {}, builtin).trim();
   const labels = /^label_values\((?:(.*),)?\s*([a-zA-Z_]\w*)\s*\)$/s.exec(query);
   if (labels) {
     return prometheus.labelValues(labels[2], labels[1]?.trim(), range.from, range.to);
