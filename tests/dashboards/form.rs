@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     dashboard::{Query, all, array, references, text},
-    promql::{Selector, selectors},
+    selectors::{Selector, selectors},
 };
 
 /// The dashboards there are, by file: others link to these.

@@ -4,8 +4,8 @@
 mod answers;
 mod dashboard;
 mod form;
-mod promql;
 mod scale;
+mod selectors;
 mod variables;
 
 #[allow(dead_code, reason = "shared with the other end-to-end tests")]

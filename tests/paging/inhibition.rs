@@ -34,13 +34,14 @@ const CASES: [Case; 9] = [
         ],
         heard: &[
             "MxRelayOpen severity=critical scope=domain domain=a.test mx=mx.p.test",
-            "MxResolverDown severity=warning scope=resolver resolver=lan",
             "MxwatchDown severity=critical scope=agent instance=one",
         ],
     },
     Case {
         because: &["MxItIsUs severity=critical scope=vantage"],
         silenced: &[
+            // Of another resolver, for that one silences by itself.
+            "MxResolverDown severity=warning scope=resolver resolver=wan instance=one",
             "MxLookupFailing severity=warning scope=resolver name=a.test type=MX resolver=lan",
             "MxResolversDisagree severity=info scope=resolver name=a.test type=MX",
             "MxVantageTrouble severity=warning scope=vantage instance=one cause=no_egress family=ipv4",

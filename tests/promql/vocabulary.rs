@@ -77,12 +77,12 @@ impl Vocabulary {
         self.series.get(name).cloned()
     }
 
-    /// Whether a label may have this value, in which `.*` stands for anything.
+    /// Whether a label may have this value, in which `.*` and `.+` stand for anything.
     pub(super) fn has_value(&self, label: &str, value: &str) -> bool {
         if !CLOSED.contains(&label) || ["", ".*", ".+"].contains(&value) {
             return true;
         }
-        match value.split_once(".*") {
+        match value.split_once(".*").or_else(|| value.split_once(".+")) {
             None => self.words.contains(value),
             Some((begin, end)) => {
                 self.words.iter().any(|word| word.starts_with(begin) && word.ends_with(end))
