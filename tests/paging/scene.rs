@@ -46,15 +46,15 @@ pub(crate) const DOMAINS: [&str; 12] = [
     "shared-c.test",
 ];
 
-/// How the world is.
+/// Which of the domains fail.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Weather {
-    /// Every domain takes mail.
-    Fair,
-    /// Some domains have the trouble that the demo shows.
-    Showers,
-    /// No exchanger of any domain lets itself be connected to.
-    Flood,
+pub(crate) enum Failing {
+    /// None: every domain takes mail.
+    Nobody,
+    /// Those that fail in the demo, as they do there.
+    Several,
+    /// All: no exchanger lets itself be connected to.
+    Everybody,
 }
 
 /// Everything that runs. The world lives as long as its runtime.
@@ -70,12 +70,12 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Starts it in fair weather and waits until Prometheus knows all verdicts. `None` where a
+    /// Starts it with nobody failing and waits until Prometheus knows all verdicts. `None` where a
     /// program is missing.
     pub(crate) fn start() -> Option<Self> {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let world = runtime.block_on(scenes::world(false).unwrap().start()).unwrap();
-        set(&world, Weather::Fair);
+        set(&world, Failing::Nobody);
         let mail = SmtpServer::start("127.0.0.1:0".parse().unwrap(), Script::healthy("mail.test"));
         let mail = runtime.block_on(mail).unwrap();
         let agent = Agent::start(&configuration(&world));
@@ -105,9 +105,9 @@ impl Scene {
         })
     }
 
-    /// Changes the world from one moment to the next, which is returned.
-    pub(crate) fn becomes(&self, weather: Weather) -> Instant {
-        set(&self.world, weather);
+    /// Switches failures on and off, at the moment that is returned.
+    pub(crate) fn switch(&self, failing: Failing) -> Instant {
+        set(&self.world, failing);
         Instant::now()
     }
 
@@ -133,26 +133,33 @@ impl Scene {
             alerts.iter().find(|told| told["status"] == status && has(told, &wanted)).cloned()
         };
         let path = format!("/{receiver}");
-        let begun = Instant::now();
-        loop {
+        let heard = || {
             let posts = self.webhook.posts();
             let mut later = posts.iter().filter(|post| post.path == path && post.at >= since);
-            if let Some((post, found)) = later.find_map(|post| Some((post, told(post)?))) {
-                let after = post.at.duration_since(since).as_secs_f64();
-                let short = ["alertname", "domain", "mx"].map(|name| wanted[name].as_str());
-                let short: Vec<_> = short.into_iter().flatten().collect();
-                note(&format!("{after:.1} s that stand for minutes: {status} {}", short.join(" ")));
+            later.find_map(|post| Some((post.at, told(post)?)))
+        };
+        let (at, alert) = self.until(&format!("{receiver} hears of {status} {alert}"), heard);
+        let short = ["alertname", "domain", "mx"].map(|name| wanted[name].as_str());
+        let short: Vec<_> = short.into_iter().flatten().collect();
+        let after = at.duration_since(since).as_secs_f64();
+        note(&format!("{after:.1} s that stand for minutes: {status} {}", short.join(" ")));
+        alert
+    }
+
+    /// Waits until `happened` gives something, and returns it: as [`wait_until`], for what minutes
+    /// are meant for.
+    pub(crate) fn until<T>(&self, what: &str, happened: impl Fn() -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            if let Some(found) = happened() {
                 return found;
             }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "{receiver} does not hear of {status} {alert}:\n{}{}",
-                self.happened(),
-                self.alertmanager.said()
-            );
+            let late = begun.elapsed() > PATIENCE;
+            assert!(!late, "waited for: {what}\n{}{}", self.happened(), self.alertmanager.said());
             thread::sleep(GLANCE);
         }
     }
+
     /// The pages so far, told apart by the alert.
     pub(crate) fn paged(&self) -> BTreeSet<String> {
         let posts = self.webhook.posts();
@@ -171,12 +178,12 @@ impl Scene {
             let text = payload["custom_details"]["text"].as_str()?;
             Some((said.to_owned(), text.to_owned()))
         };
-        wait_until(title, || self.webhook.posts().iter().find_map(event))
+        self.until(title, || self.webhook.posts().iter().find_map(event))
     }
 
     /// Waits for a ticket in the mail.
     pub(crate) fn mailed(&self) {
-        wait_until("a ticket in the mail", || {
+        self.until("a ticket in the mail", || {
             let said = self.mail.commands();
             let ticket = |line: &String| line.to_lowercase() == "rcpt to:<tickets@example.com>";
             (said.iter().any(ticket) && said.contains(&"DATA".to_owned())).then_some(())
@@ -204,7 +211,7 @@ fn has(alert: &Value, wanted: &Value) -> bool {
     wanted.all(|(name, value)| alert["labels"][name] == *value)
 }
 
-/// Intervals and timeouts are a sixtieth of the usual ones.
+/// Intervals are a sixtieth of the usual ones. Timeouts leave a busy machine its time.
 fn configuration(world: &World) -> String {
     let (dns, port) = (world.dns_addr(), world.smtp_port());
     format!(
@@ -214,10 +221,10 @@ domains = {DOMAINS:?}
 [probe]
 port = {port}
 interval = '1s'
-connect_timeout = '500ms'
-banner_timeout = '1s'
+connect_timeout = '5s'
+banner_timeout = '2s'
 [dns]
-timeout = '500ms'
+timeout = '2s'
 late_window = '100ms'
 [politeness]
 max_backoff = '5s'
@@ -235,19 +242,19 @@ fn well() -> String {
     format!("{answered}\nno-such-domain A {SOMEWHERE}\n")
 }
 
-fn set(world: &World, weather: Weather) {
-    let zones = match weather {
-        Weather::Fair => well(),
-        Weather::Showers => ZONES.to_owned(),
-        Weather::Flood => well().replace("127.83.0.", "127.83.255."),
+fn set(world: &World, failing: Failing) {
+    let zones = match failing {
+        Failing::Nobody => well(),
+        Failing::Several => ZONES.to_owned(),
+        Failing::Everybody => well().replace("127.83.0.", "127.83.255."),
     };
     world.dns().set_zones(Zones::parse(&zones).unwrap());
-    let showers = matches!(weather, Weather::Showers);
+    let several = matches!(failing, Failing::Several);
     for (last, host, trouble) in [
         (5, "mx1.silent-banner.test", Script::silent()),
         (9, "mx1.banner-554.test", Script::banner("554 5.7.1 No SMTP service for your address")),
     ] {
-        let script = if showers { trouble } else { Script::healthy(host) };
+        let script = if several { trouble } else { Script::healthy(host) };
         world.smtp([127, 83, 0, last]).set_script(script);
     }
 }
