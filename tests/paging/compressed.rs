@@ -1,8 +1,8 @@
 //! Time that runs sixty times as fast: in the text of a rule file or of an Alertmanager configuration
 //! a minute becomes a second.
 //!
-//! Changed are the durations behind the keys in [`KEYS`], those of range selectors and subqueries,
-//! and the plain numbers of a line that ends with `# seconds`. Thresholds that are no time of the
+//! Changed are the durations behind the keys in [`KEYS`], those of range selectors, subqueries and
+//! offsets, and the plain numbers of a line that ends with `# seconds`. Thresholds that are no time of the
 //! observer, such as the patience of a sender, carry no such comment and stay.
 
 /// Keys whose value is a duration.
@@ -25,7 +25,20 @@ fn line_compressed(line: &str) -> String {
         Some(code) => format!("{}# seconds", numbers_divided(code)),
         None => line.to_owned(),
     };
-    ranges_divided(&line)
+    offsets_divided(&ranges_divided(&line))
+}
+
+/// What follows the word `offset`.
+fn offsets_divided(line: &str) -> String {
+    const WORD: &str = " offset ";
+    let mut parts = line.split(WORD);
+    let mut all = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (duration, rest) = part.split_at(part.find([' ', ',']).unwrap_or(part.len()));
+        let sooner = divided(duration).unwrap_or_else(|| panic!("no duration: {line}"));
+        all = all + WORD + &sooner + rest;
+    }
+    all
 }
 
 /// What stands in brackets, where it is a range (`[5m]`) or a subquery (`[1h:1m]`).

@@ -23,7 +23,7 @@ struct Case {
 }
 
 /// One for each rule, in their order.
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     Case {
         because: &["MxItIsUs severity=critical scope=vantage"],
         silenced: &[
@@ -34,6 +34,7 @@ const CASES: [Case; 9] = [
         ],
         heard: &[
             "MxRelayOpen severity=critical scope=domain domain=a.test mx=mx.p.test",
+            "MxRefusingUs severity=warning scope=exchanger instance=one mx=mx.p.test family=ipv4 provider=p.test",
             "MxwatchDown severity=critical scope=agent instance=one",
         ],
     },
@@ -51,6 +52,13 @@ const CASES: [Case; 9] = [
             "MxVantageNameMismatch severity=warning scope=vantage instance=one family=ipv4",
             "MxwatchRoundsLagging severity=warning scope=agent instance=one",
         ],
+    },
+    Case {
+        because: &[
+            "MxVantageTrouble severity=warning scope=vantage instance=one cause=no_egress family=ipv6",
+        ],
+        silenced: &["MxFamilyDown severity=warning scope=exchanger domain=a.test family=ipv6"],
+        heard: &["MxFamilyDown severity=warning scope=exchanger domain=a.test family=ipv4"],
     },
     Case {
         because: &[
@@ -95,11 +103,11 @@ const CASES: [Case; 9] = [
         because: &["MxResolverDown severity=warning scope=resolver resolver=lan instance=one"],
         silenced: &[
             "MxLookupFailing severity=warning scope=resolver name=a.test type=MX resolver=lan",
-            "MxAaaaLookupFailing severity=warning scope=exchanger mx=mx.p.test resolver=lan finding=aaaa_timeout_a_ok provider=p.test",
+            "MxAaaaLookupFailing severity=warning scope=exchanger mx=mx.p.test resolver=lan provider=p.test",
         ],
         heard: &[
             "MxLookupFailing severity=warning scope=resolver name=a.test type=MX resolver=wan",
-            "MxAaaaLookupFailing severity=warning scope=exchanger mx=mx.p.test resolver=wan finding=aaaa_timeout_a_ok provider=p.test",
+            "MxAaaaLookupFailing severity=warning scope=exchanger mx=mx.p.test resolver=wan provider=p.test",
             // One that decides nothing explains no verdict.
             "MxDeliveryDeferred severity=critical scope=delivery domain=a.test sender=postfix reason=mx_timeout",
             "MxDeliveryUnknown severity=warning scope=delivery domain=b.test sender=qmail",

@@ -67,9 +67,14 @@ impl Vocabulary {
 
     /// Adds a recording rule, whose query is read for it.
     pub(crate) fn record(&mut self, name: &str, query: &str, labels: &BTreeMap<String, String>) {
+        // A rule may go on from what it recorded before; the level of its name says by which labels.
+        let before = self.series.remove(name);
+        let level = name.split(':').next().unwrap_or_default().split('_');
+        self.add(name, level.chain(TARGET).map(str::to_owned).collect());
         let mut all = labels_of(query, self);
         all.extend(labels.keys().cloned());
-        self.add(name, all);
+        all.extend(before.into_iter().flatten());
+        self.series.insert(name.to_owned(), all);
     }
 
     /// The labels of a series.
