@@ -126,6 +126,7 @@ pub async fn run(start: Start) -> io::Result<()> {
     let first_prober = agent::prober(&settings, politeness, &own, stop.clone());
     let prober = Arc::new(ArcSwap::from_pointee(first_prober));
 
+    let agent = agent::run(setup, &settings, Arc::clone(&prober), to_reload);
     let mut parts = JoinSet::new();
     parts.spawn(web::serve(start.listeners, Arc::new(app), stop.clone()));
     parts.spawn(on_demand::serve(
@@ -136,7 +137,7 @@ pub async fn run(start: Start) -> io::Result<()> {
     ));
     parts.spawn(judging::run(unjudged, store, Arc::clone(&own), stop.clone()));
     parts.spawn(runtime_delay::measure(Arc::clone(&own), stop.clone()));
-    parts.spawn(agent::run(setup, settings.clone(), Arc::clone(&prober), to_reload));
+    parts.spawn(agent);
     parts.spawn(tell_ready(is_ready, stop));
 
     let Settings { resolvers, log, .. } = settings;

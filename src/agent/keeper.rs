@@ -9,7 +9,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
 use tracing::{debug, error, info, warn};
@@ -40,15 +40,26 @@ use crate::{
 
 /// Runs until `stop`; then open sessions are ended with QUIT, for at most [`GRACE`].
 /// `prober` is replaced on reload, for others who probe through the same gate.
-pub async fn run(
+///
+/// The store knows every destination once this returns, so that whoever answers from it then says
+/// of none that it is not configured; rounds begin when the future is polled.
+pub fn run(
     setup: Setup,
-    settings: Settings,
+    settings: &Settings,
     prober: Arc<ArcSwap<Prober>>,
+    reloads: mpsc::Receiver<Reload>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let stop = setup.stop.clone();
+    let mut agent = Agent::new(setup, prober);
+    agent.apply(settings);
+    work(agent, stop, reloads)
+}
+
+async fn work(
+    mut agent: Agent,
+    mut stop: watch::Receiver<bool>,
     mut reloads: mpsc::Receiver<Reload>,
 ) {
-    let mut stop = setup.stop.clone();
-    let mut agent = Agent::new(setup, prober);
-    agent.apply(&settings);
     let mut patrol = tokio::time::interval(PATROL);
     loop {
         let next = agent.schedule.next_due();

@@ -109,7 +109,10 @@ fn when_it_is_us_there_is_one_page_and_no_other_until_all_is_over() {
     let begun = scene.switch(Failing::Everybody);
     let heard = scene.hears("pager", "firing", alert, begun);
     let description = heard["annotations"]["description"].as_str().unwrap();
-    assert!(description.contains(" providers are out of reach."), "{description}");
+    assert!(
+        description.contains(" providers are out of reach or refuse every address."),
+        "{description}"
+    );
     // Both senders would keep the mail of every domain.
     scene.until("every domain deferred and silenced", || {
         let deferred = scene.now("MxDeliveryDeferred");

@@ -14,8 +14,13 @@ use crate::{
 /// A template for a notification about these alerts. `None` where amtool is missing.
 fn rendered(template: &str, status: &str, alerts: &[&str]) -> Option<String> {
     let mut alerts: Vec<Value> = alerts.iter().map(|text| firing(text)).collect();
-    for alert in &mut alerts {
+    for (place, alert) in alerts.iter_mut().enumerate() {
         alert["status"] = status.into();
+        // The last began first.
+        alert["startsAt"] = format!("2026-11-21T14:{:02}:00+02:00", 59 - place).into();
+        if let Some(finding) = alert["labels"]["finding"].as_str() {
+            alert["annotations"]["description"] = format!("It is {finding}.").into();
+        }
     }
     let mut common = alerts[0]["labels"].as_object().unwrap().clone();
     common.retain(|name, value| alerts.iter().all(|alert| alert["labels"][name] == *value));
@@ -94,9 +99,40 @@ All alerts: https://alertmanager.example.com";
     let Some(said) = rendered("text", "firing", &alerts) else { return };
     let named: Vec<_> = (10..20).map(|n| format!("d{n}.test")).collect();
     let named = named.join(", ");
-    assert_eq!(said, format!("{named} and 2 more\nThe cause in words.\n\n{rest}"));
+    assert_eq!(
+        said,
+        format!("{named} and 2 more\nThe cause in words.\nSince 2026-11-21 12:48 UTC\n\n{rest}")
+    );
     let said = rendered("text", "resolved", &alerts[..2]).unwrap();
     assert_eq!(said, format!("No longer: d10.test, d11.test\n\n{rest}"));
     let said = rendered("text", "firing", &["MxItIsUs"]).unwrap();
-    assert_eq!(said, format!("MxItIsUs\nThe cause in words.\n\n{rest}"));
+    assert_eq!(
+        said,
+        format!("MxItIsUs\nThe cause in words.\nSince 2026-11-21 12:59 UTC\n\n{rest}")
+    );
+}
+
+#[test]
+fn the_text_names_each_sender_once_and_the_first_cause() {
+    let alerts = [
+        "MxDeliveryDeferred domain=a.test finding=silence scope=delivery sender=exchange-2010",
+        "MxDeliveryDeferred domain=a.test finding=silence scope=delivery sender=exchange-2013",
+        "MxDeliveryDeferred domain=b.test finding=noise scope=delivery sender=exchange-2010",
+        "MxDeliveryDeferred domain=b.test finding=noise scope=delivery sender=exchange",
+    ];
+    let Some(said) = rendered("text", "firing", &alerts) else { return };
+    let wanted = "a.test, b.test\nIt is silence.\n\
+                  Senders: exchange-2010, exchange-2013, exchange\nSince 2026-11-21 12:56 UTC\n\n";
+    assert!(said.starts_with(wanted), "{said}");
+}
+
+#[test]
+fn all_that_is_wrong_with_a_vantage_is_told() {
+    let alerts = ["ipv4", "ipv4", "ipv6"]
+        .map(|finding| format!("MxVantageTrouble finding={finding} instance=one scope=vantage"));
+    let Some(said) = rendered("text", "firing", &alerts.each_ref().map(String::as_str)) else {
+        return;
+    };
+    let wanted = "one\nIt is ipv4.\nIt is ipv6.\nSince 2026-11-21 12:57 UTC\n\n";
+    assert!(said.starts_with(wanted), "{said}");
 }
