@@ -66,6 +66,9 @@ pub struct AgentArgs {
     /// Address to serve HTTP on; may be given several times.
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = DEFAULT_LISTEN)]
     pub listen: Vec<String>,
+    /// Serve HTTP on the sockets that systemd hands over (mxwatch.socket) instead of an address.
+    #[arg(long = "web.systemd-socket", conflicts_with = "listen")]
+    pub systemd_socket: bool,
     /// Allow `POST /-/reload`.
     #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,

@@ -37,6 +37,7 @@ use crate::{
         anchors,
         dns::{Expanded, Resolvers},
     },
+    systemd::notify,
     web::{self, App, Limits, ReloadRequest},
 };
 
@@ -82,6 +83,15 @@ pub fn bind(addresses: &[String]) -> io::Result<Vec<TcpListener>> {
     addresses.iter().map(bind).collect()
 }
 
+/// Serves on sockets that somebody else has bound. Must be called within a tokio runtime.
+pub fn take_over(listeners: Vec<std::net::TcpListener>) -> io::Result<Vec<TcpListener>> {
+    let take_over = |listener: std::net::TcpListener| {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    };
+    listeners.into_iter().map(take_over).collect()
+}
+
 /// Runs until SIGTERM or SIGINT; a second signal ends the process at once. An error when it cannot
 /// begin, or when one of its parts panics: without it the process would only look alive.
 pub async fn run(start: Start) -> io::Result<()> {
@@ -94,6 +104,7 @@ pub async fn run(start: Start) -> io::Result<()> {
     let (stopping, stop) = watch::channel(false);
     let (ready, is_ready) = watch::channel(false);
     let (reload_requests, mut requests) = mpsc::channel::<ReloadRequest>(1);
+    let (beat, beats) = watch::channel(());
     let (on_demand, wanted) = mpsc::channel(16);
     let (reloads, to_reload) = mpsc::channel(1);
     let store = Store::default();
@@ -121,6 +132,7 @@ pub async fn run(start: Start) -> io::Result<()> {
         own: Arc::clone(&own),
         stop: stop.clone(),
         ready,
+        beat,
     };
     let politeness = Arc::new(Politeness::new(settings.config.politeness.clone()));
     let first_prober = agent::prober(&settings, politeness, &own, stop.clone());
@@ -138,7 +150,9 @@ pub async fn run(start: Start) -> io::Result<()> {
     parts.spawn(judging::run(unjudged, store, Arc::clone(&own), stop.clone()));
     parts.spawn(runtime_delay::measure(Arc::clone(&own), stop.clone()));
     parts.spawn(agent);
+    parts.spawn(notify::watchdog(beats, stop.clone()));
     parts.spawn(tell_ready(is_ready, stop));
+    notify::ready(&watching(destinations));
 
     let Settings { resolvers, log, .. } = settings;
     let mut reloader = Reloader { file: start.file, current, own, log, resolvers, reloads };
@@ -156,16 +170,23 @@ pub async fn run(start: Start) -> io::Result<()> {
                 continue;
             }
         };
+        notify::reloading();
         // Files on a network that hangs must not keep the program from ending.
         let outcome = tokio::select! {
             () = stops.next() => break Ok(()),
             outcome = reloader.reload(why) => outcome,
         };
+        let in_force = watching(reloader.current.load().destinations.len());
+        notify::ready(&match outcome {
+            Ok(()) => in_force,
+            Err(_) => format!("configuration not reloaded, see the log; {in_force} as before"),
+        });
         if let Some(answer) = answer {
             // Whoever asked may have gone; the reload stands.
             let _ = answer.send(outcome);
         }
     };
+    notify::stopping();
     info!("stopping");
     // Nobody listens only when every part has ended already.
     let _ = stopping.send(true);
@@ -203,6 +224,12 @@ fn open_log(config: &Config, own: &Own) -> io::Result<ConnectivityLog> {
     ConnectivityLog::open(path, own.connectivity_log_dropped.clone()).map_err(|error| {
         io::Error::new(error.kind(), format!("connectivity_log {}: {error}", path.display()))
     })
+}
+
+/// What the agent does, for `systemctl status`.
+fn watching(destinations: usize) -> String {
+    let plural = if destinations == 1 { "" } else { "s" };
+    format!("watching {destinations} destination{plural}")
 }
 
 async fn tell_ready(mut ready: watch::Receiver<bool>, mut stop: watch::Receiver<bool>) {

@@ -37,11 +37,10 @@
 //! The program:
 //! - [`cli`], [`log`]: command line and logging.
 //! - [`daemon`]: the life of the agent's process; [`on_demand`]: `/probe` of other domains.
+//! - [`systemd`]: what the service manager hears, and the sockets it hands over.
 //! - [`check`], [`judge`], [`senders`], [`demo`]: the commands of that name; [`chosen`], [`ended`]:
 //!   what they have in common.
 //! - [`world`]: a small mail internet on loopback, for demo and tests.
-//!
-//! TLS will join `probe` beside `probe::smtp`.
 #![forbid(unsafe_code)]
 
 pub mod agent;
@@ -68,5 +67,6 @@ pub mod probe;
 pub mod secret;
 pub mod senders;
 mod shown;
+pub mod systemd;
 pub mod web;
 pub mod world;

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    net::TcpListener,
     path::Path,
     process::ExitCode,
     sync::Arc,
@@ -16,6 +17,7 @@ use mxwatch::{
     demo,
     ended::Ended,
     judge, log, senders,
+    systemd::sockets,
 };
 
 /// sysexits.h: the command line is wrong.
@@ -41,25 +43,33 @@ fn main() -> ExitCode {
     // Every open session and lookup is a file descriptor; a shell grants 1024. Less is no reason
     // not to start.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
+    // A check of the configuration serves nothing, and systemd hands it no socket.
+    let wants_sockets = cli.agent.systemd_socket && !cli.agent.config_check;
+    let handed_over = match wants_sockets.then(sockets::handed_over).transpose() {
+        Ok(handed_over) => handed_over,
+        Err(error) => return unavailable(&error),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let Ok(runtime) = runtime else { return ExitCode::from(EX_IOERR) };
-    let status = runtime.block_on(run(cli));
+    let status = runtime.block_on(run(cli, handed_over));
     // A lookup or session that outlives its command is not waited for.
     runtime.shutdown_background();
     match status {
         Ok(status) => ExitCode::from(status),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            // Standard error may be gone as well.
-            let _ = writeln!(io::stderr(), "mxwatch: {error}");
-            // An address that is none is the command line's fault.
-            let usage = error.kind() == io::ErrorKind::InvalidInput;
-            ExitCode::from(if usage { EX_USAGE } else { EX_UNAVAILABLE })
-        }
+        Err(error) => unavailable(&error),
     }
 }
 
-async fn run(cli: Cli) -> io::Result<u8> {
+fn unavailable(error: &io::Error) -> ExitCode {
+    // Standard error may be gone as well.
+    let _ = writeln!(io::stderr(), "mxwatch: {error}");
+    // An address that is none is the command line's fault.
+    let usage = error.kind() == io::ErrorKind::InvalidInput;
+    ExitCode::from(if usage { EX_USAGE } else { EX_UNAVAILABLE })
+}
+
+async fn run(cli: Cli, handed_over: Option<Vec<TcpListener>>) -> io::Result<u8> {
     match cli.command {
         Some(Command::Check(args)) => check::run(args).await.map(Ended::status),
         Some(Command::Judge(args)) => judge::run(&args).map(Ended::status),
@@ -71,7 +81,7 @@ async fn run(cli: Cli) -> io::Result<u8> {
         None if cli.agent.config_check => check_config(&cli.agent),
         None => {
             log::init(cli.agent.log);
-            serve(cli.agent).await
+            serve(cli.agent, handed_over).await
         }
     }
 }
@@ -103,7 +113,7 @@ fn check_config(args: &AgentArgs) -> io::Result<u8> {
     }
 }
 
-async fn serve(args: AgentArgs) -> io::Result<u8> {
+async fn serve(args: AgentArgs, handed_over: Option<Vec<TcpListener>>) -> io::Result<u8> {
     let loaded = match daemon::load(&args.config_file) {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -114,7 +124,10 @@ async fn serve(args: AgentArgs) -> io::Result<u8> {
     let start = Start {
         config: Arc::new(loaded.config),
         file: Some(ConfigFile { watch: config::watch(loaded.watched), path: args.config_file }),
-        listeners: daemon::bind(&args.listen)?,
+        listeners: match handed_over {
+            Some(handed_over) => daemon::take_over(handed_over)?,
+            None => daemon::bind(&args.listen)?,
+        },
         lifecycle: args.enable_lifecycle,
     };
     daemon::run(start).await.map(|()| 0)

@@ -62,6 +62,7 @@ async fn work(
 ) {
     let mut patrol = tokio::time::interval(PATROL);
     loop {
+        agent.setup.beat.send_replace(());
         let next = agent.schedule.next_due();
         tokio::select! {
             biased;

@@ -50,6 +50,8 @@ pub struct Setup {
     pub stop: watch::Receiver<bool>,
     /// Set to true once every destination had its first round, or its deadline passed.
     pub ready: watch::Sender<bool>,
+    /// Beats whenever the agent goes about its work, once a second at least.
+    pub beat: watch::Sender<()>,
 }
 
 /// A configuration in force: what a round needs of it, with what stands outside the file.

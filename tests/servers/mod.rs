@@ -10,6 +10,7 @@ pub(crate) mod dovecot_auth;
 pub(crate) mod http;
 pub(crate) mod openssl;
 pub(crate) mod own_network;
+pub(crate) mod own_systemd;
 pub(crate) mod postfix;
 pub(crate) mod postfix_master;
 pub(crate) mod postfix_sender;
