@@ -8,6 +8,7 @@ use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, sync::Arc, time::
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
+    build,
     config::{parse_helo_name, parse_server},
     name::Destination,
 };
@@ -22,6 +23,7 @@ pub const DEFAULT_LISTEN: &str = ":10187";
 #[command(
     name = "mxwatch",
     version,
+    long_version = build::LONG,
     args_conflicts_with_subcommands = true,
     after_help = "Without a command the agent runs. Try `mxwatch demo` first: it needs nothing."
 )]

@@ -29,6 +29,7 @@ use crate::{
         runtime_delay,
         state::Store,
     },
+    build,
     config::{self, Config, Loaded, Problems, Resolver, ResolverKind, Watch},
     connectivity_log::ConnectivityLog,
     metrics::own::Own,
@@ -121,7 +122,7 @@ pub async fn run(start: Start) -> io::Result<()> {
         limits: Limits::default(),
     };
     let destinations = start.config.destinations.len();
-    info!(version = env!("CARGO_PKG_VERSION"), destinations, "starting");
+    info!(version = build::VERSION, revision = build::REVISION, destinations, "starting");
     if let Some(trouble) = anchors::trouble().await {
         warn!("{trouble}");
     }

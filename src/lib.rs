@@ -35,7 +35,7 @@
 //! - [`connectivity_log`]: one JSON line per lookup and session.
 //!
 //! The program:
-//! - [`cli`], [`log`]: command line and logging.
+//! - [`cli`], [`log`]: command line and logging; [`build`]: what it was built from.
 //! - [`daemon`]: the life of the agent's process; [`on_demand`]: `/probe` of other domains.
 //! - [`systemd`]: what the service manager hears, and the sockets it hands over.
 //! - [`check`], [`judge`], [`senders`], [`demo`]: the commands of that name; [`chosen`], [`ended`]:
@@ -44,6 +44,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod build;
 pub mod check;
 pub mod chosen;
 pub mod cli;

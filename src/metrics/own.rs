@@ -9,7 +9,7 @@ use prometheus::{
 };
 
 use super::names::{self, Metric};
-use crate::{delivery::Why, explain::meaning::meaning};
+use crate::{build, delivery::Why, explain::meaning::meaning};
 
 /// Handles to all of them.
 #[derive(Debug)]
@@ -62,10 +62,9 @@ impl Own {
     pub fn new() -> Self {
         let registry = Registry::new();
         register_process(&registry);
-        let build = IntGaugeVec::new(opts(&names::BUILD_INFO), names::BUILD_INFO.labels);
-        let build = registered(&registry, build);
-        let revision = option_env!("MXWATCH_REVISION").unwrap_or("unknown");
-        build.with_label_values(&[env!("CARGO_PKG_VERSION"), revision]).set(1);
+        let info = IntGaugeVec::new(opts(&names::BUILD_INFO), names::BUILD_INFO.labels);
+        let info = registered(&registry, info);
+        info.with_label_values(&[build::VERSION, build::REVISION, build::RUSTC]).set(1);
 
         let reasons =
             IntGaugeVec::new(opts(&names::DELIVERY_REASON), names::DELIVERY_REASON.labels);

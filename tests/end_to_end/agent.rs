@@ -11,7 +11,7 @@ use mxwatch::world::{World, smtp_script::Script};
 
 use crate::{
     config::Config,
-    harness::{Agent, Scrape, wait_until},
+    harness::{Agent, Scrape, run, wait_until},
 };
 
 /// The samples of one exchanger over IPv4.
@@ -288,4 +288,18 @@ async fn many_names_of_one_address_share_its_sessions() {
     assert!(calls <= most, "{accepted} sessions for 30 names in {:?}", begun.elapsed());
     let counted = scrape.sum("mx_sessions_total", &[("reason", "ok")]);
     assert!(counted <= calls, "{counted}: each session is counted once");
+}
+
+#[test]
+fn it_tells_what_it_was_built_from() {
+    let said = run(&["--version"]).stdout;
+    let lines: Vec<&str> = said.lines().collect();
+    let [name, revision, rustc] = lines[..] else { panic!("{said}") };
+    assert_eq!(name, concat!("mxwatch ", env!("CARGO_PKG_VERSION")));
+    let revision = revision.strip_prefix("revision ").unwrap();
+    let (rustc, _) = rustc.strip_prefix("rustc ").unwrap().split_once(" for ").unwrap();
+    assert!(rustc.starts_with("1."), "{rustc}");
+    let agent = Agent::start("helo_name = \"probe.example.org\"");
+    let built = [("version", env!("CARGO_PKG_VERSION")), ("revision", revision), ("rustc", rustc)];
+    assert_eq!(agent.scrape().value("mxwatch_build_info", &built), Some(1.0));
 }

@@ -2,11 +2,11 @@
 
 use super::{Metric, counter, gauge, histogram};
 
-/// Version and revision of the running binary.
+/// What is running.
 pub const BUILD_INFO: Metric = gauge(
     "mxwatch_build_info",
-    &["version", "revision"],
-    "1 with version and revision of the running binary.",
+    &["version", "revision", "rustc"],
+    "1 with version and revision of the running binary and the compiler that made it.",
 );
 /// Whether the configuration in force is the newest.
 pub const CONFIG_LAST_RELOAD_SUCCESSFUL: Metric = gauge(

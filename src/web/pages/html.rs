@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     agent::state::Snapshot,
+    build,
     explain::{resolver, several::listed, trouble::Trouble},
     facts::{Failure, Family},
     shown::shown,
@@ -34,7 +35,7 @@ impl<T: fmt::Display> fmt::Display for Text<T> {
 /// A whole page around its content.
 pub(super) fn page(title: &str, content: &str) -> String {
     let title = Text(title);
-    let version = env!("CARGO_PKG_VERSION");
+    let version = build::VERSION;
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"refresh\" content=\"30\">\n\
