@@ -184,10 +184,12 @@ impl Engine {
             container.program.said()
         );
         assert_eq!(said(&asked()), "http://127.0.0.1:10187: healthy\n");
-        // What the check says of a port where nobody listens.
-        let elsewhere =
-            self.runc(&["exec", &id]).args(check).arg("--url=http://127.0.0.1:1").output();
-        assert_eq!(elsewhere.unwrap().status.code(), Some(1));
+        // Without an nsswitch.conf, too, libc looks into /etc/hosts first; no DNS server is there.
+        for (url, status) in [("http://localhost:10187", 0), ("http://127.0.0.1:1", 1)] {
+            let asked =
+                self.runc(&["exec", &id]).args(check).args(["--url", url]).output().unwrap();
+            assert_eq!(asked.status.code(), Some(status), "{}", said(&asked));
+        }
 
         succeeded(self.runc(&["kill", &id, "TERM"]).env_clear());
         assert!(!container.program.wait_until(|| false), "it has ended");
@@ -226,6 +228,10 @@ impl Image {
         let none: [&str; 0] = [];
         let namespaces =
             ["pid", "network", "ipc", "uts", "mount"].map(|kind| json!({ "type": kind }));
+        let file = |path: &str| {
+            let source = at.join(Path::new(path).file_name().unwrap());
+            json!({ "destination": path, "type": "bind", "source": source, "options": ["bind", "ro"] })
+        };
         let config = json!({
             "ociVersion": "1.0.2",
             "process": {
@@ -240,13 +246,14 @@ impl Image {
             "mounts": [
                 { "destination": "/proc", "type": "proc", "source": "proc" },
                 { "destination": "/dev", "type": "tmpfs", "source": "tmpfs" },
-                // Every engine puts one in place.
-                { "destination": "/etc/resolv.conf", "type": "bind", "source": at.join("resolv.conf"),
-                  "options": ["bind", "ro"] },
+                // Every engine puts these in place.
+                file("/etc/resolv.conf"),
+                file("/etc/hosts"),
             ],
             "linux": { "namespaces": namespaces },
         });
-        fs::write(at.join("resolv.conf"), "nameserver 192.0.2.53\n").unwrap();
+        fs::write(at.join("resolv.conf"), "nameserver 127.0.0.1\n").unwrap();
+        fs::write(at.join("hosts"), "127.0.0.1 localhost\n").unwrap();
         fs::write(at.join("config.json"), config.to_string()).unwrap();
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Manifests(pub(crate) Vec<Value>);
 impl Manifests {
     /// `None` where there is no kubectl that can.
     pub(crate) fn of(folder: &str) -> Option<Self> {
-        let kubectl = find("kubectl", "kubectl 1.27 or newer")?;
+        let kubectl = find("kubectl", "kubernetes-client, 1.27 or newer")?;
         let version = Command::new(&kubectl).args(["version", "--client", "-o", "json"]).output();
         let version: Value = serde_json::from_slice(&version.unwrap().stdout).unwrap_or_default();
         let version = version["kustomizeVersion"].as_str().unwrap_or_default();
