@@ -1,8 +1,7 @@
-//! The image: its recipe is built as it is, with a stand-in for the official image of the toolchain, and
-//! what comes out runs as an engine would run it, by an OCI runtime: as the user that the image names,
-//! without capabilities, with a read-only root file system, and with the health check that it names.
+//! Builds the image from its recipe and runs it by an OCI runtime, with a store of its own.
 //!
-//! The toolchain is not in the stand-in: it hands out the program that is tested here.
+//! The official image of the toolchain is not to be had everywhere: in its place is one with the few
+//! programs that the recipe calls, and a `cargo` that hands out the program that is tested here.
 
 use std::{
     collections::BTreeSet,
@@ -12,78 +11,22 @@ use std::{
     process::{Command, Output},
 };
 
-use clap::Parser;
-use mxwatch::cli::{Cli, DEFAULT_CONFIG, DEFAULT_LISTEN};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-#[allow(dead_code, reason = "shared with the tests against real servers")]
-mod servers;
-use servers::program::{Program, find, output, skip};
+use crate::{
+    manifests::project,
+    servers::program::{Program, find, output, skip},
+};
 
-const RECIPE: &str = "packaging/oci/Containerfile";
+pub(crate) const RECIPE: &str = "packaging/oci/Containerfile";
 /// What the recipe calls while it builds.
 const TOOLS: [&str; 6] = ["sh", "bash", "cp", "grep", "install", "ldd"];
 /// Where the authorities are on Debian, here as there.
-const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
-
-fn project(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-/// The instructions of the recipe with this name, without it.
-fn instructions(name: &str) -> Vec<String> {
-    let recipe = fs::read_to_string(project(RECIPE)).unwrap().replace("\\\n", "");
-    let lines = recipe.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    lines.map(str::to_owned).collect()
-}
-
-/// The words of an instruction in exec form, the only one that needs no shell.
-fn words(exec_form: &str) -> Vec<String> {
-    serde_json::from_str(exec_form).unwrap_or_else(|error| panic!("{exec_form}: {error}"))
-}
-
-#[test]
-fn the_recipe_says_what_the_program_does() {
-    assert_eq!(instructions("FROM").last().map(String::as_str), Some("scratch"));
-    // A name would need /etc/passwd, and Kubernetes cannot tell whether one is root.
-    let user = instructions("USER").pop().unwrap();
-    assert!(user.split(':').all(|id| id.parse::<u32>().is_ok_and(|id| id > 0)), "{user}");
-    assert_eq!(format!(":{}", instructions("EXPOSE").pop().unwrap()), DEFAULT_LISTEN);
-    assert_eq!(words(&instructions("ENTRYPOINT").pop().unwrap()), ["/usr/bin/mxwatch"]);
-    assert!(
-        instructions("COPY").iter().any(|copy| copy.ends_with(&format!("/image{DEFAULT_CONFIG}")))
-    );
-    let check = instructions("HEALTHCHECK").pop().unwrap();
-    let (_, check) = check.split_once("CMD ").unwrap();
-    assert!(Cli::try_parse_from(words(check)).is_ok(), "{check}");
-}
-
-#[test]
-fn the_image_runs_as_it_is_meant_to() {
-    let Some(engine) = Engine::here() else { return };
-    let image = engine.image();
-
-    assert_eq!(image.config["User"], "10187:10187");
-    let (libraries, own): (BTreeSet<String>, BTreeSet<String>) =
-        image.files().into_iter().partition(|file| file.starts_with("lib"));
-    let expected = [&DEFAULT_CONFIG[1..], AUTHORITIES, "usr/bin/mxwatch"];
-    assert_eq!(own, expected.map(str::to_owned).into());
-    assert!(libraries.iter().all(|file| file.contains(".so.")), "{libraries:?}");
-
-    // As it is, with the configuration of the image.
-    engine.runs(&image, &[]);
-    // As compose.yaml has it.
-    let compose: Value =
-        serde_saphyr::from_str(&fs::read_to_string(project("compose.yaml")).unwrap()).unwrap();
-    let agent = &compose["services"]["agent"];
-    assert_eq!((&agent["read_only"], &agent["cap_drop"]), (&json!(true), &json!(["ALL"])));
-    let command: Vec<String> = serde_json::from_value(agent["command"].clone()).unwrap();
-    engine.runs(&image, &command);
-}
+pub(crate) const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 
 /// What builds and runs images here, with everything it keeps in a folder of its own.
-struct Engine {
+pub(crate) struct Engine {
     buildah: PathBuf,
     runc: PathBuf,
     strip: PathBuf,
@@ -91,7 +34,7 @@ struct Engine {
 }
 
 impl Engine {
-    fn here() -> Option<Self> {
+    pub(crate) fn here() -> Option<Self> {
         let buildah = find("buildah", "buildah")?;
         let runc = find("runc", "runc")?;
         let strip = find("strip", "binutils")?;
@@ -117,7 +60,7 @@ impl Engine {
     }
 
     /// The image that the recipe makes.
-    fn image(&self) -> Image {
+    pub(crate) fn image(&self) -> Image {
         let base = self.path("base");
         self.stand_in(&base);
         let recipe = self.path("base.recipe");
@@ -166,11 +109,11 @@ impl Engine {
         fs::set_permissions(cargo, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Starts a container with this command behind the image's entry point, and sees that its health
-    /// check passes and that it ends as engines end it.
-    fn runs(&self, image: &Image, command: &[String]) {
+    /// Starts a container, and sees that its health check passes and that it ends as engines end it.
+    /// Meanwhile another command of the image runs in it; what that says comes back.
+    pub(crate) fn runs(&self, image: &Image, run: &Run, beside: &[&str]) -> String {
         let bundle = tempfile::tempdir_in(self.folder.path()).unwrap();
-        image.bundle(bundle.path(), command);
+        image.bundle(bundle.path(), run);
         let id = format!("mxwatch-{}", bundle.path().file_name().unwrap().to_string_lossy());
         let mut container = Container::start(self, bundle.path(), &id);
 
@@ -190,9 +133,12 @@ impl Engine {
                 self.runc(&["exec", &id]).args(check).args(["--url", url]).output().unwrap();
             assert_eq!(asked.status.code(), Some(status), "{}", said(&asked));
         }
+        let entry = list(&image.config["Entrypoint"]);
+        let beside = succeeded(self.runc(&["exec", &id]).args(entry).args(beside));
 
-        succeeded(self.runc(&["kill", &id, "TERM"]).env_clear());
+        succeeded(&mut self.runc(&["kill", &id, "TERM"]));
         assert!(!container.program.wait_until(|| false), "it has ended");
+        beside
     }
 
     fn runc(&self, args: &[&str]) -> Command {
@@ -202,17 +148,26 @@ impl Engine {
     }
 }
 
+/// What is told an engine beside the image.
+#[derive(Default)]
+pub(crate) struct Run {
+    /// What stands behind the image's entry point.
+    pub(crate) args: Vec<String>,
+    /// Folders of this host, and where they are to be seen. None can be written to.
+    pub(crate) mounts: Vec<(PathBuf, String)>,
+}
+
 /// An image that was built.
-struct Image {
+pub(crate) struct Image {
     /// What it says of how it wants to be run.
-    config: Value,
+    pub(crate) config: Value,
     /// Its files.
     root: PathBuf,
 }
 
 impl Image {
     /// The paths of its files below `/`, sorted.
-    fn files(&self) -> BTreeSet<String> {
+    pub(crate) fn files(&self) -> BTreeSet<String> {
         let found = succeeded(
             Command::new("find").arg(&self.root).args(["!", "-type", "d", "-printf", "%P\n"]),
         );
@@ -221,17 +176,21 @@ impl Image {
 
     /// Writes what the OCI runtime specification calls a bundle: the image's own command as the image's
     /// user, in namespaces of its own, without any capability, with a root that cannot be written to.
-    fn bundle(&self, at: &Path, command: &[String]) {
+    fn bundle(&self, at: &Path, run: &Run) {
         let (user, group) = self.config["User"].as_str().unwrap().split_once(':').unwrap();
         let [user, group] = [user, group].map(|id| id.parse::<u32>().unwrap());
-        let args = [list(&self.config["Entrypoint"]), command.to_vec()].concat();
+        let args = [list(&self.config["Entrypoint"]), run.args.clone()].concat();
         let none: [&str; 0] = [];
         let namespaces =
             ["pid", "network", "ipc", "uts", "mount"].map(|kind| json!({ "type": kind }));
-        let file = |path: &str| {
-            let source = at.join(Path::new(path).file_name().unwrap());
-            json!({ "destination": path, "type": "bind", "source": source, "options": ["bind", "ro"] })
-        };
+        let bind = |(source, destination): &(PathBuf, String)| json!({ "source": source, "destination": destination, "type": "bind", "options": ["bind", "ro"] });
+        // Every engine puts these in place.
+        let usual = ["resolv.conf", "hosts"].map(|name| (at.join(name), format!("/etc/{name}")));
+        let mut mounts = vec![
+            json!({ "destination": "/proc", "type": "proc", "source": "proc" }),
+            json!({ "destination": "/dev", "type": "tmpfs", "source": "tmpfs" }),
+        ];
+        mounts.extend(usual.iter().chain(&run.mounts).map(bind));
         let config = json!({
             "ociVersion": "1.0.2",
             "process": {
@@ -243,13 +202,7 @@ impl Image {
                 "noNewPrivileges": true,
             },
             "root": { "path": self.root, "readonly": true },
-            "mounts": [
-                { "destination": "/proc", "type": "proc", "source": "proc" },
-                { "destination": "/dev", "type": "tmpfs", "source": "tmpfs" },
-                // Every engine puts these in place.
-                file("/etc/resolv.conf"),
-                file("/etc/hosts"),
-            ],
+            "mounts": mounts,
             "linux": { "namespaces": namespaces },
         });
         fs::write(at.join("resolv.conf"), "nameserver 127.0.0.1\n").unwrap();
@@ -286,7 +239,7 @@ fn put(from: &Path, to: &Path) {
     fs::copy(from, to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
 }
 
-fn list(of: &Value) -> Vec<String> {
+pub(crate) fn list(of: &Value) -> Vec<String> {
     serde_json::from_value(of.clone()).unwrap_or_else(|error| panic!("{of}: {error}"))
 }
 
