@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::{
     build,
     config::{parse_helo_name, parse_server},
+    healthy::AgentUrl,
     name::Destination,
 };
 
@@ -17,6 +18,8 @@ use crate::{
 pub const DEFAULT_CONFIG: &str = "/etc/mxwatch/mxwatch.toml";
 /// Where the agent listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = ":10187";
+/// Where an agent on this host listens unless it was told otherwise.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:10187";
 
 /// Probes mail domains per exchanger and address family, from MX lookup to EHLO, for Prometheus.
 #[derive(Debug, Parser)]
@@ -49,6 +52,8 @@ pub enum Command {
     Senders(SendersArgs),
     /// Run the agent against a small mail internet inside this process, one domain per failure.
     Demo(DemoArgs),
+    /// Ask a running agent whether it is healthy: exit 0 when it is, 1 when it is not or cannot be asked.
+    Healthy(HealthyArgs),
 }
 
 const STATUSES: &str = "Exit status by the worst outcome: 0 deliver, 1 defer or freeze, 2 bounce, \
@@ -215,6 +220,14 @@ pub struct DemoArgs {
     /// Format of the log, on standard error.
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
     pub format: LogFormat,
+}
+
+/// Flags of `healthy`.
+#[derive(Args, Clone, Debug)]
+pub struct HealthyArgs {
+    /// Where the agent serves HTTP.
+    #[arg(long, value_name = "URL", default_value = DEFAULT_URL)]
+    pub url: AgentUrl,
 }
 
 /// Much shorter intervals would keep the processor busy for their own sake.

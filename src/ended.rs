@@ -1,4 +1,4 @@
-//! How a command that looks and judges ended, and the exit status that tells it.
+//! How a command that ends by itself ended, and the exit status that tells it.
 
 use crate::delivery::Outcome;
 
@@ -15,6 +15,8 @@ pub enum Ended {
     Config,
     /// Ended by the user.
     Interrupted,
+    /// The agent that was asked is not healthy; it was said why.
+    Unhealthy,
     /// Everything was judged; this is the worst outcome.
     Judged(Outcome),
 }
@@ -24,7 +26,8 @@ impl Ended {
     pub const fn status(self) -> u8 {
         match self {
             Self::Done | Self::Judged(Outcome::Deliver) => 0,
-            Self::Judged(Outcome::Defer | Outcome::Freeze) => 1,
+            // What a container's health check ends with.
+            Self::Unhealthy | Self::Judged(Outcome::Defer | Outcome::Freeze) => 1,
             Self::Judged(Outcome::Bounce) => 2,
             Self::Judged(Outcome::Unknown) => 3,
             Self::Usage => 64,

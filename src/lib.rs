@@ -38,8 +38,8 @@
 //! - [`cli`], [`log`]: command line and logging; [`build`]: what it was built from.
 //! - [`daemon`]: the life of the agent's process; [`on_demand`]: `/probe` of other domains.
 //! - [`systemd`]: what the service manager hears, and the sockets it hands over.
-//! - [`check`], [`judge`], [`senders`], [`demo`]: the commands of that name; [`chosen`], [`ended`]:
-//!   what they have in common.
+//! - [`check`], [`judge`], [`senders`], [`demo`], [`healthy`]: the commands of that name; [`chosen`],
+//!   [`ended`]: what they have in common.
 //! - [`world`]: a small mail internet on loopback, for demo and tests.
 #![forbid(unsafe_code)]
 
@@ -58,6 +58,7 @@ pub mod ended;
 pub mod envelope;
 pub mod explain;
 pub mod facts;
+pub mod healthy;
 pub mod judge;
 pub mod log;
 pub mod metrics;

@@ -16,7 +16,7 @@ use mxwatch::{
     daemon::{self, ConfigFile, Start},
     demo,
     ended::Ended,
-    judge, log, senders,
+    healthy, judge, log, senders,
     systemd::sockets,
 };
 
@@ -74,6 +74,7 @@ async fn run(cli: Cli, handed_over: Option<Vec<TcpListener>>) -> io::Result<u8> 
         Some(Command::Check(args)) => check::run(args).await.map(Ended::status),
         Some(Command::Judge(args)) => judge::run(&args).map(Ended::status),
         Some(Command::Senders(args)) => senders::run(&args).map(Ended::status),
+        Some(Command::Healthy(args)) => healthy::run(&args.url).await.map(Ended::status),
         Some(Command::Demo(args)) => {
             log::init(LogArgs { level: args.level, format: args.format });
             demo::run(args).await.map(|()| 0)
