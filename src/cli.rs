@@ -66,6 +66,9 @@ pub struct AgentArgs {
     /// Address to serve HTTP on; may be given several times.
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = DEFAULT_LISTEN)]
     pub listen: Vec<String>,
+    /// Web configuration: TLS, logins and headers, as other exporters have it (web-config.yml).
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
     /// Allow `POST /-/reload`.
     #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,

@@ -37,7 +37,7 @@ use crate::{
         anchors,
         dns::{Expanded, Resolvers},
     },
-    web::{self, App, Limits, ReloadRequest},
+    web::{self, Access, App, Limits, ReloadRequest},
 };
 
 /// What a process starts with.
@@ -49,6 +49,8 @@ pub struct Start {
     pub file: Option<ConfigFile>,
     /// Bound sockets to serve on.
     pub listeners: Vec<TcpListener>,
+    /// Who may ask the HTTP server, and how.
+    pub access: Access,
     /// Whether `POST /-/reload` is allowed.
     pub lifecycle: bool,
 }
@@ -107,6 +109,7 @@ pub async fn run(start: Start) -> io::Result<()> {
         reload: start.lifecycle.then_some(reload_requests),
         on_demand,
         rendering: Arc::new(Semaphore::new(1)),
+        access: start.access,
         limits: Limits::default(),
     };
     let destinations = start.config.destinations.len();
