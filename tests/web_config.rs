@@ -110,7 +110,7 @@ http_server_config:
     Content-Security-Policy: default-src 'self'
     X-Frame-Options: sameorigin
     X-Content-Type-Options: nosniff
-    X-XSS-Protection: '0'
+    X-XSS-Protection: 0
     Strict-Transport-Security: ''
 rate_limit: {interval: 0, burst: 3}
 ";
@@ -171,11 +171,9 @@ fn every_way_to_ask_clients_is_known() {
     ] {
         let ca = if authority { "\nclient_ca_file: s.crt" } else { "" };
         files.good(&Files::tls(&format!("client_auth_type: {word}{ca}")));
-        if authority {
-            let wrong = files.wrong(&Files::tls(&format!("client_auth_type: {word}")));
-            assert!(wrong.contains("tls_server_config.client_ca_file: missing; "), "{wrong}");
-        }
     }
+    let wrong = files.wrong(&Files::tls("client_auth_type: RequireAndVerifyClientCert"));
+    assert!(wrong.contains("tls_server_config.client_ca_file: missing; "), "{wrong}");
 }
 
 #[test]
@@ -271,7 +269,7 @@ fn each_mistake_about_tls_names_its_place_key_and_cure() {
         ),
         (
             "max_version: TLS11",
-            "web.yml:4:16: tls_server_config.max_version: TLS11 is not safe and not spoken here; write TLS12 or TLS13, or remove the key",
+            "web.yml:4:16: tls_server_config.max_version: TLS below 1.2 is not safe and not spoken here; write TLS12 or TLS13, or remove the key",
         ),
         (
             "min_version: TLS13\nmax_version: TLS12",
@@ -327,6 +325,10 @@ fn what_has_no_effect_is_a_warning() {
         (
             "http_server_config:\n  http2: true\n".to_owned(),
             "web.yml:2:10: http_server_config.http2: has no effect: mxwatch speaks HTTP/1.1, as every client of HTTP/2 does too",
+        ),
+        (
+            Files::tls("client_auth_type: VerifyClientCertIfGiven"),
+            "web.yml:4:21: tls_server_config.client_auth_type: has no effect without client_ca_file: nobody is asked for a certificate",
         ),
         (
             Files::tls("min_version: TLS10"),

@@ -30,7 +30,8 @@ pub(super) fn read(
     let policy = policy(table)?;
     let authorities = authorities(table, files, provider, policy)?;
     let names = allowed_names(table, policy)?;
-    if policy == Policy::None {
+    let asks_nobody = policy == Policy::VerifyIfGiven && authorities.is_none();
+    if policy == Policy::None || asks_nobody {
         return Ok(None);
     }
     Ok(Some(Arc::new(Clients {
@@ -103,7 +104,13 @@ fn authorities(
     policy: Policy,
 ) -> Result<Option<Authorities>, Noted> {
     let Some((node, what, pem)) = pem_text(table, "client_ca", "client_ca_file", files)? else {
-        if policy.verifies() {
+        if policy == Policy::VerifyIfGiven {
+            table.get("client_auth_type").inspect(|node| {
+                node.warn(
+                    "has no effect without client_ca_file: nobody is asked for a certificate",
+                );
+            });
+        } else if policy.verifies() {
             table.missing(
                 "client_ca_file",
                 "missing; without the authority that signs for your clients, none can be verified",

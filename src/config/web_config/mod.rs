@@ -15,13 +15,14 @@ mod users;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use figment::Figment;
+use figment::{Figment, value::Value};
 use hyper::header::{HeaderName, HeaderValue};
 use tokio_rustls::rustls::ServerConfig;
 
 pub use self::{files::Files, rate_limit::RateLimit, users::PasswordHash};
 use super::{
     Problem, Problems, key,
+    leaf::written,
     problem::Place,
     reading::Reading,
     table::{Node, Table},
@@ -97,9 +98,13 @@ fn section<'a>(root: &Table<'a>, name: &str, known: &[&str]) -> Option<Table<'a>
 #[derive(Clone, Copy)]
 struct Noted;
 
-/// A text that says something: a blank one counts as none, as it does for Go.
+/// A text that says something: a blank one counts as none, and a number without quotes as a text, as
+/// they do for Go.
 fn text<'a>(table: &Table<'a>, key: &str, expected: &str) -> Option<(Node<'a>, String)> {
     let node = table.given(key)?;
-    let text = node.text(expected)?;
+    let text = match node.value {
+        Value::Num(_, number) => written(*number),
+        _ => node.text(expected)?,
+    };
     (!text.is_empty()).then_some((node, text))
 }

@@ -43,46 +43,57 @@ pub(super) fn read(
     Ok((versions, provider))
 }
 
-/// From the least.
-const VERSIONS: [&str; 4] = ["TLS10", "TLS11", "TLS12", "TLS13"];
+/// The versions that Go knows.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Version {
+    Tls10,
+    Tls11,
+    Tls12,
+    Tls13,
+}
+
+impl Version {
+    const WORDS: [(&'static str, Self); 4] = [
+        ("TLS10", Self::Tls10),
+        ("TLS11", Self::Tls11),
+        ("TLS12", Self::Tls12),
+        ("TLS13", Self::Tls13),
+    ];
+
+    fn read(table: &Table<'_>, key: &str, default: Self) -> Result<Self, Noted> {
+        let Some(node) = table.given(key) else { return Ok(default) };
+        let version = node.parse("a version such as \"TLS12\"", |text| {
+            let found = Self::WORDS.into_iter().find(|(word, _)| *word == text);
+            found.map(|(_, version)| version).ok_or("unknown; known are TLS12 and TLS13")
+        });
+        version.ok_or(Noted)
+    }
+}
 
 fn versions(table: &Table<'_>) -> Result<Vec<&'static SupportedProtocolVersion>, Noted> {
-    let least = version(table, "min_version", 2);
-    let most = version(table, "max_version", 3);
+    let least = Version::read(table, "min_version", Version::Tls12);
+    let most = Version::read(table, "max_version", Version::Tls13);
     let (least, most) = (least?, most?);
-    let refuse = |key, reason: String| {
-        table.get(key).inspect(|node| node.refuse(reason));
+    let refuse_most = |reason: &str| {
+        table.get("max_version").inspect(|node| node.refuse(reason));
         Err(Noted)
     };
-    if most < 2 {
-        let word = VERSIONS[most];
-        return refuse(
-            "max_version",
-            format!(
-                "{word} is not safe and not spoken here; write TLS12 or TLS13, or remove the key"
-            ),
+    if most < Version::Tls12 {
+        return refuse_most(
+            "TLS below 1.2 is not safe and not spoken here; write TLS12 or TLS13, or remove the key",
         );
     }
     if least > most {
-        let key = if table.given("max_version").is_some() { "max_version" } else { "min_version" };
-        return refuse(key, "is below min_version, so no version is left".to_owned());
+        return refuse_most("is below min_version, so no version is left");
     }
-    if least < 2
+    if least < Version::Tls12
         && let Some(node) = table.get("min_version")
     {
         node.warn("TLS below 1.2 is not spoken here; clients need TLS 1.2 or 1.3");
     }
-    let all = [(2, &TLS12), (3, &TLS13)].into_iter();
-    Ok(all.filter(|(at, _)| (least..=most).contains(at)).map(|(_, version)| version).collect())
-}
-
-fn version(table: &Table<'_>, key: &str, default: usize) -> Result<usize, Noted> {
-    let Some(node) = table.given(key) else { return Ok(default) };
-    let version = node.parse("a version such as \"TLS12\"", |text| {
-        let found = VERSIONS.iter().position(|word| *word == text);
-        found.ok_or("unknown; known are TLS12 and TLS13")
-    });
-    version.ok_or(Noted)
+    let all = [(Version::Tls12, &TLS12), (Version::Tls13, &TLS13)].into_iter();
+    let chosen = all.filter(|(version, _)| (least..=most).contains(version));
+    Ok(chosen.map(|(_, version)| version).collect())
 }
 
 const EXAMPLE: &str = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
