@@ -76,6 +76,9 @@ pub struct AgentArgs {
     /// Serve HTTP on the sockets that systemd hands over (mxwatch.socket) instead of an address.
     #[arg(long = "web.systemd-socket", conflicts_with = "listen")]
     pub systemd_socket: bool,
+    /// Web configuration: TLS, logins and headers, as other exporters have it (web-config.yml).
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
     /// Allow `POST /-/reload`.
     #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,

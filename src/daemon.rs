@@ -39,7 +39,7 @@ use crate::{
         dns::{Expanded, Resolvers},
     },
     systemd::notify,
-    web::{self, App, Limits, ReloadRequest},
+    web::{self, Access, App, Limits, ReloadRequest},
 };
 
 /// What a process starts with.
@@ -51,6 +51,8 @@ pub struct Start {
     pub file: Option<ConfigFile>,
     /// Bound sockets to serve on.
     pub listeners: Vec<TcpListener>,
+    /// Who may ask the HTTP server, and how.
+    pub access: Access,
     /// Whether `POST /-/reload` is allowed.
     pub lifecycle: bool,
 }
@@ -119,6 +121,7 @@ pub async fn run(start: Start) -> io::Result<()> {
         reload: start.lifecycle.then_some(reload_requests),
         on_demand,
         rendering: Arc::new(Semaphore::new(1)),
+        access: start.access,
         limits: Limits::default(),
     };
     let destinations = start.config.destinations.len();

@@ -18,6 +18,7 @@ use crate::{
     config::{Config, Dns, Resolver},
     daemon::{self, Start},
     name::Destination,
+    web::Access,
     world::{
         World, WorldError,
         dns::DnsServer,
@@ -33,7 +34,8 @@ pub async fn run(args: DemoArgs) -> io::Result<()> {
     let config = configuration(&world, resolvers, args.interval);
     let listeners = daemon::bind(&args.listen)?;
     greet(&config, resolvers.map(|(_, addr)| addr), &listeners, ipv6)?;
-    daemon::run(Start { config, file: None, listeners, lifecycle: false }).await?;
+    let access = Access::open();
+    daemon::run(Start { config, file: None, listeners, access, lifecycle: false }).await?;
     external.stop().await;
     world.stop().await;
     Ok(())

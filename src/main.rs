@@ -12,12 +12,13 @@ use clap::{Parser, error::ErrorKind};
 use mxwatch::{
     check,
     cli::{AgentArgs, Cli, Command, LogArgs},
-    config,
+    config::{self, web_config},
     daemon::{self, ConfigFile, Start},
     demo,
     ended::Ended,
     healthy, judge, log, senders,
     systemd::sockets,
+    web::Access,
 };
 
 /// sysexits.h: the command line is wrong.
@@ -89,7 +90,12 @@ async fn run(cli: Cli, handed_over: Option<Vec<TcpListener>>) -> io::Result<u8> 
 
 /// `--config.check`: says everything that is wrong, or that nothing is.
 fn check_config(args: &AgentArgs) -> io::Result<u8> {
-    let path = &args.config_file;
+    let main = check_main_config(&args.config_file)?;
+    let web = args.web_config_file.as_deref().map(check_web_config).transpose()?;
+    Ok(if main && web.unwrap_or(true) { 0 } else { EX_CONFIG })
+}
+
+fn check_main_config(path: &Path) -> io::Result<bool> {
     match config::load(path, std::env::vars_os()) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
@@ -105,20 +111,47 @@ fn check_config(args: &AgentArgs) -> io::Result<u8> {
             let plural = if destinations == 1 { "" } else { "s" };
             let path = path.display();
             writeln!(io::stdout(), "{path}: good, {destinations} destination{plural}")?;
-            Ok(0)
+            Ok(true)
         }
         Err(problems) => {
             writeln!(io::stderr(), "{problems}")?;
-            Ok(EX_CONFIG)
+            Ok(false)
+        }
+    }
+}
+
+fn check_web_config(path: &Path) -> io::Result<bool> {
+    let read = web_config::read(path);
+    match read.outcome {
+        Ok(config) => {
+            for warning in &read.warnings {
+                writeln!(io::stderr(), "warning: {warning}")?;
+            }
+            let scheme = if config.tls.is_some() { "HTTPS" } else { "plain HTTP" };
+            let who = match config.users.len() {
+                0 => "no logins".to_owned(),
+                1 => "1 login".to_owned(),
+                users => format!("{users} logins"),
+            };
+            writeln!(io::stdout(), "{}: good, {scheme}, {who}", path.display())?;
+            Ok(true)
+        }
+        Err(problems) => {
+            writeln!(io::stderr(), "{problems}")?;
+            Ok(false)
         }
     }
 }
 
 async fn serve(args: AgentArgs, handed_over: Option<Vec<TcpListener>>) -> io::Result<u8> {
-    let loaded = match daemon::load(&args.config_file) {
-        Ok(loaded) => loaded,
-        Err(problems) => {
-            writeln!(io::stderr(), "{problems}")?;
+    let loaded = daemon::load(&args.config_file);
+    let access = args.web_config_file.as_deref().map_or_else(|| Ok(Access::open()), Access::load);
+    let (loaded, access) = match (loaded, access) {
+        (Ok(loaded), Ok(access)) => (loaded, access),
+        (loaded, access) => {
+            for problems in [loaded.err(), access.err()].iter().flatten() {
+                writeln!(io::stderr(), "{problems}")?;
+            }
             return Ok(EX_CONFIG);
         }
     };
@@ -129,6 +162,7 @@ async fn serve(args: AgentArgs, handed_over: Option<Vec<TcpListener>>) -> io::Re
             Some(handed_over) => daemon::take_over(handed_over)?,
             None => daemon::bind(&args.listen)?,
         },
+        access,
         lifecycle: args.enable_lifecycle,
     };
     daemon::run(start).await.map(|()| 0)

@@ -7,7 +7,7 @@ use mxwatch::{
     agent::state::{Snapshot, Store},
     config::{self, Config, Detail},
     metrics::own::Own,
-    web::{self, App, Limits, OnDemand, ReloadRequest},
+    web::{self, Access, App, Limits, OnDemand, ReloadRequest},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -54,6 +54,7 @@ impl Server {
             reload: None,
             on_demand: ask,
             rendering: Arc::new(Semaphore::new(2)),
+            access: Access::open(),
             limits: Limits::default(),
         };
         change(&mut app);
@@ -390,6 +391,73 @@ async fn pages_show_what_strangers_sent_as_text_only() {
             assert!(!page.text().contains(foreign), "{foreign} in {}", page.text());
         }
     }
+}
+
+#[tokio::test]
+async fn nothing_is_fetched_from_elsewhere_and_every_answer_has_the_policy() {
+    let server = Server::start();
+    let policy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
+                  frame-ancestors 'none'";
+    let paths = ["/", "/style.css", "/metrics", "/probe?target=example.com", "/probe", "/nothing"];
+    let more =
+        ["/domains/example.com", "/api/v1/domains", "/api/v1/domains/example.com", "/-/ready"];
+    for path in paths.into_iter().chain(more) {
+        let answer = server.get(path).await;
+        assert_eq!(answer.header("content-security-policy"), Some(policy), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
+    }
+    assert_eq!(server.ask("POST", "/", "").await.header("content-security-policy"), Some(policy));
+    for path in ["/", "/style.css", "/domains/example.com", "/domains/192.0.2.99:587"] {
+        let text = server.get(path).await.text().to_lowercase();
+        for way in ["url(", "@import", "<script", "<img", "<iframe", "<form", "<base", "src="] {
+            assert!(!text.contains(way), "{way} in {path}");
+        }
+    }
+}
+
+/// A server that speaks TLS and waits so long for a handshake.
+fn with_tls(handshake_time: Duration) -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = rcgen::generate_simple_self_signed(["web.test".to_owned()]).unwrap();
+    let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    file("s.crt", &identity.cert.pem());
+    file("s.key", &identity.signing_key.serialize_pem());
+    file("web.yml", "tls_server_config: {cert_file: s.crt, key_file: s.key}");
+    // The files are gone afterwards, which changes nothing.
+    Server::start_with("127.0.0.1:0", |app| {
+        app.access = Access::load(&folder.path().join("web.yml")).unwrap();
+        app.limits.handshake_time = handshake_time;
+        app.limits.drain_time = 100 * PATIENCE;
+    })
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_is_given_up() {
+    let limit = Duration::from_millis(200);
+    let server = with_tls(limit);
+    // Nothing at all, and a record that announces more than what comes.
+    for begin in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
+        let mut stream = server.connect().await;
+        stream.write_all(begin).await.unwrap();
+        let began = Instant::now();
+        let mut rest = Vec::new();
+        let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("it hangs up");
+        assert!(began.elapsed() >= limit / 2, "not at once: {:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_hangs_does_not_hold_the_end_up() {
+    let server = with_tls(100 * PATIENCE);
+    let mut hanging = server.connect().await;
+    hanging.write_all(b"\x16").await.unwrap();
+    // Connections are accepted in their order: once this one is answered, the other is under way.
+    let mut last = server.connect().await;
+    last.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    assert_eq!(Response::read(&mut last).await.status, 400, "it is told of https");
+    server.stop.send(true).unwrap();
+    timeout(PATIENCE, server.task).await.expect("it ends").unwrap();
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@ use super::{
     key,
     problem::{Place, Problem},
     reading::Reading,
-    source::one_line,
     table::Node,
+    yaml::{self, reason},
 };
 use crate::name::Destination;
 
@@ -67,21 +67,12 @@ fn parse(syntax: Syntax, text: &str) -> Result<Value, ParseError> {
             (Some((error.line(), error.column().max(1))), reason(&error.to_string()))
         })?,
         Syntax::Yaml => serde_saphyr::from_str(text).map_err(|error| {
-            let position = error.location().and_then(|at| {
-                Some((usize::try_from(at.line()).ok()?, usize::try_from(at.column()).ok()?))
-            });
+            let position = error.location().and_then(yaml::position);
             (position, reason(&error.without_snippet().to_string()))
         })?,
     };
     let json = json.unwrap_or_else(|| serde_json::Value::Array(Vec::new()));
     Value::serialize(json).map_err(|error| (None, error.to_string()))
-}
-
-/// A parser's message without the position, which stands in front of it already.
-fn reason(message: &str) -> String {
-    let message = message.rsplit_once(" at line ").map_or(message, |(reason, _)| reason);
-    // What serde-saphyr says next is advice for programmers.
-    one_line(message.rsplit_once(", set Dup").map_or(message, |(reason, _)| reason))
 }
 
 fn labels(node: Node<'_>) -> BTreeMap<String, String> {

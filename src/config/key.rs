@@ -112,6 +112,42 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
     ("web", &["max_connections", "probe_any_target"]),
 ];
 
+/// The sections of a web configuration, and its keys; users have names of their own.
+pub(super) const WEB_CONFIG: &[&str] =
+    &["basic_auth_users", "http_server_config", "rate_limit", "tls_server_config"];
+pub(super) const HTTP_SERVER_CONFIG: &[&str] = &["headers", "http2"];
+pub(super) const HTTP_HEADERS: &[&str] = &[
+    "Content-Security-Policy",
+    "Strict-Transport-Security",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+    "X-XSS-Protection",
+];
+pub(super) const RATE_LIMIT: &[&str] = &["burst", "interval"];
+pub(super) const TLS_SERVER_CONFIG: &[&str] = &[
+    "cert",
+    "cert_file",
+    "cipher_suites",
+    "client_allowed_sans",
+    "client_auth_type",
+    "client_ca",
+    "client_ca_file",
+    "curve_preferences",
+    "key",
+    "key_file",
+    "max_version",
+    "min_version",
+    "prefer_server_cipher_suites",
+];
+
+/// The tables of a web configuration and where its users would look for a key.
+const WEB_TABLES: &[(&str, &[&str])] = &[
+    ("http_server_config", HTTP_SERVER_CONFIG),
+    ("http_server_config.headers", HTTP_HEADERS),
+    ("rate_limit", RATE_LIMIT),
+    ("tls_server_config", TLS_SERVER_CONFIG),
+];
+
 /// The keys of one of [`SECTIONS`].
 pub(super) fn section(name: &str) -> &'static [&'static str] {
     SECTIONS.iter().find(|(section, _)| *section == name).map_or(&[], |(_, keys)| keys)
@@ -176,7 +212,7 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     let name = name.to_lowercase();
     known
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&name, candidate), candidate))
+        .map(|candidate| (strsim::jaro_winkler(&name, &candidate.to_lowercase()), candidate))
         .filter(|(likeness, _)| *likeness >= 0.85)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
@@ -194,8 +230,14 @@ pub(super) fn unknown(name: &str, known: &[&str]) -> String {
     if let Some(near) = nearest(name, known.iter().copied()) {
         return format!("unknown key {quoted}, did you mean `{near}`?");
     }
-    let guess =
-        if known == DESTINATION_FILE || known == TARGET_GROUP { None } else { elsewhere(name) };
+    let guess = if known == DESTINATION_FILE || known == TARGET_GROUP {
+        None
+    } else if known == WEB_CONFIG || WEB_TABLES.iter().any(|(_, keys)| *keys == known) {
+        let fitting = WEB_TABLES.iter().find(|(_, keys)| keys.contains(&name));
+        fitting.map(|(table, _)| format!(" here; it belongs into {table}"))
+    } else {
+        elsewhere(name)
+    };
     match guess {
         Some(guess) => format!("unknown key {quoted}{guess}"),
         None if known.len() > LISTED => {

@@ -117,7 +117,8 @@ pub(super) fn describe(value: &Value) -> String {
     }
 }
 
-fn written(number: Num) -> String {
+/// A number as it may have been written.
+pub(super) fn written(number: Num) -> String {
     let unsigned = number.to_u128().map(|n| n.to_string());
     let signed = || Value::from(number).to_i128().map(|n| n.to_string());
     let float = || number.to_f64().map(|n| n.to_string());

@@ -17,6 +17,7 @@ mod key;
 mod leaf;
 mod load;
 mod metrics;
+mod pem;
 mod policy;
 mod politeness;
 mod probe;
@@ -30,6 +31,8 @@ mod source;
 mod table;
 mod watch;
 mod web;
+pub mod web_config;
+mod yaml;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 

@@ -8,17 +8,18 @@ use super::{
     environment,
     key::KeyPath,
     problem::{Place, Problem},
-    source::{Source, one_line},
+    source::{Positions, one_line},
 };
 
-/// One document being read: a TOML file under the environment, or a list of targets.
+/// One document being read: a TOML file under the environment, a list of targets, or a web
+/// configuration.
 pub(super) struct Reading<'a> {
     /// Knows which provider each value came from.
     pub(super) figment: &'a Figment,
     /// Where the document is.
     pub(super) path: Arc<Path>,
-    /// The positions, in TOML.
-    pub(super) source: Option<&'a Source>,
+    /// The positions, in TOML and in a YAML that is no list of targets.
+    pub(super) source: Option<&'a dyn Positions>,
     /// The mistakes so far.
     pub(super) problems: RefCell<Vec<Problem>>,
     /// What is allowed but hardly meant.
@@ -26,7 +27,11 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn new(figment: &'a Figment, path: Arc<Path>, source: Option<&'a Source>) -> Self {
+    pub(super) fn new(
+        figment: &'a Figment,
+        path: Arc<Path>,
+        source: Option<&'a dyn Positions>,
+    ) -> Self {
         let (problems, warnings) = (RefCell::default(), RefCell::default());
         Self { figment, path, source, problems, warnings }
     }

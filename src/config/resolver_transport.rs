@@ -3,12 +3,10 @@
 use std::path::Path;
 
 use hyper::http::uri::PathAndQuery;
-use tokio_rustls::rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, DnsName, pem::PemObject},
-};
+use tokio_rustls::rustls::pki_types::{CertificateDer, DnsName};
 
 use super::{
+    pem,
     source::read_text,
     table::{Node, Table},
 };
@@ -163,16 +161,10 @@ fn anchors(node: &Node<'_>, from: &Path) -> Option<Vec<CertificateDer<'static>>>
         Ok(text) => text,
         Err(error) => return refused(&error.to_string()),
     };
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-    let Ok(certificates) = read else { return refused("holds PEM that is broken") };
-    if certificates.is_empty() {
-        return refused("holds no certificate");
+    match pem::authorities(&text) {
+        Ok((certificates, _)) => Some(certificates),
+        Err(why) => refused(why),
     }
-    let mut store = RootCertStore::empty();
-    if certificates.iter().any(|certificate| store.add(certificate.clone()).is_err()) {
-        return refused("holds something that is no certificate of an authority");
-    }
-    Some(certificates)
 }
 
 fn parse_path(text: &str) -> Result<PathAndQuery, &'static str> {

@@ -38,16 +38,6 @@ impl Source {
         Ok(Self { path, document, lines })
     }
 
-    /// The place of a key's name.
-    pub(super) fn key_place(&self, key: &KeyPath) -> Place {
-        self.place(self.locate(key).and_then(|spot| spot.key.or(spot.value)))
-    }
-
-    /// The place of a key's value: of the header for a table.
-    pub(super) fn value_place(&self, key: &KeyPath) -> Place {
-        self.place(self.locate(key).and_then(|spot| spot.value.or(spot.key)))
-    }
-
     fn place(&self, span: Option<Range<usize>>) -> Place {
         let position =
             span.map(|span| line_and_column(self.document.raw(), &self.lines, span.start));
@@ -63,6 +53,26 @@ impl Source {
             node = next;
         }
         spot
+    }
+}
+
+/// Where the keys and values of a document stand.
+pub(super) trait Positions {
+    /// The place of a key's name.
+    fn key_place(&self, key: &KeyPath) -> Place;
+
+    /// The place of a key's value.
+    fn value_place(&self, key: &KeyPath) -> Place;
+}
+
+impl Positions for Source {
+    fn key_place(&self, key: &KeyPath) -> Place {
+        self.place(self.locate(key).and_then(|spot| spot.key.or(spot.value)))
+    }
+
+    /// For a table, the place of its header.
+    fn value_place(&self, key: &KeyPath) -> Place {
+        self.place(self.locate(key).and_then(|spot| spot.value.or(spot.key)))
     }
 }
 

@@ -109,6 +109,11 @@ impl<'a> Table<'a> {
         self.dict.get(name).map(|value| self.child(name, value))
     }
 
+    /// The same, where there is a value: in YAML, a key may stand without one.
+    pub(super) fn given(&self, name: &str) -> Option<Node<'a>> {
+        self.get(name).filter(|node| !matches!(node.value, Value::Empty(..)))
+    }
+
     /// All values with their names.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Node<'a>)> + '_ {
         self.dict.iter().map(|(name, value)| (name.as_str(), self.child(name, value)))

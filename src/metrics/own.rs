@@ -43,6 +43,8 @@ pub struct Own {
     pub runtime_delay_seconds: Histogram,
     /// Lines the connectivity log lost.
     pub connectivity_log_dropped: IntCounter,
+    /// 1 while the web configuration in force is what its files say; set by whoever encodes.
+    pub web_config_last_reload_successful: IntGauge,
 }
 
 /// Rounds of one kind.
@@ -101,6 +103,7 @@ impl Own {
             sessions_in_flight: gauge(&names::SESSIONS_IN_FLIGHT),
             runtime_delay_seconds: delays(&names::RUNTIME_DELAY),
             connectivity_log_dropped: counter(&names::CONNECTIVITY_LOG_DROPPED),
+            web_config_last_reload_successful: gauge(&names::WEB_CONFIG_LAST_RELOAD_SUCCESSFUL),
             registry,
         }
     }

@@ -13,10 +13,16 @@
 //! | `/-/ready` | GET HEAD | 200 after the first rounds, 503 before |
 //! | `/-/reload` | POST | loads the configuration anew; 403 unless the lifecycle API is enabled |
 //!
+//! Before each of them stands what a web configuration (`--web.config.file`) asks: TLS, a login, a limit.
+//!
 //! Nothing here opens a connection to a mail server: an on-demand probe is a message to the agent.
 
+mod access;
 mod api;
+mod basic_auth;
+mod bucket;
 mod control;
+mod gate;
 mod listen;
 mod pages;
 mod probe;
@@ -27,6 +33,7 @@ mod server;
 mod stall;
 mod summary;
 mod target;
+mod tls;
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,7 +43,7 @@ use tokio::{
     time::Instant,
 };
 
-pub use self::{listen::bind, server::serve};
+pub use self::{access::Access, listen::bind, server::serve};
 use crate::{
     agent::state::{Snapshot, Store},
     config::Config,
@@ -62,6 +69,8 @@ pub struct App {
     /// Answers made at the same time; the others wait, so that many scrapes at once neither take
     /// all processors from the probes nor hold many copies of everything in memory.
     pub rendering: Arc<Semaphore>,
+    /// Who may ask, and how.
+    pub access: Access,
     /// The server's patience.
     pub limits: Limits,
 }
@@ -86,6 +95,8 @@ pub struct Limits {
     /// For the head of a request, and between two requests of a connection. Shorter than most scrape
     /// intervals: a new connection costs a scraper nothing, idle ones would use up the limit.
     pub head_time: Duration,
+    /// For a TLS handshake.
+    pub handshake_time: Duration,
     /// For a head, in bytes; hyper wants at least 8192.
     pub head_bytes: usize,
     /// For the client to take a response, from its first hesitation.
@@ -100,6 +111,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             head_time: Duration::from_secs(15),
+            handshake_time: Duration::from_secs(10),
             head_bytes: 16 * 1024,
             response_time: Duration::from_secs(60),
             drain_time: Duration::from_secs(2),

@@ -25,6 +25,8 @@ pub(super) async fn metrics(app: Arc<App>, headers: &HeaderMap) -> Answer {
         let now = Timestamp::now();
         let overdue = snapshot.destinations.values().filter(|report| report.overdue(now)).count();
         app.own.destinations_overdue.set(count(overdue));
+        let good = app.access.last_reload_successful();
+        app.own.web_config_last_reload_successful.set(i64::from(good));
         let mut body = String::new();
         exposition::write(&snapshot, app.config.load().metrics.detail, &mut body);
         app.own.encode(&mut body);

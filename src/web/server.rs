@@ -1,5 +1,5 @@
-//! Accepts connections and runs HTTP/1 on them, within limits. What is answered is told by
-//! `routes`.
+//! Accepts connections and runs HTTP/1 on them, within limits, over TLS where the web configuration
+//! has it. What is answered is told by `gate` and `routes`.
 
 use std::{
     convert::Infallible,
@@ -17,6 +17,7 @@ use hyper_util::{
     server::graceful::{GracefulShutdown, Watcher},
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
@@ -24,7 +25,7 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-use super::{App, routes, stall::Impatient};
+use super::{App, access::Rules, gate, stall::Impatient, tls};
 
 /// After an accept that failed for want of file descriptors or memory: they come back when others
 /// hang up, not by trying harder.
@@ -48,7 +49,7 @@ async fn accept(
     mut stop: watch::Receiver<bool>,
 ) {
     if let Ok(address) = listener.local_addr() {
-        info!(%address, "listening");
+        info!(%address, tls = app.access.last().tls().is_some(), "listening");
     }
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -63,7 +64,11 @@ async fn accept(
                 match Permit::take(&open, app.config.load().web.max_connections) {
                     Some(permit) => {
                         let app = Arc::clone(&app);
-                        connections.spawn(converse(stream, app, permit, graceful.watcher()));
+                        let served = serve_one(stream, app, graceful.watcher(), stop.clone());
+                        connections.spawn(async move {
+                            served.await;
+                            drop(permit);
+                        });
                     }
                     None => {
                         debug!(%peer, "connection closed: web.max_connections are open already");
@@ -82,19 +87,47 @@ async fn accept(
     let _ = timeout(app.limits.drain_time, graceful.shutdown()).await;
 }
 
-async fn converse(stream: TcpStream, app: Arc<App>, _permit: Permit, watcher: Watcher) {
+/// Serves one connection by the web configuration as it is when the connection begins.
+async fn serve_one(
+    stream: TcpStream,
+    app: Arc<App>,
+    watcher: Watcher,
+    mut stop: watch::Receiver<bool>,
+) {
     // A response is one write; waiting for more would only delay it.
     let _ = stream.set_nodelay(true);
     let limits = app.limits;
+    let rules = app.access.now().await;
+    let Some(config) = rules.tls() else {
+        let stream = Impatient::new(stream, limits.response_time);
+        return converse(stream, app, Arc::clone(&rules), watcher).await;
+    };
+    let accepted = tokio::select! {
+        accepted = tls::accept(stream, config, limits) => accepted,
+        _ = stop.wait_for(|stop| *stop) => return,
+    };
+    match accepted {
+        Ok(stream) => converse(stream, app, Arc::clone(&rules), watcher).await,
+        Err(error) => debug!(%error, "no TLS with a client"),
+    }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    app: Arc<App>,
+    rules: Arc<Rules>,
+    watcher: Watcher,
+) {
+    let limits = app.limits;
     let service = service_fn(move |request| {
-        let app = Arc::clone(&app);
-        async move { Ok::<_, Infallible>(routes::answer(app, request).await) }
+        let (app, rules) = (Arc::clone(&app), Arc::clone(&rules));
+        async move { Ok::<_, Infallible>(gate::answer(app, &rules, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
         .max_buf_size(limits.head_bytes)
-        .serve_connection(TokioIo::new(Impatient::new(stream, limits.response_time)), service);
+        .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         debug!(%error, "connection ended");
     }

@@ -89,7 +89,11 @@ impl Scene {
             fs::write(&file, compressed(&shipped::text(name))).unwrap();
             file
         });
-        let duties = Duties { rules: files.into(), alertmanager: Some(alertmanager.address()) };
+        let duties = Duties {
+            rules: files.into(),
+            alertmanager: Some(alertmanager.address()),
+            ..Duties::default()
+        };
         let prometheus = Prometheus::start_with(agent.address(), &duties)?;
         let deliverable = format!("count(mx_delivery_deliverable == 1) == {}", 2 * DOMAINS.len());
         wait_until("verdicts", || (!prometheus.query(&deliverable).is_empty()).then_some(()));

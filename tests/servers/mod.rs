@@ -5,6 +5,7 @@ pub(crate) mod alertmanager;
 pub(crate) mod bind;
 pub(crate) mod certificates;
 pub(crate) mod check;
+pub(crate) mod curl;
 pub(crate) mod dnsdist;
 pub(crate) mod dovecot_auth;
 pub(crate) mod http;

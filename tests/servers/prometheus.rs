@@ -30,6 +30,8 @@ pub(crate) struct Duties {
     pub(crate) rules: Vec<PathBuf>,
     /// The Alertmanager that hears of alerts.
     pub(crate) alertmanager: Option<SocketAddr>,
+    /// More of the scrape configuration, one key a line, such as `scheme: https`.
+    pub(crate) scrape: Vec<String>,
 }
 
 impl Prometheus {
@@ -43,6 +45,8 @@ impl Prometheus {
         let prometheus = find("prometheus", "prometheus")?;
         let alertmanagers: Vec<_> = duties.alertmanager.iter().map(ToString::to_string).collect();
         let rules = &duties.rules;
+        let more: Vec<_> = duties.scrape.iter().map(|key| format!("    {key}\n")).collect();
+        let more = more.concat();
         Some(at_free_port(|port| {
             let dir = TempDir::new().unwrap();
             let (config, data) = (dir.path().join("prometheus.yml"), dir.path().join("data"));
@@ -54,7 +58,7 @@ alerting: {{ alertmanagers: [{{ static_configs: [{{ targets: {alertmanagers:?} }
 scrape_configs:
   - job_name: mxwatch
     static_configs: [{{ targets: ['{target}'] }}]
-"
+{more}"
             );
             fs::write(&config, text).unwrap();
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

@@ -62,3 +62,9 @@ pub const RUNTIME_DELAY: Metric = histogram(
 /// Gaps of the connectivity log.
 pub const CONNECTIVITY_LOG_DROPPED: Metric =
     counter("mxwatch_connectivity_log_dropped_total", &[], "Lines the connectivity log lost.");
+/// Whether the HTTP server goes by what its files say.
+pub const WEB_CONFIG_LAST_RELOAD_SUCCESSFUL: Metric = gauge(
+    "mxwatch_web_config_last_reload_successful",
+    &[],
+    "Whether the web configuration in force, if there is one, is what its files say now.",
+);
