@@ -37,6 +37,7 @@ use crate::{
         anchors,
         dns::{Expanded, Resolvers},
     },
+    shard::Shard,
     web::{self, App, Limits, ReloadRequest},
 };
 
@@ -63,9 +64,10 @@ pub struct ConfigFile {
 }
 
 /// Loads the configuration at `path` under the environment of this process, and logs what is
-/// hardly meant.
-pub fn load(path: &Path) -> Result<Loaded, Problems> {
-    let loaded = config::load(path, std::env::vars_os())?;
+/// hardly meant. Of its destinations this agent watches those of `shard`.
+pub fn load(path: &Path, shard: Option<Shard>) -> Result<Loaded, Problems> {
+    let mut loaded = config::load(path, std::env::vars_os())?;
+    loaded.config.shard = shard;
     for warning in &loaded.warnings {
         warn!(file = %path.display(), warning, "configuration");
     }
@@ -109,8 +111,11 @@ pub async fn run(start: Start) -> io::Result<()> {
         rendering: Arc::new(Semaphore::new(1)),
         limits: Limits::default(),
     };
-    let destinations = start.config.destinations.len();
-    info!(version = env!("CARGO_PKG_VERSION"), destinations, "starting");
+    if let Some(shard) = start.config.shard {
+        own.sharded(shard);
+    }
+    let (destinations, share) = counted(&start.config);
+    info!(version = env!("CARGO_PKG_VERSION"), destinations, share, "starting");
     if let Some(trouble) = anchors::trouble().await {
         warn!("{trouble}");
     }
@@ -198,6 +203,14 @@ const LOG_PATIENCE: Duration = Duration::from_millis(300);
 /// Every part ends sooner by itself; this is for one that does not.
 const LONGEST_END: Duration = Duration::from_millis(4_500);
 
+/// How many destinations this agent watches, and where it is one of several, whose share of how many
+/// that is.
+fn counted(config: &Config) -> (usize, Option<String>) {
+    let all = config.destinations.len();
+    let share = config.shard.map(|shard| format!("{shard}, {all} destinations in all"));
+    (config.own_destinations().count(), share)
+}
+
 fn open_log(config: &Config, own: &Own) -> io::Result<ConnectivityLog> {
     let Some(path) = &config.connectivity_log else { return Ok(ConnectivityLog::off()) };
     ConnectivityLog::open(path, own.connectivity_log_dropped.clone()).map_err(|error| {
@@ -257,8 +270,8 @@ impl Reloader {
         self.own.config_loaded(outcome.is_ok(), Timestamp::now());
         match &outcome {
             Ok(()) => {
-                let destinations = self.current.load().destinations.len();
-                info!(why, destinations, "configuration reloaded");
+                let (destinations, share) = counted(&self.current.load());
+                info!(why, destinations, share, "configuration reloaded");
             }
             Err(problems) => {
                 for problem in problems.lines() {
@@ -273,9 +286,9 @@ impl Reloader {
         let Some(file) = &mut self.file else {
             return Err("this configuration comes from no file".to_owned());
         };
-        let path = file.path.clone();
+        let (path, shard) = (file.path.clone(), self.current.load().shard);
         // Reads many files; the probes go on meanwhile.
-        let loaded = tokio::task::spawn_blocking(move || load(&path)).await;
+        let loaded = tokio::task::spawn_blocking(move || load(&path, shard)).await;
         let loaded = loaded.map_err(|error| error.to_string())?.map_err(|p| p.to_string())?;
         let config = Arc::new(loaded.config);
         if config.connectivity_log != self.current.load().connectivity_log {

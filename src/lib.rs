@@ -15,6 +15,7 @@
 //!
 //! What is known and said about it:
 //! - [`name`]: domains, exchangers, destinations, parsed once; [`envelope`]: mailboxes.
+//! - [`shard`]: which of several agents watches a destination.
 //! - [`secret`]: passwords, which are never shown.
 //! - [`facts`]: what was observed, as plain data with closed sets of labels.
 //! - [`delivery`]: what a sender would do, by a pure function of facts and its parameters.
@@ -37,8 +38,8 @@
 //! The program:
 //! - [`cli`], [`log`]: command line and logging.
 //! - [`daemon`]: the life of the agent's process; [`on_demand`]: `/probe` of other domains.
-//! - [`check`], [`judge`], [`senders`], [`demo`]: the commands of that name; [`chosen`], [`ended`]:
-//!   what they have in common.
+//! - [`check`], [`judge`], [`senders`], [`demo`]: the commands of that name; [`chosen`], [`ended`],
+//!   [`host_name`]: what they have in common.
 //! - [`world`]: a small mail internet on loopback, for demo and tests.
 //!
 //! TLS will join `probe` beside `probe::smtp`.
@@ -58,6 +59,7 @@ pub mod ended;
 pub mod envelope;
 pub mod explain;
 pub mod facts;
+pub mod host_name;
 pub mod judge;
 pub mod log;
 pub mod metrics;
@@ -67,6 +69,7 @@ pub mod once;
 pub mod probe;
 pub mod secret;
 pub mod senders;
+pub mod shard;
 mod shown;
 pub mod web;
 pub mod world;

@@ -15,7 +15,9 @@ use mxwatch::{
     daemon::{self, ConfigFile, Start},
     demo,
     ended::Ended,
+    host_name::host_name,
     judge, log, senders,
+    shard::Shard,
 };
 
 /// sysexits.h: the command line is wrong.
@@ -68,19 +70,26 @@ async fn run(cli: Cli) -> io::Result<u8> {
             log::init(LogArgs { level: args.level, format: args.format });
             demo::run(args).await.map(|()| 0)
         }
-        None if cli.agent.config_check => check_config(&cli.agent),
-        None => {
-            log::init(cli.agent.log);
-            serve(cli.agent).await
-        }
+        None => match cli.agent.shard.map(|choice| choice.on_host(&host_name())).transpose() {
+            Ok(shard) if cli.agent.config_check => check_config(&cli.agent, shard),
+            Ok(shard) => {
+                log::init(cli.agent.log);
+                serve(cli.agent, shard).await
+            }
+            Err(why) => {
+                writeln!(io::stderr(), "error: invalid value for '--shard <I/N>': {why}")?;
+                Ok(EX_USAGE)
+            }
+        },
     }
 }
 
 /// `--config.check`: says everything that is wrong, or that nothing is.
-fn check_config(args: &AgentArgs) -> io::Result<u8> {
+fn check_config(args: &AgentArgs, shard: Option<Shard>) -> io::Result<u8> {
     let path = &args.config_file;
     match config::load(path, std::env::vars_os()) {
-        Ok(loaded) => {
+        Ok(mut loaded) => {
+            loaded.config.shard = shard;
             for warning in &loaded.warnings {
                 writeln!(io::stderr(), "warning: {warning}")?;
             }
@@ -93,7 +102,11 @@ fn check_config(args: &AgentArgs) -> io::Result<u8> {
             let destinations = loaded.config.destinations.len();
             let plural = if destinations == 1 { "" } else { "s" };
             let path = path.display();
-            writeln!(io::stdout(), "{path}: good, {destinations} destination{plural}")?;
+            let share = shard.map(|shard| {
+                format!(", of which {shard} watches {}", loaded.config.own_destinations().count())
+            });
+            let share = share.unwrap_or_default();
+            writeln!(io::stdout(), "{path}: good, {destinations} destination{plural}{share}")?;
             Ok(0)
         }
         Err(problems) => {
@@ -103,8 +116,8 @@ fn check_config(args: &AgentArgs) -> io::Result<u8> {
     }
 }
 
-async fn serve(args: AgentArgs) -> io::Result<u8> {
-    let loaded = match daemon::load(&args.config_file) {
+async fn serve(args: AgentArgs, shard: Option<Shard>) -> io::Result<u8> {
+    let loaded = match daemon::load(&args.config_file, shard) {
         Ok(loaded) => loaded,
         Err(problems) => {
             writeln!(io::stderr(), "{problems}")?;

@@ -121,6 +121,7 @@ fn sections(
     let config = helo_name.map(|helo_name| Config {
         helo_name,
         destinations: list.into_destinations(),
+        shard: None,
         probe,
         dns,
         resolvers,

@@ -9,7 +9,7 @@ use prometheus::{
 };
 
 use super::names::{self, Metric};
-use crate::{delivery::Why, explain::meaning::meaning};
+use crate::{delivery::Why, explain::meaning::meaning, shard::Shard};
 
 /// Handles to all of them.
 #[derive(Debug)]
@@ -19,7 +19,11 @@ pub struct Own {
     pub config_last_reload_successful: IntGauge,
     /// Unix time of the last success.
     pub config_last_reload_success_timestamp_seconds: Gauge,
-    /// Configured destinations; set from the snapshot by whoever encodes.
+    /// Which shard this agent is; without a series where it is none.
+    shard: IntGaugeVec,
+    /// Configured destinations, those of other shards included; set by whoever encodes.
+    pub destinations_configured: IntGauge,
+    /// Those of them that this agent watches; set from the snapshot in the same way.
     pub destinations: IntGauge,
     /// Those of them whose round is overdue; set in the same way.
     pub destinations_overdue: IntGauge,
@@ -86,10 +90,13 @@ impl Own {
         let gauge = |metric| registered(&registry, IntGauge::with_opts(opts(metric)));
         let counter = |metric| registered(&registry, IntCounter::with_opts(opts(metric)));
         let delays = |metric| histogram(&registry, metric);
+        let shard = IntGaugeVec::new(opts(&names::SHARD_INFO), names::SHARD_INFO.labels);
         let loaded_at = Gauge::with_opts(opts(&names::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP));
         Self {
             config_last_reload_successful: gauge(&names::CONFIG_LAST_RELOAD_SUCCESSFUL),
             config_last_reload_success_timestamp_seconds: registered(&registry, loaded_at),
+            shard: registered(&registry, shard),
+            destinations_configured: gauge(&names::DESTINATIONS_CONFIGURED),
             destinations: gauge(&names::DESTINATIONS),
             destinations_overdue: gauge(&names::DESTINATIONS_OVERDUE),
             domain_rounds: rounds("domain"),
@@ -104,6 +111,12 @@ impl Own {
             connectivity_log_dropped: counter(&names::CONNECTIVITY_LOG_DROPPED),
             registry,
         }
+    }
+
+    /// Notes that this agent is one of several.
+    pub fn sharded(&self, shard: Shard) {
+        let (index, shards) = (shard.index().to_string(), shard.shards().to_string());
+        self.shard.with_label_values(&[index, shards]).set(1);
     }
 
     /// Notes an attempt to load the configuration.
@@ -164,7 +177,13 @@ mod tests {
     #[test]
     fn every_own_metric_of_the_catalogue_is_there_from_the_start() {
         let mut out = String::new();
-        Own::new().encode(&mut out);
+        let own = Own::new();
+        own.encode(&mut out);
+        assert!(!out.contains("mxwatch_shard_info"), "{out}");
+        out.clear();
+        own.sharded(Shard::new(1, 4).unwrap());
+        own.encode(&mut out);
+        assert!(out.contains("mxwatch_shard_info{shard=\"1\",shards=\"4\"} 1\n"), "{out}");
         let own = |m: &&Metric| m.name.starts_with("mxwatch_") || **m == names::DELIVERY_REASON;
         for metric in names::CATALOGUE.iter().filter(own) {
             let kind = format!("# TYPE {} {}\n", metric.name, metric.kind.word());

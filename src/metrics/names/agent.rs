@@ -20,9 +20,21 @@ pub const CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP: Metric = gauge(
     &[],
     "When the configuration was last loaded successfully.",
 );
+/// Which share of the destinations is this agent's.
+pub const SHARD_INFO: Metric = gauge(
+    "mxwatch_shard_info",
+    &["shard", "shards"],
+    "1 with the number of this agent's shard, counted from 0, and how many there are; only with --shard.",
+);
+/// Size of the task of all shards.
+pub const DESTINATIONS_CONFIGURED: Metric = gauge(
+    "mxwatch_destinations_configured",
+    &[],
+    "Number of destinations in the configuration, those of other shards included.",
+);
 /// Size of the task.
 pub const DESTINATIONS: Metric =
-    gauge("mxwatch_destinations", &[], "Number of configured destinations.");
+    gauge("mxwatch_destinations", &[], "Number of destinations that this agent watches.");
 /// What is not looked at any more.
 pub const DESTINATIONS_OVERDUE: Metric = gauge(
     "mxwatch_destinations_overdue",
