@@ -31,6 +31,7 @@ use crate::{
     },
     config::{self, Config, Loaded, Problems, Resolver, ResolverKind, Watch},
     connectivity_log::ConnectivityLog,
+    http_sd::Lists,
     metrics::own::Own,
     on_demand,
     probe::{
@@ -91,7 +92,9 @@ pub async fn run(start: Start) -> io::Result<()> {
     let mut stops = Stops::new()?;
     let own = Arc::new(Own::new());
     let log = open_log(&start.config, &own)?;
-    let settings = Settings::new(Arc::clone(&start.config), log, None);
+    let Some(lists) = first_lists(&start.config, &own, &mut stops).await else { return Ok(()) };
+    let config = joined(&start.config, &lists);
+    let settings = Settings::new(Arc::clone(&config), log, None);
     own.config_loaded(true, Timestamp::now());
     let (stopping, stop) = watch::channel(false);
     let (ready, is_ready) = watch::channel(false);
@@ -99,7 +102,7 @@ pub async fn run(start: Start) -> io::Result<()> {
     let (on_demand, wanted) = mpsc::channel(16);
     let (reloads, to_reload) = mpsc::channel(1);
     let store = Store::default();
-    let current = Arc::new(ArcSwap::from(Arc::clone(&start.config)));
+    let current = Arc::new(ArcSwap::from(Arc::clone(&config)));
 
     let app = App {
         store: store.clone(),
@@ -111,11 +114,7 @@ pub async fn run(start: Start) -> io::Result<()> {
         rendering: Arc::new(Semaphore::new(1)),
         limits: Limits::default(),
     };
-    if let Some(shard) = start.config.shard {
-        own.sharded(shard);
-    }
-    let (destinations, share) = counted(&start.config);
-    info!(version = env!("CARGO_PKG_VERSION"), destinations, share, "starting");
+    announce(&config, &own);
     if let Some(trouble) = anchors::trouble().await {
         warn!("{trouble}");
     }
@@ -146,7 +145,8 @@ pub async fn run(start: Start) -> io::Result<()> {
     parts.spawn(tell_ready(is_ready, stop));
 
     let Settings { resolvers, log, .. } = settings;
-    let mut reloader = Reloader { file: start.file, current, own, log, resolvers, reloads };
+    let (file, unjoined) = (start.file, start.config);
+    let mut reloader = Reloader { file, unjoined, lists, current, own, log, resolvers, reloads };
     let mut system = SystemWatch::new();
     let outcome = loop {
         let in_force = (reloader.current.load_full(), reloader.resolvers.clone());
@@ -155,7 +155,13 @@ pub async fn run(start: Start) -> io::Result<()> {
             error = panicked(&mut parts) => break Err(io::Error::other(error)),
             Some(()) = hangups.recv() => ("SIGHUP", None),
             Some(answer) = requests.recv() => ("POST /-/reload", Some(answer)),
-            () = reloader.files_changed() => ("destination files", None),
+            noticed = reloader.noticed() => match noticed {
+                Noticed::Files => ("destination files", None),
+                Noticed::Lists => {
+                    reloader.follow_lists().await;
+                    continue;
+                }
+            },
             () = system.look(in_force) => {
                 reloader.follow_system().await;
                 continue;
@@ -203,6 +209,26 @@ const LOG_PATIENCE: Duration = Duration::from_millis(300);
 /// Every part ends sooner by itself; this is for one that does not.
 const LONGEST_END: Duration = Duration::from_millis(4_500);
 
+/// What is known at the start of the lists that the configuration names; `None` where the program is
+/// told to end meanwhile.
+async fn first_lists(config: &Config, own: &Arc<Own>, stops: &mut Stops) -> Option<Lists> {
+    let mut lists = Lists::new(Arc::clone(own));
+    lists.follow(&config.http_sd);
+    tokio::select! {
+        () = lists.first_answers() => Some(lists),
+        () = stops.next() => None,
+    }
+}
+
+/// Says what begins here, in the log and in the metrics.
+fn announce(config: &Config, own: &Own) {
+    if let Some(shard) = config.shard {
+        own.sharded(shard);
+    }
+    let (destinations, share) = counted(config);
+    info!(version = env!("CARGO_PKG_VERSION"), destinations, share, "starting");
+}
+
 /// How many destinations this agent watches, and where it is one of several, whose share of how many
 /// that is.
 fn counted(config: &Config) -> (usize, Option<String>) {
@@ -245,9 +271,33 @@ impl Stops {
     }
 }
 
+/// The configuration with what is known of the lists from servers.
+fn joined(config: &Arc<Config>, lists: &Lists) -> Arc<Config> {
+    if config.http_sd.is_empty() {
+        return Arc::clone(config);
+    }
+    let (joined, warnings) = config.joined(lists.known());
+    for warning in warnings {
+        warn!(warning, "http_sd");
+    }
+    Arc::new(joined)
+}
+
+/// What changed by itself.
+enum Noticed {
+    /// A destination file.
+    Files,
+    /// A list from a server.
+    Lists,
+}
+
 /// Puts changed configurations in force. A bad one changes nothing.
 struct Reloader {
     file: Option<ConfigFile>,
+    /// The configuration of the file alone.
+    unjoined: Arc<Config>,
+    lists: Lists,
+    /// The one in force, with what the lists name.
     current: Arc<ArcSwap<Config>>,
     own: Arc<Own>,
     log: ConnectivityLog,
@@ -257,11 +307,18 @@ struct Reloader {
 }
 
 impl Reloader {
-    /// Resolves when a destination file changed; never without files.
-    async fn files_changed(&mut self) {
-        match &mut self.file {
-            Some(file) => file.watch.changed().await,
-            None => std::future::pending().await,
+    /// Resolves when a destination file or a list changed; never without any.
+    async fn noticed(&mut self) -> Noticed {
+        let (file, lists) = (&mut self.file, &mut self.lists);
+        let files_changed = async {
+            match file {
+                Some(file) => file.watch.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = files_changed => Noticed::Files,
+            () = lists.changed() => Noticed::Lists,
         }
     }
 
@@ -295,11 +352,28 @@ impl Reloader {
             self.log = open_log(&config, &self.own).map_err(|error| error.to_string())?;
         }
         let watch = config::watch(loaded.watched);
-        self.apply(Arc::clone(&config)).await?;
-        self.current.store(config);
+        self.lists.follow(&config.http_sd);
+        self.lists.first_answers().await;
+        self.unjoined = config;
+        self.rejoin().await?;
         if let Some(file) = &mut self.file {
             file.watch = watch;
         }
+        Ok(())
+    }
+
+    /// Puts in force what the lists name now; the configuration of the file stays as it is.
+    async fn follow_lists(&mut self) {
+        if self.rejoin().await.is_ok() {
+            let (destinations, share) = counted(&self.current.load());
+            info!(why = "http_sd", destinations, share, "destinations changed");
+        }
+    }
+
+    async fn rejoin(&mut self) -> Result<(), String> {
+        let config = joined(&self.unjoined, &self.lists);
+        self.apply(Arc::clone(&config)).await?;
+        self.current.store(config);
         Ok(())
     }
 

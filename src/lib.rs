@@ -37,7 +37,8 @@
 //!
 //! The program:
 //! - [`cli`], [`log`]: command line and logging.
-//! - [`daemon`]: the life of the agent's process; [`on_demand`]: `/probe` of other domains.
+//! - [`daemon`]: the life of the agent's process; [`http_sd`]: lists of destinations from servers;
+//!   [`on_demand`]: `/probe` of other domains.
 //! - [`check`], [`judge`], [`senders`], [`demo`]: the commands of that name; [`chosen`], [`ended`],
 //!   [`host_name`]: what they have in common.
 //! - [`world`]: a small mail internet on loopback, for demo and tests.
@@ -60,6 +61,7 @@ pub mod envelope;
 pub mod explain;
 pub mod facts;
 pub mod host_name;
+pub mod http_sd;
 pub mod judge;
 pub mod log;
 pub mod metrics;

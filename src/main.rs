@@ -102,11 +102,18 @@ fn check_config(args: &AgentArgs, shard: Option<Shard>) -> io::Result<u8> {
             let destinations = loaded.config.destinations.len();
             let plural = if destinations == 1 { "" } else { "s" };
             let path = path.display();
-            let share = shard.map(|shard| {
+            let own = shard.map(|shard| {
                 format!(", of which {shard} watches {}", loaded.config.own_destinations().count())
             });
-            let share = share.unwrap_or_default();
-            writeln!(io::stdout(), "{path}: good, {destinations} destination{plural}{share}")?;
+            let own = own.unwrap_or_default();
+            writeln!(io::stdout(), "{path}: good, {destinations} destination{plural}{own}")?;
+            for list in &loaded.config.http_sd {
+                let name = &list.name;
+                writeln!(
+                    io::stdout(),
+                    "{name}: not asked; its destinations come when the agent runs"
+                )?;
+            }
             Ok(0)
         }
         Err(problems) => {

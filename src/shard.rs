@@ -35,6 +35,7 @@ impl Shard {
     /// big-endian, through [`jump`]. Neither ever changes: a release that sent a destination to another
     /// shard would have agents of two versions watch it twice, or not at all. The schedule has a hash of
     /// its own, for what is shared out by the same bits would have rounds at the same moments.
+    #[must_use]
     pub fn of(self, destination: &Destination) -> Self {
         let digest = digest(&SHA256, destination.to_string().as_bytes());
         let first = digest.as_ref().first_chunk().copied().unwrap_or_default();

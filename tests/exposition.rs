@@ -42,10 +42,11 @@ fn text(snapshot: &Snapshot, detail: Detail) -> String {
     out
 }
 
-/// The own metrics of an agent that is one of several.
+/// The own metrics of an agent that is one of several and has a list from a server.
 fn own() -> Own {
     let own = Own::new();
     own.sharded(Shard::new(1, 4).unwrap());
+    own.http_sd("netbox");
     own
 }
 

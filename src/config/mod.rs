@@ -13,6 +13,7 @@ mod envelope;
 mod environment;
 mod file_sd;
 mod helo;
+mod http_sd;
 mod key;
 mod leaf;
 mod load;
@@ -24,10 +25,12 @@ mod problem;
 mod reading;
 mod resolver;
 mod resolver_transport;
+mod secret_file;
 mod sender;
 mod smart_host;
 mod source;
 mod table;
+mod target_list;
 mod watch;
 mod web;
 
@@ -38,6 +41,7 @@ pub use self::{
     destination_files::Watched,
     dns::Dns,
     helo::parse_helo_name,
+    http_sd::{Authorization, HttpSd},
     load::{Loaded, load},
     metrics::{Detail, Metrics},
     policy::PolicySettings,
@@ -46,6 +50,8 @@ pub use self::{
     problem::{Place, Problem, Problems},
     resolver::{Resolver, ResolverKind, parse_server},
     resolver_transport::{ResolverTls, ResolverTransport},
+    secret_file::SecretFile,
+    target_list::TargetList,
     watch::{Watch, watch},
     web::Web,
 };
@@ -61,6 +67,8 @@ pub struct Config {
     /// The share of it that this agent watches; the command line says, for the file is the same for
     /// all. Without one it watches everything.
     pub shard: Option<Shard>,
+    /// Servers that name further destinations; what they name is not in here.
+    pub http_sd: Vec<HttpSd>,
     /// How exchangers are probed.
     pub probe: Probe,
     /// How patiently DNS is asked where a resolver says nothing else.
@@ -88,6 +96,7 @@ impl Config {
             helo_name,
             destinations: BTreeMap::new(),
             shard: None,
+            http_sd: Vec::new(),
             probe: Probe::default(),
             dns: Dns::default(),
             resolvers: vec![Resolver::system(Dns::default())],

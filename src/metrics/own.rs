@@ -4,7 +4,7 @@
 //! nothing. What was found out about mail domains is not here.
 
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
 };
 
@@ -27,6 +27,8 @@ pub struct Own {
     pub destinations: IntGauge,
     /// Those of them whose round is overdue; set in the same way.
     pub destinations_overdue: IntGauge,
+    http_sd_last_success: GaugeVec,
+    http_sd_failures: IntCounterVec,
     /// Rounds of domains.
     pub domain_rounds: Rounds,
     /// Rounds of exchangers.
@@ -47,6 +49,15 @@ pub struct Own {
     pub runtime_delay_seconds: Histogram,
     /// Lines the connectivity log lost.
     pub connectivity_log_dropped: IntCounter,
+}
+
+/// How it goes with one list from a server.
+#[derive(Clone, Debug)]
+pub struct HttpSdCounts {
+    /// Unix time of the last success, 0 before the first.
+    pub last_success: Gauge,
+    /// Requests that brought no list.
+    pub failures: IntCounter,
 }
 
 /// Rounds of one kind.
@@ -91,6 +102,9 @@ impl Own {
         let counter = |metric| registered(&registry, IntCounter::with_opts(opts(metric)));
         let delays = |metric| histogram(&registry, metric);
         let shard = IntGaugeVec::new(opts(&names::SHARD_INFO), names::SHARD_INFO.labels);
+        let lists = names::HTTP_SD_FAILURES.labels;
+        let failures = IntCounterVec::new(opts(&names::HTTP_SD_FAILURES), lists);
+        let last_success = GaugeVec::new(opts(&names::HTTP_SD_LAST_SUCCESS_TIMESTAMP), lists);
         let loaded_at = Gauge::with_opts(opts(&names::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP));
         Self {
             config_last_reload_successful: gauge(&names::CONFIG_LAST_RELOAD_SUCCESSFUL),
@@ -99,6 +113,8 @@ impl Own {
             destinations_configured: gauge(&names::DESTINATIONS_CONFIGURED),
             destinations: gauge(&names::DESTINATIONS),
             destinations_overdue: gauge(&names::DESTINATIONS_OVERDUE),
+            http_sd_last_success: registered(&registry, last_success),
+            http_sd_failures: registered(&registry, failures),
             domain_rounds: rounds("domain"),
             exchanger_rounds: rounds("exchanger"),
             policy_rounds: rounds("policy"),
@@ -117,6 +133,21 @@ impl Own {
     pub fn sharded(&self, shard: Shard) {
         let (index, shards) = (shard.index().to_string(), shard.shards().to_string());
         self.shard.with_label_values(&[index, shards]).set(1);
+    }
+
+    /// The series of one list from a server, which are there from now on.
+    pub fn http_sd(&self, list: &str) -> HttpSdCounts {
+        HttpSdCounts {
+            last_success: self.http_sd_last_success.with_label_values(&[list]),
+            failures: self.http_sd_failures.with_label_values(&[list]),
+        }
+    }
+
+    /// Ends the series of a list that is no longer asked for.
+    pub fn forget_http_sd(&self, list: &str) {
+        // It fails where there are none.
+        let _ = self.http_sd_last_success.remove_label_values(&[list]);
+        let _ = self.http_sd_failures.remove_label_values(&[list]);
     }
 
     /// Notes an attempt to load the configuration.
@@ -182,6 +213,7 @@ mod tests {
         assert!(!out.contains("mxwatch_shard_info"), "{out}");
         out.clear();
         own.sharded(Shard::new(1, 4).unwrap());
+        own.http_sd("netbox");
         own.encode(&mut out);
         assert!(out.contains("mxwatch_shard_info{shard=\"1\",shards=\"4\"} 1\n"), "{out}");
         let own = |m: &&Metric| m.name.starts_with("mxwatch_") || **m == names::DELIVERY_REASON;

@@ -11,6 +11,7 @@ mod chosen_resolvers;
 mod config;
 mod demo;
 mod ending;
+mod http_sd;
 mod judge;
 mod log;
 mod mta_sts;

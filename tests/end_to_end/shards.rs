@@ -70,8 +70,8 @@ fn watching(agents: &[Agent]) -> BTreeMap<String, usize> {
         assert_eq!(scrape.value("mxwatch_shard_info", &labels), Some(1.0));
         let own = scrape.matching("mx_destination_info", &[]);
         let own: BTreeSet<_> = own.iter().map(|sample| sample.label("domain")).collect();
-        let count = own.len();
-        assert_eq!(scrape.value("mxwatch_destinations", &[]), Some(f64::from(count as u32)));
+        let count = f64::from(u32::try_from(own.len()).unwrap());
+        assert_eq!(scrape.value("mxwatch_destinations", &[]), Some(count));
         for name in own {
             assert_eq!(watching.insert(name.to_owned(), index), None, "{name} is watched twice");
         }
@@ -81,7 +81,7 @@ fn watching(agents: &[Agent]) -> BTreeMap<String, usize> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn they_cover_the_list_once_and_one_more_takes_only_its_share() {
-    let world = world(40).await;
+    let world = world(90).await;
     let config = config(&world).text();
     let three = watching(&agents(&config, 3));
     assert_eq!(three.len(), DOMAINS + 1, "{three:?}");
@@ -97,7 +97,7 @@ async fn they_cover_the_list_once_and_one_more_takes_only_its_share() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_brings_an_agent_what_is_its_own() {
-    let world = world(41).await;
+    let world = world(91).await;
     let shard = Shard::new(1, 2).unwrap();
     let is_own = |name: &String| shard.watches(&Destination::parse(name).unwrap());
     let (own, others): (Vec<_>, Vec<_>) = domains().into_iter().partition(is_own);
@@ -107,8 +107,8 @@ async fn a_reload_brings_an_agent_what_is_its_own() {
     agent.wait_for_log(&["starting", "destinations=1", "share=\"shard 1 of 2, 2 destinations"]);
     agent.write(CONFIG, &config.domains(&[&own[1], &others[0], &others[1]]).text());
     agent.signal("HUP");
-    let share = "share=\"shard 1 of 2, 3 destinations in all\"";
-    agent.wait_for_log(&["configuration reloaded", "destinations=1", share]);
+    let of_all = "share=\"shard 1 of 2, 3 destinations in all\"";
+    agent.wait_for_log(&["configuration reloaded", "destinations=1", of_all]);
     let scrape = agent.scrape_until("the new one", |scrape| scrape.mentions(&own[1]));
     for other in [&own[0], &others[0], &others[1]] {
         assert!(!scrape.mentions(other), "{other}");
@@ -170,10 +170,9 @@ fn a_pod_finds_its_number_in_its_name() {
     let (code, text) = on_host("mxwatch-2");
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("shard 2 of 3 watches "), "{text}");
-    for (name, why) in [
-        ("mxwatch-3", "there is no shard 3"),
-        ("node", "does not end with a hyphen and a number"),
-    ] {
+    for (name, why) in
+        [("mxwatch-3", "there is no shard 3"), ("node", "does not end with a hyphen and a number")]
+    {
         let (code, text) = on_host(name);
         assert_eq!(code, Some(64), "{text}");
         assert!(text.contains(why), "{text}");
