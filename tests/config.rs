@@ -713,7 +713,7 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
         ),
         (
             "[[http_sd]]\nurl = 'http://sd.example.net/'\nca_file = 'none.pem'",
-            "mxwatch.toml:4:11: http_sd[0].ca_file: goes with TLS only; write the url with https://\nmxwatch.toml:4:11: http_sd[0].ca_file: none.pem cannot be read: No such file or directory (os error 2); name a file with the PEM certificate of the authority that signs for the server",
+            "mxwatch.toml:4:11: http_sd[0].ca_file: none.pem cannot be read: No such file or directory (os error 2); name a file with the PEM certificate of the authority that signs for the server\nmxwatch.toml:4:11: http_sd[0].ca_file: goes with TLS only; write the url with https://",
         ),
         // Resolvers.
         (
@@ -971,7 +971,7 @@ fn all_mistakes_are_told_at_once() {
         files.problems(&environment),
         "mxwatch.toml:1:27: domains[1]: \"one\": not a fully qualified mail domain, such as \"example.com\"\n\
          mxwatch.toml:1:34: domains[2]: \"two\": not a fully qualified mail domain, such as \"example.com\"\n\
-         mxwatch.toml:2:1: hello: unknown key `hello`; known here are connectivity_log, destination, destination_files, dns, domains, helo_name, metrics, politeness, probe, resolver, sender, senders, web\n\
+         mxwatch.toml:2:1: hello: unknown key `hello`; known here are connectivity_log, destination, destination_files, dns, domains, helo_name, http_sd, metrics, politeness, probe, resolver, sender, senders, web\n\
          mxwatch.toml:4:12: dns.attempts: expected a whole number, found string \"x\"\n\
          mxwatch.toml:6:19: web.max_connections: must be from 1 to 65535, found 0\n\
          environment variable MXWATCH_DNS__TIMEOUT: expected a duration such as \"30s\", found integer 5; write \"5s\"\n\
