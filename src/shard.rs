@@ -32,9 +32,10 @@ impl Shard {
     /// The shard that a destination belongs to where there are as many as of this one.
     ///
     /// It goes by the first 8 octets of the SHA-256 of the name as it stands in the `domain` label,
-    /// big-endian, through [`jump`]. Neither ever changes: a release that sent a destination to another
-    /// shard would have agents of two versions watch it twice, or not at all. The schedule has a hash of
-    /// its own, for what is shared out by the same bits would have rounds at the same moments.
+    /// big-endian, through jump consistent hash. Neither ever changes: a release that sent a
+    /// destination to another shard would have agents of two versions watch it twice, or not at all.
+    /// The schedule has a hash of its own, for what is shared out by the same bits would have rounds
+    /// at the same moments.
     #[must_use]
     pub fn of(self, destination: &Destination) -> Self {
         let digest = digest(&SHA256, destination.to_string().as_bytes());

@@ -155,6 +155,16 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_is_no_list_of_domains_at_all_is_not_read_to_the_end() {
+        for text in [
+            "[{\"targets\": [".to_owned() + &"\"x y\",".repeat(5000) + "\"\"]}]",
+            "[".to_owned() + &"{},".repeat(5000) + "{}]",
+        ] {
+            assert_eq!(TargetList::parse("x", &text).unwrap_err().count(), 100);
+        }
+    }
+
     proptest! {
         #[test]
         fn whatever_a_server_sends_is_taken_or_refused(text in "\\PC{0,80}") {
