@@ -32,6 +32,7 @@ use crate::{
         trace, trouble, verdicts,
     },
     facts::Facts,
+    host_name::host_name,
     metrics::own::Own,
     name::Destination,
     once,
@@ -315,9 +316,8 @@ fn configuration(args: &CheckArgs) -> Result<Arc<Config>, String> {
 /// The best name for this host without asking anybody: its own if that is fully qualified, else
 /// the address it calls from (RFC 5321 §4.1.4 allows that where there is no name).
 fn own_name() -> Arc<str> {
-    let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let address = vantage::own_address().unwrap_or(Ipv4Addr::LOCALHOST.into());
-    parse_helo_name(&host_name).unwrap_or_else(|_| match address {
+    parse_helo_name(&host_name()).unwrap_or_else(|_| match address {
         IpAddr::V4(address) => format!("[{address}]").into(),
         IpAddr::V6(address) => format!("[IPv6:{address}]").into(),
     })

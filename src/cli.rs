@@ -12,6 +12,7 @@ use crate::{
     config::{parse_helo_name, parse_server},
     healthy::AgentUrl,
     name::Destination,
+    shard,
 };
 
 /// Where packages put the configuration.
@@ -82,6 +83,10 @@ pub struct AgentArgs {
     /// Allow `POST /-/reload`.
     #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,
+    /// Watch only the share of this agent: I/N is number I, from 0 to N-1, of N agents with the same
+    /// destinations; with ordinal/N, I is the number at the end of this host's name, as in a StatefulSet.
+    #[arg(long, value_name = "I/N", value_parser = shard::Choice::parse)]
+    pub shard: Option<shard::Choice>,
     /// What to log.
     #[command(flatten)]
     pub log: LogArgs,

@@ -32,12 +32,14 @@ use crate::{
     build,
     config::{self, Config, Loaded, Problems, Resolver, ResolverKind, Watch},
     connectivity_log::ConnectivityLog,
+    http_sd::Lists,
     metrics::own::Own,
     on_demand,
     probe::{
         anchors,
         dns::{Expanded, Resolvers},
     },
+    shard::Shard,
     systemd::notify,
     web::{self, Access, App, Limits, ReloadRequest},
 };
@@ -67,9 +69,10 @@ pub struct ConfigFile {
 }
 
 /// Loads the configuration at `path` under the environment of this process, and logs what is
-/// hardly meant.
-pub fn load(path: &Path) -> Result<Loaded, Problems> {
-    let loaded = config::load(path, std::env::vars_os())?;
+/// hardly meant. Of its destinations this agent watches those of `shard`.
+pub fn load(path: &Path, shard: Option<Shard>) -> Result<Loaded, Problems> {
+    let mut loaded = config::load(path, std::env::vars_os())?;
+    loaded.config.shard = shard;
     for warning in &loaded.warnings {
         warn!(file = %path.display(), warning, "configuration");
     }
@@ -102,7 +105,9 @@ pub async fn run(start: Start) -> io::Result<()> {
     let mut stops = Stops::new()?;
     let own = Arc::new(Own::new());
     let log = open_log(&start.config, &own)?;
-    let settings = Settings::new(Arc::clone(&start.config), log, None);
+    let Some(lists) = first_lists(&start.config, &own, &mut stops).await else { return Ok(()) };
+    let config = joined(&start.config, &lists);
+    let settings = Settings::new(Arc::clone(&config), log, None);
     own.config_loaded(true, Timestamp::now());
     let (stopping, stop) = watch::channel(false);
     let (ready, is_ready) = watch::channel(false);
@@ -111,7 +116,7 @@ pub async fn run(start: Start) -> io::Result<()> {
     let (on_demand, wanted) = mpsc::channel(16);
     let (reloads, to_reload) = mpsc::channel(1);
     let store = Store::default();
-    let current = Arc::new(ArcSwap::from(Arc::clone(&start.config)));
+    let current = Arc::new(ArcSwap::from(Arc::clone(&config)));
 
     let app = App {
         store: store.clone(),
@@ -124,8 +129,7 @@ pub async fn run(start: Start) -> io::Result<()> {
         access: start.access,
         limits: Limits::default(),
     };
-    let destinations = start.config.destinations.len();
-    info!(version = build::VERSION, revision = build::REVISION, destinations, "starting");
+    announce(&config, &own);
     if let Some(trouble) = anchors::trouble().await {
         warn!("{trouble}");
     }
@@ -156,10 +160,11 @@ pub async fn run(start: Start) -> io::Result<()> {
     parts.spawn(agent);
     parts.spawn(notify::watchdog(beats, stop.clone()));
     parts.spawn(tell_ready(is_ready, stop));
-    notify::ready(&watching(destinations));
+    notify::ready(&watching(&config));
 
     let Settings { resolvers, log, .. } = settings;
-    let mut reloader = Reloader { file: start.file, current, own, log, resolvers, reloads };
+    let (file, unjoined) = (start.file, start.config);
+    let mut reloader = Reloader { file, unjoined, lists, current, own, log, resolvers, reloads };
     let mut system = SystemWatch::new();
     let outcome = loop {
         let in_force = (reloader.current.load_full(), reloader.resolvers.clone());
@@ -168,7 +173,14 @@ pub async fn run(start: Start) -> io::Result<()> {
             error = panicked(&mut parts) => break Err(io::Error::other(error)),
             Some(()) = hangups.recv() => ("SIGHUP", None),
             Some(answer) = requests.recv() => ("POST /-/reload", Some(answer)),
-            () = reloader.files_changed() => ("destination files", None),
+            noticed = reloader.noticed() => match noticed {
+                Noticed::Files => ("destination files", None),
+                Noticed::Lists => {
+                    reloader.follow_lists().await;
+                    notify::ready(&watching(&reloader.current.load()));
+                    continue;
+                }
+            },
             () = system.look(in_force) => {
                 reloader.follow_system().await;
                 continue;
@@ -180,7 +192,7 @@ pub async fn run(start: Start) -> io::Result<()> {
             () = stops.next() => break Ok(()),
             outcome = reloader.reload(why) => outcome,
         };
-        let in_force = watching(reloader.current.load().destinations.len());
+        let in_force = watching(&reloader.current.load());
         notify::ready(&match outcome {
             Ok(()) => in_force,
             Err(_) => format!("configuration not reloaded, see the log; {in_force} as before"),
@@ -223,6 +235,35 @@ const LOG_PATIENCE: Duration = Duration::from_millis(300);
 /// Every part ends sooner by itself; this is for one that does not.
 const LONGEST_END: Duration = Duration::from_millis(4_500);
 
+/// What is known at the start of the lists that the configuration names; `None` where the program is
+/// told to end meanwhile.
+async fn first_lists(config: &Config, own: &Arc<Own>, stops: &mut Stops) -> Option<Lists> {
+    let mut lists = Lists::new(Arc::clone(own));
+    lists.follow(&config.http_sd);
+    tokio::select! {
+        () = lists.first_answers() => Some(lists),
+        () = stops.next() => None,
+    }
+}
+
+/// Says what begins here, in the log and in the metrics.
+fn announce(config: &Config, own: &Own) {
+    if let Some(shard) = config.shard {
+        own.sharded(shard);
+    }
+    let (destinations, share) = counted(config);
+    let (version, revision) = (build::VERSION, build::REVISION);
+    info!(version, revision, destinations, share, "starting");
+}
+
+/// How many destinations this agent watches, and where it is one of several, whose share of how many
+/// that is.
+fn counted(config: &Config) -> (usize, Option<String>) {
+    let all = config.destinations.len();
+    let share = config.shard.map(|shard| format!("{shard}, {all} destinations in all"));
+    (config.own_destinations().count(), share)
+}
+
 fn open_log(config: &Config, own: &Own) -> io::Result<ConnectivityLog> {
     let Some(path) = &config.connectivity_log else { return Ok(ConnectivityLog::off()) };
     ConnectivityLog::open(path, own.connectivity_log_dropped.clone()).map_err(|error| {
@@ -231,9 +272,11 @@ fn open_log(config: &Config, own: &Own) -> io::Result<ConnectivityLog> {
 }
 
 /// What the agent does, for `systemctl status`.
-fn watching(destinations: usize) -> String {
+fn watching(config: &Config) -> String {
+    let (destinations, share) = counted(config);
     let plural = if destinations == 1 { "" } else { "s" };
-    format!("watching {destinations} destination{plural}")
+    let share = share.map(|share| format!(", {share}")).unwrap_or_default();
+    format!("watching {destinations} destination{plural}{share}")
 }
 
 async fn tell_ready(mut ready: watch::Receiver<bool>, mut stop: watch::Receiver<bool>) {
@@ -263,9 +306,33 @@ impl Stops {
     }
 }
 
+/// The configuration with what is known of the lists from servers.
+fn joined(config: &Arc<Config>, lists: &Lists) -> Arc<Config> {
+    if config.http_sd.is_empty() {
+        return Arc::clone(config);
+    }
+    let (joined, warnings) = config.joined(lists.known());
+    for warning in warnings {
+        warn!(warning, "http_sd");
+    }
+    Arc::new(joined)
+}
+
+/// What changed by itself.
+enum Noticed {
+    /// A destination file.
+    Files,
+    /// A list from a server.
+    Lists,
+}
+
 /// Puts changed configurations in force. A bad one changes nothing.
 struct Reloader {
     file: Option<ConfigFile>,
+    /// The configuration of the file alone.
+    unjoined: Arc<Config>,
+    lists: Lists,
+    /// The one in force, with what the lists name.
     current: Arc<ArcSwap<Config>>,
     own: Arc<Own>,
     log: ConnectivityLog,
@@ -275,11 +342,18 @@ struct Reloader {
 }
 
 impl Reloader {
-    /// Resolves when a destination file changed; never without files.
-    async fn files_changed(&mut self) {
-        match &mut self.file {
-            Some(file) => file.watch.changed().await,
-            None => std::future::pending().await,
+    /// Resolves when a destination file or a list changed; never without any.
+    async fn noticed(&mut self) -> Noticed {
+        let (file, lists) = (&mut self.file, &mut self.lists);
+        let files_changed = async {
+            match file {
+                Some(file) => file.watch.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = files_changed => Noticed::Files,
+            () = lists.changed() => Noticed::Lists,
         }
     }
 
@@ -288,8 +362,8 @@ impl Reloader {
         self.own.config_loaded(outcome.is_ok(), Timestamp::now());
         match &outcome {
             Ok(()) => {
-                let destinations = self.current.load().destinations.len();
-                info!(why, destinations, "configuration reloaded");
+                let (destinations, share) = counted(&self.current.load());
+                info!(why, destinations, share, "configuration reloaded");
             }
             Err(problems) => {
                 for problem in problems.lines() {
@@ -304,20 +378,37 @@ impl Reloader {
         let Some(file) = &mut self.file else {
             return Err("this configuration comes from no file".to_owned());
         };
-        let path = file.path.clone();
+        let (path, shard) = (file.path.clone(), self.current.load().shard);
         // Reads many files; the probes go on meanwhile.
-        let loaded = tokio::task::spawn_blocking(move || load(&path)).await;
+        let loaded = tokio::task::spawn_blocking(move || load(&path, shard)).await;
         let loaded = loaded.map_err(|error| error.to_string())?.map_err(|p| p.to_string())?;
         let config = Arc::new(loaded.config);
         if config.connectivity_log != self.current.load().connectivity_log {
             self.log = open_log(&config, &self.own).map_err(|error| error.to_string())?;
         }
         let watch = config::watch(loaded.watched);
-        self.apply(Arc::clone(&config)).await?;
-        self.current.store(config);
+        self.lists.follow(&config.http_sd);
+        self.lists.first_answers().await;
+        self.unjoined = config;
+        self.rejoin().await?;
         if let Some(file) = &mut self.file {
             file.watch = watch;
         }
+        Ok(())
+    }
+
+    /// Puts in force what the lists name now; the configuration of the file stays as it is.
+    async fn follow_lists(&mut self) {
+        if self.rejoin().await.is_ok() {
+            let (destinations, share) = counted(&self.current.load());
+            info!(why = "http_sd", destinations, share, "destinations changed");
+        }
+    }
+
+    async fn rejoin(&mut self) -> Result<(), String> {
+        let config = joined(&self.unjoined, &self.lists);
+        self.apply(Arc::clone(&config)).await?;
+        self.current.store(config);
         Ok(())
     }
 

@@ -15,6 +15,7 @@
 //!
 //! What is known and said about it:
 //! - [`name`]: domains, exchangers, destinations, parsed once; [`envelope`]: mailboxes.
+//! - [`shard`]: which of several agents watches a destination.
 //! - [`secret`]: passwords, which are never shown.
 //! - [`facts`]: what was observed, as plain data with closed sets of labels.
 //! - [`delivery`]: what a sender would do, by a pure function of facts and its parameters.
@@ -36,10 +37,11 @@
 //!
 //! The program:
 //! - [`cli`], [`log`]: command line and logging; [`build`]: what it was built from.
-//! - [`daemon`]: the life of the agent's process; [`on_demand`]: `/probe` of other domains.
+//! - [`daemon`]: the life of the agent's process; [`http_sd`]: lists of destinations from servers;
+//!   [`on_demand`]: `/probe` of other domains.
 //! - [`systemd`]: what the service manager hears, and the sockets it hands over.
-//! - [`check`], [`judge`], [`senders`], [`demo`], [`healthy`]: the commands of that name; [`chosen`],
-//!   [`ended`]: what they have in common.
+//! - [`check`], [`config_check`], [`judge`], [`senders`], [`demo`], [`healthy`]: what else it does when
+//!   asked; [`chosen`], [`ended`], [`host_name`]: what they have in common.
 //! - [`world`]: a small mail internet on loopback, for demo and tests.
 #![forbid(unsafe_code)]
 
@@ -49,6 +51,7 @@ pub mod check;
 pub mod chosen;
 pub mod cli;
 pub mod config;
+pub mod config_check;
 pub mod connectivity_log;
 pub mod daemon;
 pub mod delivery;
@@ -59,6 +62,8 @@ pub mod envelope;
 pub mod explain;
 pub mod facts;
 pub mod healthy;
+pub mod host_name;
+pub mod http_sd;
 pub mod judge;
 pub mod log;
 pub mod metrics;
@@ -68,6 +73,7 @@ pub mod once;
 pub mod probe;
 pub mod secret;
 pub mod senders;
+pub mod shard;
 mod shown;
 pub mod systemd;
 pub mod web;

@@ -3,7 +3,6 @@
 use std::{
     io::{self, Write},
     net::TcpListener,
-    path::Path,
     process::ExitCode,
     sync::Arc,
 };
@@ -12,22 +11,20 @@ use clap::{Parser, error::ErrorKind};
 use mxwatch::{
     check,
     cli::{AgentArgs, Cli, Command, LogArgs},
-    config::{self, web_config},
+    config, config_check,
     daemon::{self, ConfigFile, Start},
     demo,
     ended::Ended,
-    healthy, judge, log, senders,
+    healthy,
+    host_name::host_name,
+    judge, log, senders,
+    shard::Shard,
     systemd::sockets,
     web::Access,
 };
 
-/// sysexits.h: the command line is wrong.
-const EX_USAGE: u8 = 64;
 /// sysexits.h: an input/output error.
 const EX_IOERR: u8 = 74;
-/// sysexits.h: the configuration is wrong.
-const EX_CONFIG: u8 = 78;
-
 /// What an address in use or forbidden ends with, as sysexits.h says of a service.
 const EX_UNAVAILABLE: u8 = 69;
 
@@ -38,7 +35,7 @@ fn main() -> ExitCode {
             // Help and version go to standard output and are no error; a closed pipe is none.
             let _ = error.print();
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return ExitCode::from(if asked { 0 } else { EX_USAGE });
+            return ExitCode::from(if asked { 0 } else { Ended::Usage.status() });
         }
     };
     // Every open session and lookup is a file descriptor; a shell grants 1024. Less is no reason
@@ -67,7 +64,7 @@ fn unavailable(error: &io::Error) -> ExitCode {
     let _ = writeln!(io::stderr(), "mxwatch: {error}");
     // An address that is none is the command line's fault.
     let usage = error.kind() == io::ErrorKind::InvalidInput;
-    ExitCode::from(if usage { EX_USAGE } else { EX_UNAVAILABLE })
+    ExitCode::from(if usage { Ended::Usage.status() } else { EX_UNAVAILABLE })
 }
 
 async fn run(cli: Cli, handed_over: Option<Vec<TcpListener>>) -> io::Result<u8> {
@@ -80,71 +77,28 @@ async fn run(cli: Cli, handed_over: Option<Vec<TcpListener>>) -> io::Result<u8> 
             log::init(LogArgs { level: args.level, format: args.format });
             demo::run(args).await.map(|()| 0)
         }
-        None if cli.agent.config_check => check_config(&cli.agent),
-        None => {
-            log::init(cli.agent.log);
-            serve(cli.agent, handed_over).await
-        }
+        None => match cli.agent.shard.map(|choice| choice.on_host(&host_name())).transpose() {
+            Ok(shard) if cli.agent.config_check => {
+                config_check::run(&cli.agent, shard).map(Ended::status)
+            }
+            Ok(shard) => {
+                log::init(cli.agent.log);
+                serve(cli.agent, shard, handed_over).await
+            }
+            Err(why) => {
+                writeln!(io::stderr(), "error: invalid value for '--shard <I/N>': {why}")?;
+                Ok(Ended::Usage.status())
+            }
+        },
     }
 }
 
-/// `--config.check`: says everything that is wrong, or that nothing is.
-fn check_config(args: &AgentArgs) -> io::Result<u8> {
-    let main = check_main_config(&args.config_file)?;
-    let web = args.web_config_file.as_deref().map(check_web_config).transpose()?;
-    Ok(if main && web.unwrap_or(true) { 0 } else { EX_CONFIG })
-}
-
-fn check_main_config(path: &Path) -> io::Result<bool> {
-    match config::load(path, std::env::vars_os()) {
-        Ok(loaded) => {
-            for warning in &loaded.warnings {
-                writeln!(io::stderr(), "warning: {warning}")?;
-            }
-            if let Some(log) = &loaded.config.connectivity_log
-                && (log.is_dir() || !log.parent().is_some_and(Path::is_dir))
-            {
-                let log = log.display();
-                writeln!(io::stderr(), "warning: connectivity_log: {log} cannot be a file here")?;
-            }
-            let destinations = loaded.config.destinations.len();
-            let plural = if destinations == 1 { "" } else { "s" };
-            let path = path.display();
-            writeln!(io::stdout(), "{path}: good, {destinations} destination{plural}")?;
-            Ok(true)
-        }
-        Err(problems) => {
-            writeln!(io::stderr(), "{problems}")?;
-            Ok(false)
-        }
-    }
-}
-
-fn check_web_config(path: &Path) -> io::Result<bool> {
-    let read = web_config::read(path);
-    match read.outcome {
-        Ok(config) => {
-            for warning in &read.warnings {
-                writeln!(io::stderr(), "warning: {warning}")?;
-            }
-            let scheme = if config.tls.is_some() { "HTTPS" } else { "plain HTTP" };
-            let who = match config.users.len() {
-                0 => "no logins".to_owned(),
-                1 => "1 login".to_owned(),
-                users => format!("{users} logins"),
-            };
-            writeln!(io::stdout(), "{}: good, {scheme}, {who}", path.display())?;
-            Ok(true)
-        }
-        Err(problems) => {
-            writeln!(io::stderr(), "{problems}")?;
-            Ok(false)
-        }
-    }
-}
-
-async fn serve(args: AgentArgs, handed_over: Option<Vec<TcpListener>>) -> io::Result<u8> {
-    let loaded = daemon::load(&args.config_file);
+async fn serve(
+    args: AgentArgs,
+    shard: Option<Shard>,
+    handed_over: Option<Vec<TcpListener>>,
+) -> io::Result<u8> {
+    let loaded = daemon::load(&args.config_file, shard);
     let access = args.web_config_file.as_deref().map_or_else(|| Ok(Access::open()), Access::load);
     let (loaded, access) = match (loaded, access) {
         (Ok(loaded), Ok(access)) => (loaded, access),
@@ -152,7 +106,7 @@ async fn serve(args: AgentArgs, handed_over: Option<Vec<TcpListener>>) -> io::Re
             for problems in [loaded.err(), access.err()].iter().flatten() {
                 writeln!(io::stderr(), "{problems}")?;
             }
-            return Ok(EX_CONFIG);
+            return Ok(Ended::Config.status());
         }
     };
     let start = Start {

@@ -670,6 +670,51 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
             "[[destination]]\nsmarthost = 'relay.example.net:587'\nusername = 'probe'\npassword = 'correct horse'",
             "mxwatch.toml:5:1: destination[0].password: a password does not stand in the configuration, which many may read; write it to a file of its own and name that with `password_file`, or name a systemd credential with `password_credential`",
         ),
+        // Lists from servers.
+        (
+            "[[http_sd]]\nname = 'cmdb'",
+            "mxwatch.toml:2:1: http_sd[0].url: missing; write where the list is, as in url = \"https://sd.example.net/mail\"",
+        ),
+        (
+            "[[http_sd]]\nurl = 'ftp://sd.example.net/'",
+            "mxwatch.toml:3:7: http_sd[0].url: not the URL of a web server; write https://, the host and the path",
+        ),
+        (
+            "[[http_sd]]\nurl = 'https://probe:battery staple@sd.example.net/'",
+            "mxwatch.toml:3:7: http_sd[0].url: not a URL such as \"https://sd.example.net/mail\"",
+        ),
+        (
+            "[[http_sd]]\nurl = 'https://probe:battery@sd.example.net/'",
+            "mxwatch.toml:3:7: http_sd[0].url: a user name and a password do not stand in a URL, which many may read; write `username` and `password_file` beside it",
+        ),
+        (
+            "[[http_sd]]\nurl = 'https://sd.example.net/?a'\n[[http_sd]]\nurl = 'https://sd.example.net/?b'",
+            "mxwatch.toml:4:1: http_sd[1]: another one is called \"https://sd.example.net/\" too; give each a `name` of its own",
+        ),
+        (
+            "[[http_sd]]\nurl = 'https://sd.example.net/'\nname = ''",
+            "mxwatch.toml:4:8: http_sd[0].name: \"\": a name of 1 to 255 octets without control characters is wanted",
+        ),
+        (
+            "[[http_sd]]\nurl = 'https://sd.example.net/'\nrefresh_interval = '2days'",
+            "mxwatch.toml:4:20: http_sd[0].refresh_interval: must be from 1s to 1day, found \"2days\"",
+        ),
+        (
+            "[[http_sd]]\nurl = 'https://sd.example.net/'\nusername = 'probe'",
+            "mxwatch.toml:2:1: http_sd[0].password_file: missing; a username needs the file with its password, or password_credential",
+        ),
+        (
+            "[[http_sd]]\nurl = 'https://sd.example.net/'\nbearer_token_file = 'none.token'",
+            "mxwatch.toml:4:21: http_sd[0].bearer_token_file: none.token cannot be read: No such file or directory (os error 2)",
+        ),
+        (
+            "[[http_sd]]\nurl = 'https://sd.example.net/'\nbearer_token = 'battery'",
+            "mxwatch.toml:4:1: http_sd[0].bearer_token: unknown key `bearer_token`, did you mean `bearer_token_file`?",
+        ),
+        (
+            "[[http_sd]]\nurl = 'http://sd.example.net/'\nca_file = 'none.pem'",
+            "mxwatch.toml:4:11: http_sd[0].ca_file: none.pem cannot be read: No such file or directory (os error 2); name a file with the PEM certificate of the authority that signs for the server\nmxwatch.toml:4:11: http_sd[0].ca_file: goes with TLS only; write the url with https://",
+        ),
         // Resolvers.
         (
             "[[resolver]]\nservers = ['192.0.2.53']",
@@ -926,7 +971,7 @@ fn all_mistakes_are_told_at_once() {
         files.problems(&environment),
         "mxwatch.toml:1:27: domains[1]: \"one\": not a fully qualified mail domain, such as \"example.com\"\n\
          mxwatch.toml:1:34: domains[2]: \"two\": not a fully qualified mail domain, such as \"example.com\"\n\
-         mxwatch.toml:2:1: hello: unknown key `hello`; known here are connectivity_log, destination, destination_files, dns, domains, helo_name, metrics, politeness, probe, resolver, sender, senders, web\n\
+         mxwatch.toml:2:1: hello: unknown key `hello`; known here are connectivity_log, destination, destination_files, dns, domains, helo_name, http_sd, metrics, politeness, probe, resolver, sender, senders, web\n\
          mxwatch.toml:4:12: dns.attempts: expected a whole number, found string \"x\"\n\
          mxwatch.toml:6:19: web.max_connections: must be from 1 to 65535, found 0\n\
          environment variable MXWATCH_DNS__TIMEOUT: expected a duration such as \"30s\", found integer 5; write \"5s\"\n\

@@ -2,17 +2,19 @@
 
 use std::{fs, path::Path};
 
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser};
 use mxwatch::{
     cli::Cli,
-    config,
+    config::{self, TargetList},
     delivery::{Outcome, Why, builtin, depth::Failing, what_if::WhatIf},
     document::{Document, Entry, Surroundings},
     explain::{judged, verdict::Who},
     facts::{DomainFinding, ExchangerFinding},
     judge,
     metrics::names::CATALOGUE,
+    shard::{Choice, Shard},
 };
+use serde_json::Value;
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -91,6 +93,44 @@ fn the_configurations_in_the_readme_load() {
         let nothing: [(&str, &str); 0] = [];
         let loaded = config::load(&path, nothing);
         assert!(loaded.is_ok(), "{example}\n{}", loaded.unwrap_err());
+    }
+}
+
+#[test]
+fn the_guide_to_scaling_says_what_works() {
+    let guide = read("docs/scaling.md");
+    for example in blocks(&guide, "toml") {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mxwatch.toml");
+        fs::write(&path, &example).unwrap();
+        let nothing: [(&str, &str); 0] = [];
+        let loaded = config::load(&path, nothing).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(loaded.config.http_sd.len(), 1);
+    }
+    for list in blocks(&guide, "json") {
+        assert_eq!(TargetList::parse("example", &list).unwrap().len(), 3);
+    }
+
+    let of_agent = |args: &[&str]| {
+        let args = std::iter::once("mxwatch").chain(args.iter().copied());
+        Cli::try_parse_from(args).unwrap_or_else(|error| panic!("{error}")).agent.shard
+    };
+    let unit = blocks(&guide, "ini").remove(0).replace("%i", "3");
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let args: Vec<&str> = start.split(' ').skip(1).collect();
+    assert_eq!(of_agent(&args), Some(Choice::Fixed(Shard::new(3, 4).unwrap())));
+
+    let yaml = blocks(&guide, "yaml").into_iter().find(|block| block.contains("StatefulSet"));
+    let set: Value = serde_saphyr::from_str(&yaml.unwrap()).unwrap();
+    let args = set["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap();
+    let args: Vec<&str> = args.iter().map(|arg| arg.as_str().unwrap()).collect();
+    let shards = u16::try_from(set["spec"]["replicas"].as_u64().unwrap()).unwrap();
+    assert_eq!(of_agent(&args), Some(Choice::Ordinal { shards }));
+    for line in guide.lines().filter_map(|line| line.strip_prefix("$ mxwatch ")) {
+        assert!(of_agent(&line.split(' ').collect::<Vec<_>>()).is_some(), "{line}");
+    }
+    for key in ["url", "name", "refresh_interval", "bearer_token_file", "username", "ca_file"] {
+        assert!(guide.contains(&format!("| `{key}`")), "{key}");
     }
 }
 

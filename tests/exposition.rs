@@ -26,6 +26,7 @@ use mxwatch::{
         own::Own,
     },
     name::{Exchanger, Host},
+    shard::Shard,
 };
 use proptest::prelude::*;
 
@@ -39,6 +40,14 @@ fn text(snapshot: &Snapshot, detail: Detail) -> String {
     let mut out = String::new();
     write(snapshot, detail, &mut out);
     out
+}
+
+/// The own metrics of an agent that is one of several and has a list from a server.
+fn own() -> Own {
+    let own = Own::new();
+    own.sharded(Shard::new(1, 4).unwrap());
+    own.http_sd("netbox");
+    own
 }
 
 fn samples(text: &str) -> impl Iterator<Item = &str> {
@@ -67,7 +76,7 @@ fn the_exposition_is_the_golden_one() {
 #[test]
 fn promtool_finds_nothing_to_say() {
     let mut body = text(&sample::snapshot(), Detail::Full);
-    Own::new().encode(&mut body);
+    own().encode(&mut body);
     let mut one = String::new();
     write_one(&sample::snapshot(), &destination("example.com"), Detail::Full, &mut one);
     for body in [body, one] {
@@ -81,7 +90,7 @@ fn samples_have_the_names_types_and_labels_of_the_catalogue() {
     let mut body = String::new();
     write_one(&sample::snapshot(), &destination("example.com"), Detail::Full, &mut body);
     body.push_str(&text(&sample::snapshot(), Detail::Full));
-    Own::new().encode(&mut body);
+    own().encode(&mut body);
     for metric in CATALOGUE {
         let kind = format!("# TYPE {} {}\n", metric.name, metric.kind.word());
         assert!(body.contains(&kind), "{} is in the catalogue and not written", metric.name);

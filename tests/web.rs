@@ -7,6 +7,7 @@ use mxwatch::{
     agent::state::{Snapshot, Store},
     config::{self, Config, Detail},
     metrics::own::Own,
+    shard::Shard,
     web::{self, Access, App, Limits, OnDemand, ReloadRequest},
 };
 use tokio::{
@@ -206,6 +207,44 @@ async fn what_is_not_there_and_what_is_not_allowed_are_told_apart() {
     ] {
         let response = server.ask(method, path, "").await;
         assert_eq!((response.status, response.header("allow")), (405, Some(allow)), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_another_shard_is_said_to() {
+    let server = Server::start();
+    let foreign = destination("elsewhere.example");
+    let shard = Shard::new(1, 3).unwrap();
+    let other = shard.of(&foreign);
+    assert_ne!(other, shard);
+    server.set(|config| {
+        let own = server.store.snapshot().destinations.keys().cloned().collect::<Vec<_>>();
+        let settings = config.default_settings();
+        let all = own.into_iter().chain([foreign]);
+        config.destinations = all.map(|name| (name, settings.clone())).collect();
+        config.shard = Some(shard);
+    });
+    for path in [
+        "/domains/elsewhere.example",
+        "/api/v1/domains/elsewhere.example",
+        "/probe?target=elsewhere.example",
+    ] {
+        let response = server.get(path).await;
+        assert_eq!(response.status, 404, "{path}");
+        let belongs = format!("elsewhere.example belongs to {other}");
+        assert!(response.text().contains(&belongs), "{path}: {}", response.text());
+    }
+    server.set(|config| config.web.probe_any_target = true);
+    let probed = server.get("/probe?target=elsewhere.example").await;
+    assert_eq!(probed.status, 404, "it would be probed twice");
+    let unknown = server.get("/domains/nowhere.example").await;
+    assert!(unknown.text().contains("is not configured"), "{}", unknown.text());
+
+    let page = server.get("/").await;
+    assert!(page.text().contains("<h1>shard 1 of 3: 4 of 5 destinations</h1>"), "{}", page.text());
+    let metrics = server.get("/metrics").await;
+    for line in ["mxwatch_destinations 4", "mxwatch_destinations_configured 5"] {
+        assert!(metrics.text().contains(&format!("\n{line}\n")), "{line}");
     }
 }
 

@@ -157,17 +157,13 @@ impl Agent {
         self.watch_resolvers(&settings.resolvers, config, now);
         self.watch_vantage(&settings.resolvers, config, now);
 
-        let gone: Vec<Destination> = self
-            .settings
-            .keys()
-            .filter(|known| !config.destinations.contains_key(*known))
-            .cloned()
-            .collect();
+        let gone: Vec<Destination> =
+            self.settings.keys().filter(|known| !config.watches(known)).cloned().collect();
         for destination in gone {
             self.remove(&destination);
         }
         let mut new = 0;
-        for (destination, wanted) in &config.destinations {
+        for (destination, wanted) in config.own_destinations() {
             match self.settings.get(destination) {
                 Some(had) if **had == *wanted => {}
                 Some(_) => self.set(destination, wanted, Duration::ZERO, now),

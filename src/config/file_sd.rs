@@ -39,7 +39,11 @@ pub(super) fn read(
             return;
         }
     };
+    let hopeless = || reading.problems.borrow().len() >= MOST_MISTAKES;
     for group in Node::root(reading, &value).list("a list of groups, each with targets") {
+        if hopeless() {
+            return;
+        }
         let Some(table) = group.table(key::TARGET_GROUP, "a group with targets and labels") else {
             continue;
         };
@@ -50,6 +54,9 @@ pub(super) fn read(
             continue;
         };
         for node in targets.list("a list such as [\"example.org\", \"relay.example.net:587\"]") {
+            if hopeless() {
+                return;
+            }
             if let Some(target) = node.parse("a target such as \"example.org\"", Destination::parse)
             {
                 list.add(&node, target, settings.clone());
@@ -57,6 +64,9 @@ pub(super) fn read(
         }
     }
 }
+
+/// Nobody reads more, and what is no list at all has millions.
+const MOST_MISTAKES: usize = 100;
 
 type ParseError = (Option<(usize, usize)>, String);
 

@@ -14,6 +14,7 @@ pub(super) const TOP: &[&str] = &[
     "dns",
     "domains",
     "helo_name",
+    "http_sd",
     "metrics",
     "politeness",
     "probe",
@@ -51,6 +52,19 @@ pub(super) const DESTINATION: &[&str] = &[
     "smarthost",
     "starttls",
     "tls",
+    "username",
+];
+
+/// The keys of `[[http_sd]]`.
+pub(super) const HTTP_SD: &[&str] = &[
+    "bearer_token_credential",
+    "bearer_token_file",
+    "ca_file",
+    "name",
+    "password_credential",
+    "password_file",
+    "refresh_interval",
+    "url",
     "username",
 ];
 

@@ -14,7 +14,7 @@ use super::{
     destination_files,
     destination_list::DestinationList,
     environment::{self, Variable},
-    helo, key,
+    helo, http_sd, key,
     problem::Place,
     reading::Reading,
     resolver, sender,
@@ -105,10 +105,11 @@ fn sections(
     });
 
     let base = DestinationSettings::default_of(&probe);
+    let http_sd = http_sd::read(root, credentials.as_deref());
     let mut list = DestinationList::new(names, credentials);
     destination::read(root, &base, &mut list);
     let watched = destination_files::read(root, reading, &base, &mut list);
-    if list.is_empty() {
+    if list.is_empty() && http_sd.is_empty() {
         reading.warn(format!(
             "{}: no destinations: name some with domains = [\"example.com\"]",
             reading.path.display()
@@ -121,6 +122,8 @@ fn sections(
     let config = helo_name.map(|helo_name| Config {
         helo_name,
         destinations: list.into_destinations(),
+        shard: None,
+        http_sd,
         probe,
         dns,
         resolvers,

@@ -13,6 +13,7 @@ mod envelope;
 mod environment;
 mod file_sd;
 mod helo;
+mod http_sd;
 mod key;
 mod leaf;
 mod load;
@@ -25,10 +26,12 @@ mod problem;
 mod reading;
 mod resolver;
 mod resolver_transport;
+mod secret_file;
 mod sender;
 mod smart_host;
 mod source;
 mod table;
+mod target_list;
 mod watch;
 mod web;
 pub mod web_config;
@@ -41,6 +44,7 @@ pub use self::{
     destination_files::Watched,
     dns::Dns,
     helo::parse_helo_name,
+    http_sd::{Authorization, HttpSd},
     load::{Loaded, load},
     metrics::{Detail, Metrics},
     policy::PolicySettings,
@@ -49,18 +53,25 @@ pub use self::{
     problem::{Place, Problem, Problems},
     resolver::{Resolver, ResolverKind, parse_server},
     resolver_transport::{ResolverTls, ResolverTransport},
+    secret_file::SecretFile,
+    target_list::TargetList,
     watch::{Watch, watch},
     web::Web,
 };
-use crate::{delivery::Sender, name::Destination};
+use crate::{delivery::Sender, name::Destination, shard::Shard};
 
 /// Everything a user can set, after defaults, file, environment and destination files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The name given with EHLO (RFC 5321 §4.1.1.1): a fully qualified domain or an address literal.
     pub helo_name: Arc<str>,
-    /// What to watch, with what is set for each.
+    /// What is to be watched, with what is set for each: by this agent, or by all shards together.
     pub destinations: BTreeMap<Destination, DestinationSettings>,
+    /// The share of it that this agent watches; the command line says, for the file is the same for
+    /// all. Without one it watches everything.
+    pub shard: Option<Shard>,
+    /// Servers that name further destinations; what they name is not in here.
+    pub http_sd: Vec<HttpSd>,
     /// How exchangers are probed.
     pub probe: Probe,
     /// How patiently DNS is asked where a resolver says nothing else.
@@ -87,6 +98,8 @@ impl Config {
         Self {
             helo_name,
             destinations: BTreeMap::new(),
+            shard: None,
+            http_sd: Vec::new(),
             probe: Probe::default(),
             dns: Dns::default(),
             resolvers: vec![Resolver::system(Dns::default())],
@@ -103,6 +116,27 @@ impl Config {
     pub fn sender(&self, name: &str) -> Result<Arc<Sender>, String> {
         let own = self.own_senders.iter().map(|sender| &*sender.name);
         sender::find(name, &self.own_senders).ok_or_else(|| sender::unknown(name, own))
+    }
+
+    /// The destinations that this agent watches itself.
+    pub fn own_destinations(&self) -> impl Iterator<Item = (&Destination, &DestinationSettings)> {
+        self.destinations.iter().filter(|(destination, _)| self.in_share(destination))
+    }
+
+    /// Whether this agent watches a destination itself.
+    pub fn watches(&self, destination: &Destination) -> bool {
+        self.destinations.contains_key(destination) && self.in_share(destination)
+    }
+
+    /// The other shard that watches a destination, where it is configured.
+    pub fn elsewhere(&self, destination: &Destination) -> Option<Shard> {
+        let shard = self.shard?.of(destination);
+        let configured = self.destinations.contains_key(destination);
+        (configured && !self.in_share(destination)).then_some(shard)
+    }
+
+    fn in_share(&self, destination: &Destination) -> bool {
+        self.shard.is_none_or(|shard| shard.watches(destination))
     }
 
     /// The settings of a destination that is not configured.

@@ -147,7 +147,7 @@ fn tls(table: &Table<'_>, from: &Path) -> Option<ResolverTls> {
 }
 
 /// The certificates in the PEM file that a key names; each must do as a trust anchor.
-fn anchors(node: &Node<'_>, from: &Path) -> Option<Vec<CertificateDer<'static>>> {
+pub(super) fn anchors(node: &Node<'_>, from: &Path) -> Option<Vec<CertificateDer<'static>>> {
     let path = from.join(node.text("a path such as \"/etc/mxwatch/dns-ca.pem\"")?);
     let refused = |why: &str| {
         node.refuse(format!(

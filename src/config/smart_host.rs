@@ -3,16 +3,11 @@
 //! A password stands in a file of its own or in a systemd credential, never in the configuration. It
 //! is read when the configuration is, so a reload takes a changed one.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use super::{
     SessionSettings, Starttls,
-    source::{ReadError, read_text},
+    secret_file::PASSWORD,
     table::{Node, Table},
 };
 use crate::{
@@ -50,7 +45,7 @@ pub(super) fn read(
     }
     match table.get("username") {
         None => {
-            for key in SOURCES {
+            for key in [PASSWORD.file, PASSWORD.credential] {
                 if let Some(node) = table.get(key) {
                     node.refuse("needs `username` beside it");
                 }
@@ -68,10 +63,7 @@ pub(super) fn read(
 }
 
 /// What [`read`] reads.
-const KEYS: [&str; 4] = ["tls", "username", SOURCES[0], SOURCES[1]];
-
-/// Where a password may come from.
-const SOURCES: [&str; 2] = ["password_file", "password_credential"];
+const KEYS: [&str; 4] = ["tls", "username", PASSWORD.file, PASSWORD.credential];
 
 /// How a smart host is encrypted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -126,7 +118,7 @@ fn require_tls(
     true
 }
 
-fn username(text: &str) -> Result<Arc<str>, &'static str> {
+pub(super) fn username(text: &str) -> Result<Arc<str>, &'static str> {
     if text.is_empty() || text.len() > MAX_USERNAME || text.contains(char::is_control) {
         return Err("a name of 1 to 255 octets without control characters is wanted");
     }
@@ -135,92 +127,18 @@ fn username(text: &str) -> Result<Arc<str>, &'static str> {
 
 /// The password that one of the two keys leads to.
 fn password(table: &Table<'_>, credentials: Option<&Path>) -> Option<Secret> {
-    let [file, credential] = SOURCES.map(|key| table.get(key));
-    let (node, path) = match (file, credential) {
-        (Some(node), None) => {
-            let name = node.text("a path such as \"relay.password\"")?;
-            let path = node.directory().join(name);
-            (node, path)
-        }
-        (None, Some(node)) => {
-            let path = credential_path(&node, credentials)?;
-            (node, path)
-        }
-        (Some(_), Some(node)) => {
-            node.refuse("stands beside `password_file`; leave one of them out");
-            return None;
-        }
-        // One that was refused where it stands needs no second word.
-        (None, None) if table.get("password").is_some() => return None,
-        (None, None) => {
-            table.missing(
-                "password_file",
-                "missing; a username needs the file with its password, or password_credential",
-            );
-            return None;
-        }
-    };
-    match secret(&path) {
-        Ok(secret) => {
-            if readable_by_all(&path) {
-                node.warn(&format!(
-                    "{} can be read by everybody; take that right away with chmod o-rwx",
-                    path.display()
-                ));
-            }
-            Some(secret)
-        }
-        Err(why) => {
-            node.refuse(format!("{} {why}", path.display()));
-            None
-        }
+    if let Some((node, file)) = PASSWORD.find(table, credentials) {
+        return file?.read_checked(&node);
     }
-}
-
-/// Where systemd has put the credential that a key names (systemd.exec(5), `LoadCredential=`).
-fn credential_path(node: &Node<'_>, credentials: Option<&Path>) -> Option<PathBuf> {
-    let name = node.parse("a name such as \"relay-password\"", |name| {
-        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
-            return Err("not the name of a credential; for a path there is password_file");
-        }
-        Ok(name.to_owned())
-    })?;
-    let Some(directory) = credentials else {
-        node.refuse(
-            "systemd has handed over no credentials: CREDENTIALS_DIRECTORY is not set; add \
-             LoadCredential= to the unit, or use password_file",
+    // One that was refused where it stands needs no second word.
+    if table.get("password").is_none() {
+        table.missing(
+            "password_file",
+            "missing; a username needs the file with its password, or password_credential",
         );
-        return None;
-    };
-    Some(directory.join(name))
-}
-
-/// The one line of a file. A line break at its end belongs to the editor.
-fn secret(path: &Path) -> Result<Secret, String> {
-    let text = read_text(path, MAX_SECRET).map_err(|error| match error {
-        ReadError::TooLarge(_) => "is too large for a password".to_owned(),
-        other => other.to_string(),
-    })?;
-    let length = text.trim_end_matches(['\r', '\n']).len();
-    let mut octets = text.into_bytes();
-    octets[length..].fill(0);
-    octets.truncate(length);
-    let secret = Secret::new(octets);
-    if secret.expose().is_empty() {
-        return Err("holds no password".to_owned());
     }
-    if secret.expose().iter().any(u8::is_ascii_control) {
-        return Err("must hold the password alone, on one line".to_owned());
-    }
-    Ok(secret)
+    None
 }
-
-fn readable_by_all(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
-}
-
-/// What one AUTH exchange can carry is more than enough (RFC 4954 §4).
-const MAX_SECRET: u64 = 4096;
 
 /// As long as a SASL identity gets (RFC 4616 §2).
 const MAX_USERNAME: usize = 255;

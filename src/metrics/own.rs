@@ -4,12 +4,12 @@
 //! nothing. What was found out about mail domains is not here.
 
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
 };
 
 use super::names::{self, Metric};
-use crate::{build, delivery::Why, explain::meaning::meaning};
+use crate::{build, delivery::Why, explain::meaning::meaning, shard::Shard};
 
 /// Handles to all of them.
 #[derive(Debug)]
@@ -19,10 +19,16 @@ pub struct Own {
     pub config_last_reload_successful: IntGauge,
     /// Unix time of the last success.
     pub config_last_reload_success_timestamp_seconds: Gauge,
-    /// Configured destinations; set from the snapshot by whoever encodes.
+    /// Which shard this agent is; without a series where it is none.
+    shard: IntGaugeVec,
+    /// Configured destinations, those of other shards included; set by whoever encodes.
+    pub destinations_configured: IntGauge,
+    /// Those of them that this agent watches; set from the snapshot in the same way.
     pub destinations: IntGauge,
     /// Those of them whose round is overdue; set in the same way.
     pub destinations_overdue: IntGauge,
+    http_sd_last_success: GaugeVec,
+    http_sd_failures: IntCounterVec,
     /// Rounds of domains.
     pub domain_rounds: Rounds,
     /// Rounds of exchangers.
@@ -45,6 +51,15 @@ pub struct Own {
     pub connectivity_log_dropped: IntCounter,
     /// 1 while the web configuration in force is what its files say; set by whoever encodes.
     pub web_config_last_reload_successful: IntGauge,
+}
+
+/// How it goes with one list from a server.
+#[derive(Clone, Debug)]
+pub struct HttpSdCounts {
+    /// Unix time of the last success, 0 before the first.
+    pub last_success: Gauge,
+    /// Requests that brought no list.
+    pub failures: IntCounter,
 }
 
 /// Rounds of one kind.
@@ -87,12 +102,20 @@ impl Own {
         let gauge = |metric| registered(&registry, IntGauge::with_opts(opts(metric)));
         let counter = |metric| registered(&registry, IntCounter::with_opts(opts(metric)));
         let delays = |metric| histogram(&registry, metric);
+        let shard = IntGaugeVec::new(opts(&names::SHARD_INFO), names::SHARD_INFO.labels);
+        let lists = names::HTTP_SD_FAILURES.labels;
+        let failures = IntCounterVec::new(opts(&names::HTTP_SD_FAILURES), lists);
+        let last_success = GaugeVec::new(opts(&names::HTTP_SD_LAST_SUCCESS_TIMESTAMP), lists);
         let loaded_at = Gauge::with_opts(opts(&names::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP));
         Self {
             config_last_reload_successful: gauge(&names::CONFIG_LAST_RELOAD_SUCCESSFUL),
             config_last_reload_success_timestamp_seconds: registered(&registry, loaded_at),
+            shard: registered(&registry, shard),
+            destinations_configured: gauge(&names::DESTINATIONS_CONFIGURED),
             destinations: gauge(&names::DESTINATIONS),
             destinations_overdue: gauge(&names::DESTINATIONS_OVERDUE),
+            http_sd_last_success: registered(&registry, last_success),
+            http_sd_failures: registered(&registry, failures),
             domain_rounds: rounds("domain"),
             exchanger_rounds: rounds("exchanger"),
             policy_rounds: rounds("policy"),
@@ -106,6 +129,27 @@ impl Own {
             web_config_last_reload_successful: gauge(&names::WEB_CONFIG_LAST_RELOAD_SUCCESSFUL),
             registry,
         }
+    }
+
+    /// Notes that this agent is one of several.
+    pub fn sharded(&self, shard: Shard) {
+        let (index, shards) = (shard.index().to_string(), shard.shards().to_string());
+        self.shard.with_label_values(&[index, shards]).set(1);
+    }
+
+    /// The series of one list from a server, which are there from now on.
+    pub fn http_sd(&self, list: &str) -> HttpSdCounts {
+        HttpSdCounts {
+            last_success: self.http_sd_last_success.with_label_values(&[list]),
+            failures: self.http_sd_failures.with_label_values(&[list]),
+        }
+    }
+
+    /// Ends the series of a list that is no longer asked for.
+    pub fn forget_http_sd(&self, list: &str) {
+        // It fails where there are none.
+        let _ = self.http_sd_last_success.remove_label_values(&[list]);
+        let _ = self.http_sd_failures.remove_label_values(&[list]);
     }
 
     /// Notes an attempt to load the configuration.
@@ -166,7 +210,14 @@ mod tests {
     #[test]
     fn every_own_metric_of_the_catalogue_is_there_from_the_start() {
         let mut out = String::new();
-        Own::new().encode(&mut out);
+        let own = Own::new();
+        own.encode(&mut out);
+        assert!(!out.contains("mxwatch_shard_info"), "{out}");
+        out.clear();
+        own.sharded(Shard::new(1, 4).unwrap());
+        own.http_sd("netbox");
+        own.encode(&mut out);
+        assert!(out.contains("mxwatch_shard_info{shard=\"1\",shards=\"4\"} 1\n"), "{out}");
         let own = |m: &&Metric| m.name.starts_with("mxwatch_") || **m == names::DELIVERY_REASON;
         for metric in names::CATALOGUE.iter().filter(own) {
             let kind = format!("# TYPE {} {}\n", metric.name, metric.kind.word());

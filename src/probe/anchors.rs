@@ -7,7 +7,7 @@ use tokio::{sync::OnceCell, task::spawn_blocking};
 use tokio_rustls::rustls::RootCertStore;
 
 /// The trust anchors of the system. Reads hundreds of files the first time.
-pub(super) async fn of_system() -> Arc<RootCertStore> {
+pub(crate) async fn of_system() -> Arc<RootCertStore> {
     let read = || async { spawn_blocking(read).await.unwrap_or_default() };
     Arc::clone(&OF_SYSTEM.get_or_init(read).await.anchors)
 }

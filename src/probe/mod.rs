@@ -6,6 +6,7 @@
 pub mod addresses;
 pub mod anchors;
 pub mod dns;
+pub(crate) mod https;
 mod media_type;
 pub mod mta_sts;
 mod public;

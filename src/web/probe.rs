@@ -99,6 +99,11 @@ async fn last_round(app: &App, destination: &Destination, deadline: Instant) -> 
 }
 
 async fn live(app: &App, destination: &Destination, deadline: Instant) -> Found {
+    if let Some(shard) = app.config.load().elsewhere(destination) {
+        // Whatever may be probed here: that agent has sessions with its exchangers already.
+        let why = format!("{destination} belongs to {shard}; ask the agent that is that one.");
+        return Err((StatusCode::NOT_FOUND, why));
+    }
     if !app.config.load().web.probe_any_target {
         let why = format!(
             "{destination} is not configured. Add it to the destinations, or let /probe be asked \

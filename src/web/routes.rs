@@ -11,7 +11,9 @@ use hyper::{
 use jiff::Timestamp;
 
 use super::{
-    App, api, control, pages, probe,
+    App, api, control,
+    pages::{self, Share},
+    probe,
     response::{self, Answer},
     scrape, target,
 };
@@ -29,7 +31,7 @@ pub(super) async fn answer(app: Arc<App>, request: Request<Incoming>) -> Answer 
             response::text(StatusCode::NOT_FOUND, "404: there is nothing here; see / for a start")
         }
         _ if !reads => not_allowed("GET, HEAD"),
-        "/" => blocking(app, |app| pages::overview(&app.store.snapshot(), Timestamp::now())).await,
+        "/" => blocking(app, overview).await,
         "/style.css" => pages::style(),
         "/metrics" => scrape::metrics(app, request.headers()).await,
         "/probe" => probe::answer(app, request.uri().query(), request.headers()).await,
@@ -51,6 +53,12 @@ fn known(path: &str) -> bool {
     fixed.contains(&path) || named(PAGE) || named(API)
 }
 
+fn overview(app: &App) -> Answer {
+    let config = app.config.load();
+    let share = config.shard.map(|shard| Share { shard, of: config.destinations.len() });
+    pages::overview(&app.store.snapshot(), share, Timestamp::now())
+}
+
 /// The page or the facts of the destination that the path names.
 async fn one(app: Arc<App>, path: &str) -> Answer {
     let page = path.strip_prefix(PAGE);
@@ -63,8 +71,11 @@ async fn one(app: Arc<App>, path: &str) -> Answer {
     blocking(app, move |app| {
         let snapshot = app.store.only(&destination);
         if !snapshot.destinations.contains_key(&destination) {
-            let text = format!("404: {destination} is not configured");
-            return response::text(StatusCode::NOT_FOUND, text);
+            let why = match app.config.load().elsewhere(&destination) {
+                Some(shard) => format!("belongs to {shard}"),
+                None => "is not configured".to_owned(),
+            };
+            return response::text(StatusCode::NOT_FOUND, format!("404: {destination} {why}"));
         }
         if page {
             pages::domain(&snapshot, &destination, Timestamp::now())

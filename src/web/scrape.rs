@@ -21,6 +21,8 @@ pub(super) async fn metrics(app: Arc<App>, headers: &HeaderMap) -> Answer {
     routes::blocking(app, move |app| {
         let snapshot = app.store.snapshot();
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let config = app.config.load();
+        app.own.destinations_configured.set(count(config.destinations.len()));
         app.own.destinations.set(count(snapshot.destinations.len()));
         let now = Timestamp::now();
         let overdue = snapshot.destinations.values().filter(|report| report.overdue(now)).count();
@@ -28,7 +30,7 @@ pub(super) async fn metrics(app: Arc<App>, headers: &HeaderMap) -> Answer {
         let good = app.access.last_reload_successful();
         app.own.web_config_last_reload_successful.set(i64::from(good));
         let mut body = String::new();
-        exposition::write(&snapshot, app.config.load().metrics.detail, &mut body);
+        exposition::write(&snapshot, config.metrics.detail, &mut body);
         app.own.encode(&mut body);
         exposed(body, gzip)
     })

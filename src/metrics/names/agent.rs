@@ -20,9 +20,33 @@ pub const CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP: Metric = gauge(
     &[],
     "When the configuration was last loaded successfully.",
 );
+/// Which share of the destinations is this agent's.
+pub const SHARD_INFO: Metric = gauge(
+    "mxwatch_shard_info",
+    &["shard", "shards"],
+    "1 with the number of this agent's shard, counted from 0, and how many there are; only with --shard.",
+);
+/// Whether a list from a server is as it should be.
+pub const HTTP_SD_LAST_SUCCESS_TIMESTAMP: Metric = gauge(
+    "mxwatch_http_sd_last_success_timestamp_seconds",
+    &["list"],
+    "When a list of destinations was last fetched from its server, 0 before the first time.",
+);
+/// Lists that could not be had.
+pub const HTTP_SD_FAILURES: Metric = counter(
+    "mxwatch_http_sd_failures_total",
+    &["list"],
+    "Requests for a list of destinations that failed; the last list stays.",
+);
+/// Size of the task of all shards.
+pub const DESTINATIONS_CONFIGURED: Metric = gauge(
+    "mxwatch_destinations_configured",
+    &[],
+    "Number of destinations in the configuration, those of other shards included.",
+);
 /// Size of the task.
 pub const DESTINATIONS: Metric =
-    gauge("mxwatch_destinations", &[], "Number of configured destinations.");
+    gauge("mxwatch_destinations", &[], "Number of destinations that this agent watches.");
 /// What is not looked at any more.
 pub const DESTINATIONS_OVERDUE: Metric = gauge(
     "mxwatch_destinations_overdue",

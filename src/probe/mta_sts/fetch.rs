@@ -1,31 +1,18 @@
-//! The policy over HTTPS (RFC 8461 §3.3): one request, no redirects, an end to everything.
+//! The policy over HTTPS (RFC 8461 §3.3).
 
 use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
-use hyper::{
-    Request, Response, StatusCode,
-    body::Incoming,
-    client::conn::http1,
-    header::{ACCEPT, HOST, USER_AGENT},
-};
-use hyper_util::rt::TokioIo;
-use tokio::{
-    net::TcpStream,
-    time::{Duration, Instant, timeout_at},
-};
-use tokio_rustls::{
-    TlsConnector,
-    client::TlsStream,
-    rustls::{
-        self, ClientConfig, RootCertStore, client::Resumption, crypto::ring, pki_types::ServerName,
-    },
-};
+use hyper::HeaderMap;
+use tokio::time::Instant;
+use tokio_rustls::rustls::RootCertStore;
 
 use crate::{
-    facts::{Reason, StsStatus},
-    probe::{media_type, routing::routed, smtp::connect::connect, words},
+    facts::StsStatus,
+    probe::{
+        https::{self, Get, Step},
+        words,
+    },
     shown::one_line,
 };
 
@@ -42,9 +29,18 @@ impl Failed {
     pub(super) fn new(status: StsStatus, why: &str) -> Self {
         Self { status, detail: Some(one_line(why, words::MOST)) }
     }
+}
 
-    fn http(why: &str) -> Self {
-        Self::new(StsStatus::FetchHttp, why)
+impl From<https::Failed> for Failed {
+    fn from(failed: https::Failed) -> Self {
+        let status = match failed.at {
+            Step::Connect => StsStatus::FetchConnect,
+            Step::Timeout => StsStatus::FetchTimeout,
+            Step::Tls => StsStatus::FetchTls,
+            Step::Certificate => StsStatus::FetchCertificate,
+            Step::Http => StsStatus::FetchHttp,
+        };
+        Self::new(status, &failed.why)
     }
 }
 
@@ -56,109 +52,22 @@ pub(super) async fn fetch(
     anchors: Arc<RootCertStore>,
     until: Instant,
 ) -> Result<Bytes, Failed> {
-    let (stream, peer) = connected(peers, until).await?;
-    let late = |what: &str| Failed::new(StsStatus::FetchTimeout, &format!("{peer} {what}"));
-    let secured = timeout_at(until, secure(host, stream, anchors)).await;
-    let stream = secured.map_err(|_| late("does not complete the TLS handshake in time"))??;
-    let body = timeout_at(until, ask(host, peer.port(), stream)).await;
-    body.map_err(|_| late("does not answer completely in time"))?
-}
-
-/// A connection to the first address that takes one.
-async fn connected(
-    peers: &[SocketAddr],
-    until: Instant,
-) -> Result<(TcpStream, SocketAddr), Failed> {
-    let mut ways: Vec<_> = peers.iter().copied().filter(|peer| routed(*peer)).collect();
-    ways.truncate(MOST_ADDRESSES);
-    let no_way = "this host has no route to any of its addresses";
-    let mut failed = Failed::new(StsStatus::FetchConnect, no_way);
-    for peer in ways {
-        let patience = until.min(Instant::now() + CONNECT_PATIENCE);
-        match connect(peer, None, patience).await {
-            Ok(stream) => return Ok((stream, peer)),
-            Err(Reason::Timeout) => {
-                let why = format!("{peer} does not take a connection in time");
-                failed = Failed::new(StsStatus::FetchTimeout, &why);
-            }
-            Err(reason) => {
-                let why = format!("no connection to {peer}: {}", reason.label().replace('_', " "));
-                failed = Failed::new(StsStatus::FetchConnect, &why);
-            }
-        }
-    }
-    Err(failed)
-}
-
-/// Shakes hands with a server that must be `host` (§3.3).
-async fn secure(
-    host: &str,
-    stream: TcpStream,
-    anchors: Arc<RootCertStore>,
-) -> Result<TlsStream<TcpStream>, Failed> {
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| {
-        Failed::new(StsStatus::FetchCertificate, "no certificate can be for such a name")
-    })?;
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions();
-    let builder = builder.expect("ring has what the protocol versions need");
-    let mut config = builder.with_root_certificates(anchors).with_no_client_auth();
-    config.resumption = Resumption::disabled();
-    let connected = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
-    connected.map_err(|error| {
-        let status = match words::tls_error(&error) {
-            Some(rustls::Error::InvalidCertificate(_)) => StsStatus::FetchCertificate,
-            _ => StsStatus::FetchTls,
-        };
-        Failed::new(status, &words::of_io(&error))
-    })
-}
-
-/// Sends the request and reads the answer.
-async fn ask(host: &str, port: u16, stream: TlsStream<TcpStream>) -> Result<Bytes, Failed> {
-    let over = |error: hyper::Error| {
-        Failed::http(&format!("it does not speak HTTP: {}", words::of_http(&error)))
+    let port = peers.first().map_or(HTTPS, SocketAddr::port);
+    let authority = if port == HTTPS { host.to_owned() } else { format!("{host}:{port}") };
+    let get = Get {
+        host,
+        authority: &authority,
+        path: PATH,
+        media_type: TEXT,
+        headers: HeaderMap::new(),
+        longest: LONGEST,
+        anchors: Some(anchors),
     };
-    let mut builder = http1::Builder::new();
-    builder.max_buf_size(MOST_BUFFERED);
-    let (mut requests, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(over)?;
-    let exchange = async {
-        let response = requests.send_request(request(host, port)?).await.map_err(over)?;
-        read(response).await
-    };
-    tokio::select! {
-        biased;
-        body = exchange => body,
-        // How it ends is told to the exchange, which may have more to read by then.
-        never = async { let _ = connection.await; std::future::pending().await } => never,
-    }
+    Ok(get.fetch(peers, until).await?)
 }
 
-fn request(host: &str, port: u16) -> Result<Request<Empty<Bytes>>, Failed> {
-    let authority = if port == 443 { host.to_owned() } else { format!("{host}:{port}") };
-    let request = Request::get(PATH).header(HOST, authority).header(ACCEPT, TEXT);
-    let request = request.header(USER_AGENT, concat!("mxwatch/", env!("CARGO_PKG_VERSION")));
-    request.body(Empty::new()).map_err(|error| Failed::http(&error.to_string()))
-}
-
-async fn read(response: Response<Incoming>) -> Result<Bytes, Failed> {
-    let status = response.status();
-    if status != StatusCode::OK {
-        return Err(Failed::http(&format!("HTTP {}", status.as_u16())));
-    }
-    media_type::expect(response.headers(), TEXT).map_err(|why| Failed::http(&why))?;
-    let body = Limited::new(response.into_body(), LONGEST).collect().await;
-    let body = body.map_err(|error| {
-        let too_long = error.is::<LengthLimitError>();
-        let why = match error.downcast::<hyper::Error>() {
-            Ok(error) => format!("its answer breaks off: {}", words::of_http(&error)),
-            Err(_) if too_long => "its answer is longer than 64 KiB".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        Failed::http(&why)
-    })?;
-    Ok(body.to_bytes())
-}
+/// RFC 9110 §4.2.2.
+const HTTPS: u16 = 443;
 
 /// RFC 8461 §3.2.
 const PATH: &str = "/.well-known/mta-sts.txt";
@@ -169,15 +78,6 @@ const TEXT: &str = "text/plain";
 /// The most that is read of a policy (§3.3).
 const LONGEST: usize = 64 << 10;
 
-/// What is buffered of a head or a piece of a body.
-const MOST_BUFFERED: usize = 16 << 10;
-
-/// Addresses that are tried.
-const MOST_ADDRESSES: usize = 8;
-
-/// For one of them, so that there is time for the next.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
-
 #[cfg(test)]
 mod tests {
     use std::{net::Ipv4Addr, time::SystemTime};
@@ -186,11 +86,11 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
-        time::sleep,
+        time::{Duration, sleep},
     };
     use tokio_rustls::{
         TlsAcceptor,
-        rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer},
+        rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer},
     };
 
     use super::*;
@@ -280,6 +180,10 @@ mod tests {
         address
     }
 
+    fn http(why: &str) -> Failed {
+        Failed::new(StsStatus::FetchHttp, why)
+    }
+
     /// What is fetched from a server with the right certificate.
     async fn fetched(manner: Manner, patience: Duration) -> Result<Bytes, Failed> {
         let authority = Authority::new();
@@ -342,9 +246,9 @@ mod tests {
             ("220 mx ESMTP\r\n".to_owned(), "it does not speak HTTP: invalid HTTP version parsed"),
         ] {
             let failed = fetched(Manner::Answers(answer), PATIENCE).await.unwrap_err();
-            assert_eq!(failed, Failed::http(why));
+            assert_eq!(failed, http(why));
         }
-        let too_long = Failed::http("its answer is longer than 64 KiB");
+        let too_long = http("its answer is longer than 64 KiB");
         assert_eq!(fetched(of_length(LONGEST + 1), PATIENCE).await, Err(too_long.clone()));
         let endless =
             Manner::GoesOn(format!("{POLICY}\r\n"), "version: STSv1\n".repeat(99), AT_ONCE);

@@ -12,11 +12,20 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 
 use super::response::{self, Answer};
-use crate::{agent::state::Snapshot, name::Destination};
+use crate::{agent::state::Snapshot, name::Destination, shard::Shard};
 
-/// The page of all destinations.
-pub(super) fn overview(snapshot: &Snapshot, now: Timestamp) -> Answer {
-    response::html(StatusCode::OK, overview::page(snapshot, now))
+/// What of all destinations is on the page of an agent that is one of several.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    /// Which it is.
+    pub(super) shard: Shard,
+    /// How many are configured, those of the other shards included.
+    pub(super) of: usize,
+}
+
+/// The page of all destinations, or of a share of them.
+pub(super) fn overview(snapshot: &Snapshot, share: Option<Share>, now: Timestamp) -> Answer {
+    response::html(StatusCode::OK, overview::page(snapshot, share, now))
 }
 
 /// The page of one destination.

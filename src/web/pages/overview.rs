@@ -8,6 +8,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
+    Share,
     html::{self, Text},
     words,
 };
@@ -23,10 +24,10 @@ use crate::{
 /// Rows on the page: more than anybody reads, fewer than a browser chokes on.
 const ROWS: usize = 1_000;
 
-pub(super) fn page(snapshot: &Snapshot, now: Timestamp) -> String {
+pub(super) fn page(snapshot: &Snapshot, share: Option<Share>, now: Timestamp) -> String {
     let mut all: Vec<Summary> = summary::all(snapshot).collect();
     let total = all.len();
-    let mut content = counts(&all);
+    let mut content = counts(&all, share);
     all.sort_by_key(Summary::urgency);
     all.truncate(ROWS);
     around(&mut content, snapshot);
@@ -48,7 +49,11 @@ pub(super) fn page(snapshot: &Snapshot, now: Timestamp) -> String {
         content.push_str(&more);
     }
     if total == 0 {
-        content.push_str("<p class=\"note\">No destination is configured.</p>\n");
+        let none = match share {
+            Some(Share { of: 1.., .. }) => "No destination belongs to this shard.",
+            _ => "No destination is configured.",
+        };
+        push(&mut content, format_args!("<p class=\"note\">{none}</p>\n"));
     }
     html::page("mxwatch", &content)
 }
@@ -63,12 +68,28 @@ fn around(out: &mut String, snapshot: &Snapshot) {
     }
 }
 
-fn counts(all: &[Summary]) -> String {
+fn counts(all: &[Summary], share: Option<Share>) -> String {
     let mail = tally(all.iter().map(Summary::mail), html::mail_badge);
     let states = tally(all.iter().map(|summary| summary.state), html::badge);
-    let plural = if all.len() == 1 { "" } else { "s" };
-    let total = all.len();
-    format!("<h1>{total} destination{plural}</h1>\n{mail}{states}")
+    let (begin, total) = match share {
+        Some(Share { shard, of }) => (format!("{shard}: {} of ", grouped(all.len())), of),
+        None => (String::new(), all.len()),
+    };
+    let plural = if total == 1 { "" } else { "s" };
+    format!("<h1>{begin}{} destination{plural}</h1>\n{mail}{states}", grouped(total))
+}
+
+/// A number with commas between its thousands.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// How often each comes, those that need a look first.
