@@ -96,8 +96,7 @@ fn the_image_is_that_of_this_version_and_takes_these_flags() {
         let image = container["image"].as_str().unwrap();
         assert!(image.ends_with(concat!("/mxwatch:", env!("CARGO_PKG_VERSION"))), "{image}");
         assert!(read("docs/kubernetes.md").contains(&format!("docker push {image}\n")), "{image}");
-        let flags =
-            texts(&container["args"]).into_iter().filter(|arg| !arg.starts_with("--shard="));
+        let flags = texts(&container["args"]);
         let cli = Cli::try_parse_from(["mxwatch"].into_iter().chain(flags));
         let config = cli.unwrap_or_else(|error| panic!("{folder}: {error}")).agent.config_file;
         assert_eq!(config, Path::new(DEFAULT_CONFIG));

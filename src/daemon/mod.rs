@@ -3,43 +3,42 @@
 //! It connects the parts and decides nothing about mail. `demo` lives the same life with a
 //! configuration made in memory.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod reloader;
+mod system_watch;
+
+use std::{io, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::{Semaphore, mpsc, oneshot, watch},
+    sync::{Semaphore, mpsc, watch},
     task::{JoinError, JoinSet},
-    time::{Interval, MissedTickBehavior, interval, sleep},
+    time::sleep,
 };
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
+pub use self::reloader::{ConfigFile, load};
+use self::{
+    reloader::{Noticed, Reloader, counted, joined, open_log, watching},
+    system_watch::SystemWatch,
+};
 use crate::{
     agent::{
-        self, Reload, Settings, Setup,
+        self, Settings, Setup,
         judging::{self, Unjudged},
         politeness::Politeness,
         runtime_delay,
         state::Store,
     },
     build,
-    config::{self, Config, Loaded, Problems, Resolver, ResolverKind, Watch},
+    config::Config,
     connectivity_log::ConnectivityLog,
     http_sd::Lists,
     metrics::own::Own,
     on_demand,
-    probe::{
-        anchors,
-        dns::{Expanded, Resolvers},
-    },
-    shard::Shard,
+    probe::anchors,
     systemd::notify,
     web::{self, Access, App, Limits, ReloadRequest},
 };
@@ -57,26 +56,6 @@ pub struct Start {
     pub access: Access,
     /// Whether `POST /-/reload` is allowed.
     pub lifecycle: bool,
-}
-
-/// Where a configuration comes from.
-#[derive(Debug)]
-pub struct ConfigFile {
-    /// The main file.
-    pub path: PathBuf,
-    /// Its destination files.
-    pub watch: Watch,
-}
-
-/// Loads the configuration at `path` under the environment of this process, and logs what is
-/// hardly meant. Of its destinations this agent watches those of `shard`.
-pub fn load(path: &Path, shard: Option<Shard>) -> Result<Loaded, Problems> {
-    let mut loaded = config::load(path, std::env::vars_os())?;
-    loaded.config.shard = shard;
-    for warning in &loaded.warnings {
-        warn!(file = %path.display(), warning, "configuration");
-    }
-    Ok(loaded)
 }
 
 /// Binds every address.
@@ -177,7 +156,6 @@ pub async fn run(start: Start) -> io::Result<()> {
                 Noticed::Files => ("destination files", None),
                 Noticed::Lists => {
                     reloader.follow_lists().await;
-                    notify::ready(&watching(&reloader.current.load()));
                     continue;
                 }
             },
@@ -186,35 +164,33 @@ pub async fn run(start: Start) -> io::Result<()> {
                 continue;
             }
         };
-        notify::reloading();
         // Files on a network that hangs must not keep the program from ending.
         let outcome = tokio::select! {
             () = stops.next() => break Ok(()),
             outcome = reloader.reload(why) => outcome,
         };
-        let in_force = watching(&reloader.current.load());
-        notify::ready(&match outcome {
-            Ok(()) => in_force,
-            Err(_) => format!("configuration not reloaded, see the log; {in_force} as before"),
-        });
         if let Some(answer) = answer {
             // Whoever asked may have gone; the reload stands.
             let _ = answer.send(outcome);
         }
     };
-    notify::stopping();
-    info!("stopping");
     // Nobody listens only when every part has ended already.
     let _ = stopping.send(true);
+    end(parts, stops, reloader.into_log()).await;
+    outcome
+}
+
+/// Lets the parts end, which know that it is time, and the last lines of the log be written.
+async fn end(mut parts: JoinSet<()>, mut stops: Stops, log: ConnectivityLog) {
+    notify::stopping();
+    info!("stopping");
     tokio::select! {
         () = async { while parts.join_next().await.is_some() {} } => info!("stopped"),
         () = stops.next() => warn!("stopped at once by a second signal"),
         () = sleep(LONGEST_END) => warn!("stopped although something was still under way"),
     }
-    let log = reloader.log;
     // Lines about the last sessions are still on their way; a disk that hangs keeps them.
     let _ = tokio::task::spawn_blocking(move || log.flush(LOG_PATIENCE)).await;
-    outcome
 }
 
 /// Resolves when a part panics. The others end by themselves when there is nothing left for them to
@@ -256,29 +232,6 @@ fn announce(config: &Config, own: &Own) {
     info!(version, revision, destinations, share, "starting");
 }
 
-/// How many destinations this agent watches, and where it is one of several, whose share of how many
-/// that is.
-fn counted(config: &Config) -> (usize, Option<String>) {
-    let all = config.destinations.len();
-    let share = config.shard.map(|shard| format!("{shard}, {all} destinations in all"));
-    (config.own_destinations().count(), share)
-}
-
-fn open_log(config: &Config, own: &Own) -> io::Result<ConnectivityLog> {
-    let Some(path) = &config.connectivity_log else { return Ok(ConnectivityLog::off()) };
-    ConnectivityLog::open(path, own.connectivity_log_dropped.clone()).map_err(|error| {
-        io::Error::new(error.kind(), format!("connectivity_log {}: {error}", path.display()))
-    })
-}
-
-/// What the agent does, for `systemctl status`.
-fn watching(config: &Config) -> String {
-    let (destinations, share) = counted(config);
-    let plural = if destinations == 1 { "" } else { "s" };
-    let share = share.map(|share| format!(", {share}")).unwrap_or_default();
-    format!("watching {destinations} destination{plural}{share}")
-}
-
 async fn tell_ready(mut ready: watch::Receiver<bool>, mut stop: watch::Receiver<bool>) {
     tokio::select! {
         Ok(_) = ready.wait_for(|&ready| ready) => info!("ready: every destination had its first round, or an interval to have it"),
@@ -305,173 +258,6 @@ impl Stops {
         }
     }
 }
-
-/// The configuration with what is known of the lists from servers.
-fn joined(config: &Arc<Config>, lists: &Lists) -> Arc<Config> {
-    if config.http_sd.is_empty() {
-        return Arc::clone(config);
-    }
-    let (joined, warnings) = config.joined(lists.known());
-    for warning in warnings {
-        warn!(warning, "http_sd");
-    }
-    Arc::new(joined)
-}
-
-/// What changed by itself.
-enum Noticed {
-    /// A destination file.
-    Files,
-    /// A list from a server.
-    Lists,
-}
-
-/// Puts changed configurations in force. A bad one changes nothing.
-struct Reloader {
-    file: Option<ConfigFile>,
-    /// The configuration of the file alone.
-    unjoined: Arc<Config>,
-    lists: Lists,
-    /// The one in force, with what the lists name.
-    current: Arc<ArcSwap<Config>>,
-    own: Arc<Own>,
-    log: ConnectivityLog,
-    /// Those in force.
-    resolvers: Resolvers,
-    reloads: mpsc::Sender<Reload>,
-}
-
-impl Reloader {
-    /// Resolves when a destination file or a list changed; never without any.
-    async fn noticed(&mut self) -> Noticed {
-        let (file, lists) = (&mut self.file, &mut self.lists);
-        let files_changed = async {
-            match file {
-                Some(file) => file.watch.changed().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = files_changed => Noticed::Files,
-            () = lists.changed() => Noticed::Lists,
-        }
-    }
-
-    async fn reload(&mut self, why: &str) -> Result<(), String> {
-        let outcome = self.try_reload().await;
-        self.own.config_loaded(outcome.is_ok(), Timestamp::now());
-        match &outcome {
-            Ok(()) => {
-                let (destinations, share) = counted(&self.current.load());
-                info!(why, destinations, share, "configuration reloaded");
-            }
-            Err(problems) => {
-                for problem in problems.lines() {
-                    error!(why, problem, "configuration not reloaded, the old one stays in force");
-                }
-            }
-        }
-        outcome
-    }
-
-    async fn try_reload(&mut self) -> Result<(), String> {
-        let Some(file) = &mut self.file else {
-            return Err("this configuration comes from no file".to_owned());
-        };
-        let (path, shard) = (file.path.clone(), self.current.load().shard);
-        // Reads many files; the probes go on meanwhile.
-        let loaded = tokio::task::spawn_blocking(move || load(&path, shard)).await;
-        let loaded = loaded.map_err(|error| error.to_string())?.map_err(|p| p.to_string())?;
-        let config = Arc::new(loaded.config);
-        if config.connectivity_log != self.current.load().connectivity_log {
-            self.log = open_log(&config, &self.own).map_err(|error| error.to_string())?;
-        }
-        let watch = config::watch(loaded.watched);
-        self.lists.follow(&config.http_sd);
-        self.lists.first_answers().await;
-        self.unjoined = config;
-        self.rejoin().await?;
-        if let Some(file) = &mut self.file {
-            file.watch = watch;
-        }
-        Ok(())
-    }
-
-    /// Puts in force what the lists name now; the configuration of the file stays as it is.
-    async fn follow_lists(&mut self) {
-        if self.rejoin().await.is_ok() {
-            let (destinations, share) = counted(&self.current.load());
-            info!(why = "http_sd", destinations, share, "destinations changed");
-        }
-    }
-
-    async fn rejoin(&mut self) -> Result<(), String> {
-        let config = joined(&self.unjoined, &self.lists);
-        self.apply(Arc::clone(&config)).await?;
-        self.current.store(config);
-        Ok(())
-    }
-
-    /// Puts a configuration in force, with the servers that resolv.conf(5) names now.
-    async fn apply(&mut self, config: Arc<Config>) -> Result<(), String> {
-        let settings = Settings::new(config, self.log.clone(), Some(&self.resolvers));
-        let resolvers = settings.resolvers.clone();
-        let (done, applied) = oneshot::channel();
-        let handed = self.reloads.send(Reload { settings, done }).await;
-        handed.map_err(|_| "the agent is stopping".to_owned())?;
-        applied.await.map_err(|_| "the agent is stopping".to_owned())?;
-        self.resolvers = resolvers;
-        Ok(())
-    }
-
-    /// Goes by the system's servers as they are now; the configuration stays as it is.
-    async fn follow_system(&mut self) {
-        let config = self.current.load_full();
-        if self.apply(config).await.is_ok() {
-            info!("resolv.conf names other servers; they are asked from now on");
-        }
-    }
-}
-
-/// Notices when resolv.conf(5) names other servers. It is read anew every time, for the file may be
-/// a link whose target is replaced; what is seen only once may have been half written.
-struct SystemWatch {
-    ticks: Interval,
-    /// What the last look found, where that was not what is in force.
-    changed: Option<Expanded>,
-}
-
-impl SystemWatch {
-    fn new() -> Self {
-        let mut ticks = interval(SYSTEM_LOOK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { ticks, changed: None }
-    }
-
-    /// Resolves when two looks have found the same change; never where no resolver is the system's.
-    /// Cancel safe.
-    async fn look(&mut self, (config, resolvers): (Arc<Config>, Resolvers)) {
-        let system = |resolver: &Resolver| matches!(resolver.kind, ResolverKind::System { .. });
-        if !config.resolvers.iter().any(system) {
-            std::future::pending::<()>().await;
-        }
-        loop {
-            self.ticks.tick().await;
-            let now = Expanded::new(&config.resolvers);
-            if resolvers.are(&now) {
-                self.changed = None;
-            } else if self.changed.as_ref() == Some(&now) {
-                self.changed = None;
-                return;
-            } else {
-                self.changed = Some(now);
-            }
-        }
-    }
-}
-
-/// How often resolv.conf(5) is looked at; it is small, and nobody waits for it to the second.
-const SYSTEM_LOOK: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
