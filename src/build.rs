@@ -3,16 +3,16 @@
 /// The version, as in Cargo.toml.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The commit; "unknown" where whoever built it told none.
-pub const REVISION: &str = env!("MXWATCH_REVISION");
+pub const REVISION: &str = env!("BUILD_REVISION");
 /// The version of the compiler.
-pub const RUSTC: &str = env!("MXWATCH_RUSTC");
+pub const RUSTC: &str = env!("BUILD_RUSTC");
 /// What `--version` says behind the name, in three lines.
 pub const LONG: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "\nrevision ",
-    env!("MXWATCH_REVISION"),
+    env!("BUILD_REVISION"),
     "\nrustc ",
-    env!("MXWATCH_RUSTC"),
+    env!("BUILD_RUSTC"),
     " for ",
-    env!("MXWATCH_TARGET"),
+    env!("BUILD_TARGET"),
 );

@@ -10,6 +10,7 @@ use std::{
 };
 
 use tokio::{
+    signal::unix::{SignalKind, signal},
     sync::watch,
     task::{JoinError, JoinHandle},
     time::Instant,
@@ -62,11 +63,12 @@ pub async fn run(args: CheckArgs) -> io::Result<Ended> {
         transcript: args.transcript,
         trace: args.trace,
     };
+    // Before anything begins: from then on there is leave to take.
+    let mut interrupts = signal(SignalKind::interrupt())?;
     let Looks { mut around, mut domains } = start(&args, &config, stop);
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     let around = tokio::select! {
         found = patiently("the resolvers", &mut around) => found,
-        _ = &mut interrupted => None,
+        _ = interrupts.recv() => None,
     };
     let Some(around) = around else { return interrupt(&stopping, domains).await };
     if let Some(trouble) = anchors::trouble().await {
@@ -80,7 +82,7 @@ pub async fn run(args: CheckArgs) -> io::Result<Ended> {
         let tracer = tracer.clone();
         let found = tokio::select! {
             found = patiently(&*destination, look) => found,
-            _ = &mut interrupted => None,
+            _ = interrupts.recv() => None,
         };
         let Some(facts) = found else { return interrupt(&stopping, domains).await };
         domains.pop_front();
