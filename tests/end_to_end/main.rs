@@ -21,6 +21,7 @@ mod reload;
 mod resilience;
 mod resolvers;
 mod senders;
+mod starting;
 mod starttls;
 mod stories;
 mod submission;

@@ -64,7 +64,8 @@ fn lintian_finds_nothing_to_say() {
 
 #[test]
 fn it_is_installed_upgraded_reloaded_removed_and_purged() {
-    if find("dpkg", "dpkg").is_none() || find("deb-systemd-helper", "init-system-helpers").is_none() {
+    if find("dpkg", "dpkg").is_none() || find("deb-systemd-helper", "init-system-helpers").is_none()
+    {
         return;
     }
     let (Some(packages), Some(newer)) = (packages(), newer()) else { return };

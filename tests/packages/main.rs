@@ -52,7 +52,8 @@ impl Packages {
 
     /// What packaging/build makes of the program in a copy of the project that `change` has changed.
     fn made(program: &Path, change: impl FnOnce(&Path)) -> Option<Self> {
-        let tools = ["cargo-deb", "cargo-generate-rpm"].map(|tool| format!("target/tools/bin/{tool}"));
+        let tools =
+            ["cargo-deb", "cargo-generate-rpm"].map(|tool| format!("target/tools/bin/{tool}"));
         if let Some(tool) = tools.iter().find(|tool| !project(tool).exists()) {
             skip(&format!("there is no {tool}; packaging/build installs it"));
             return None;

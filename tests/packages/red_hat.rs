@@ -31,8 +31,11 @@ fn it_holds_what_it_should() {
     let list = run(Command::new(&rpm).args(["-qp", "--queryformat", flagged]).arg(&packages.rpm));
     // c for configuration, n for noreplace.
     let config: Vec<&str> = list.lines().filter_map(|line| line.strip_prefix("cn ")).collect();
-    let wanted =
-        ["/etc/mxwatch/destinations.d/README", "/etc/mxwatch/mxwatch.toml", "/etc/sysconfig/mxwatch"];
+    let wanted = [
+        "/etc/mxwatch/destinations.d/README",
+        "/etc/mxwatch/mxwatch.toml",
+        "/etc/sysconfig/mxwatch",
+    ];
     assert_eq!(config, wanted);
 }
 
