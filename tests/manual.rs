@@ -128,10 +128,10 @@ fn page_of_a_command(sub: &clap::Command) -> String {
 
 /// mxwatch.toml(5): written by hand but for the parameters of senders, which the code describes.
 fn configuration_page() -> String {
-    let parameters: String = Parameter::ALL
-        .iter()
-        .map(|parameter| format!(".TP\n.B {}\n{}\n", parameter.key(), roff(&parameter.meaning())))
-        .collect();
+    let entry = |parameter: &Parameter| {
+        [".TP\n.B ", parameter.key(), "\n", &roff(&parameter.meaning()), "\n"].concat()
+    };
+    let parameters: String = Parameter::ALL.iter().map(entry).collect();
     let title = format!(
         ".TH MXWATCH.TOML 5 \"{DATE}\" \"mxwatch {}\" \"{MANUAL}\"",
         env!("CARGO_PKG_VERSION")
@@ -190,7 +190,9 @@ fn are_in(folder: &str, files: &BTreeMap<String, String>) {
         assert_eq!(found.len(), wanted.len(), "{folder}/{name}: {again}");
     }
     let found = fs::read_dir(project(folder)).unwrap().map(|entry| entry.unwrap().file_name());
-    let found = found.map(|name| name.into_string().unwrap()).filter(|name| !name.ends_with(".in"));
+    let found = found
+        .map(|name| name.into_string().unwrap())
+        .filter(|name| Path::new(name).extension().is_none_or(|kind| kind != "in"));
     assert_eq!(found.collect::<BTreeSet<_>>(), files.keys().cloned().collect(), "{folder}");
 }
 

@@ -7,6 +7,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -34,12 +35,12 @@ fn project(path: &str) -> PathBuf {
 struct Packages {
     deb: PathBuf,
     rpm: PathBuf,
-    /// What they hold, where they were made for a test.
+    /// Where they are, if they were made for a test.
     _folder: Option<TempDir>,
 }
 
 impl Packages {
-    fn in_folder(path: &Path, folder: Option<TempDir>) -> Self {
+    fn in_folder(path: &Path) -> Self {
         let only = |kind: &str| {
             let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
             let mut files = entries.filter(|file| file.extension().is_some_and(|e| e == kind));
@@ -47,7 +48,7 @@ impl Packages {
             assert_eq!(files.next(), None, "one {kind} in {}", path.display());
             file
         };
-        Self { deb: only("deb"), rpm: only("rpm"), _folder: folder }
+        Self { deb: only("deb"), rpm: only("rpm"), _folder: None }
     }
 
     /// What packaging/build makes of the program in a copy of the project that `change` has changed.
@@ -72,7 +73,8 @@ impl Packages {
         let mut build = Command::new(copy.join("packaging/build"));
         build.args(["--fast", "--binary"]).arg(program).arg("--into").arg(folder.path()).arg("all");
         run(build.env("SOURCE_DATE_EPOCH", "1700000000").env_remove("CARGO_MANIFEST_DIR"));
-        Some(Self::in_folder(&folder.path().to_owned(), Some(folder)))
+        let made = Self::in_folder(folder.path());
+        Some(Self { _folder: Some(folder), ..made })
     }
 }
 
@@ -101,8 +103,8 @@ fn run(command: &mut Command) -> String {
 /// Those that packaging/build made.
 fn released() -> Option<Packages> {
     let folder = std::env::var_os("PACKAGES").map(PathBuf::from)?;
-    // Cargo runs tests in the directory of the package.
-    Some(Packages::in_folder(&folder, None))
+    // Cargo runs tests in the directory of the project, which a relative path begins at.
+    Some(Packages::in_folder(&folder))
 }
 
 /// The packages under test.
@@ -161,17 +163,13 @@ fn holds_what_it_should(files: &Files) {
     .map(str::to_owned)
     .into();
     let of = |folder: &str, place: &str, end: &str| -> Vec<String> {
-        let entries = fs::read_dir(project(folder)).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let there = |name: String| format!("{place}/{name}{}", if end == ".in" { "" } else { end });
-        names
-            .filter(|name| {
-                Path::new(name).extension().is_some_and(|kind| {
-                    ["md", "json", "5", "8"].contains(&kind.to_str().unwrap_or_default())
-                })
-            })
-            .map(there)
-            .collect()
+        let files = fs::read_dir(project(folder)).unwrap().map(|entry| entry.unwrap().path());
+        let shipped = |file: &PathBuf| {
+            let kind = file.extension().and_then(OsStr::to_str);
+            kind.is_some_and(|kind| ["md", "json", "5", "8"].contains(&kind))
+        };
+        let name = |file: PathBuf| file.file_name().unwrap().to_str().unwrap().to_owned();
+        files.filter(shipped).map(|file| format!("{place}/{}{end}", name(file))).collect()
     };
     wanted.extend(of("dashboards", "usr/share/mxwatch/dashboards", ""));
     wanted.extend(of("docs", "usr/share/doc/mxwatch/docs", ""));
