@@ -1106,7 +1106,7 @@ fn doubtful_settings_are_warned_of() {
     for (text, warning) in [
         (
             "helo_name = 'mail.test'",
-            "mxwatch.toml: no destinations: name some with domains = [\"example.com\"]",
+            "mxwatch.toml: no destinations: name some with domains = [\"example.com\"] there or in a file that destination_files names, then reload",
         ),
         (
             "helo_name = 'mail.example.org'\ndomains = ['a.example']",

@@ -111,7 +111,8 @@ fn sections(
     let watched = destination_files::read(root, reading, &base, &mut list);
     if list.is_empty() && http_sd.is_empty() {
         reading.warn(format!(
-            "{}: no destinations: name some with domains = [\"example.com\"]",
+            "{}: no destinations: name some with domains = [\"example.com\"] there or in a file that \
+             destination_files names, then reload",
             reading.path.display()
         ));
     } else if helo_name.as_deref().is_some_and(helo::is_placeholder) {

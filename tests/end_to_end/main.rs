@@ -24,6 +24,7 @@ mod resilience;
 mod resolvers;
 mod senders;
 mod shards;
+mod starting;
 mod starttls;
 mod stories;
 mod submission;
