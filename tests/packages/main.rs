@@ -22,6 +22,7 @@ mod red_hat;
 #[allow(dead_code, reason = "shared with the tests against real servers")]
 #[path = "../servers/mod.rs"]
 mod servers;
+mod under_systemd;
 
 use servers::program::{find, skip};
 
@@ -53,8 +54,8 @@ impl Packages {
 
     /// What packaging/build makes of the program in a copy of the project that `change` has changed.
     fn made(program: &Path, change: impl FnOnce(&Path)) -> Option<Self> {
-        let tools =
-            ["cargo-deb", "cargo-generate-rpm"].map(|tool| format!("target/tools/bin/{tool}"));
+        let tools = ["cargo-cyclonedx", "cargo-deb", "cargo-generate-rpm"]
+            .map(|tool| format!("target/tools/bin/{tool}"));
         if let Some(tool) = tools.iter().find(|tool| !project(tool).exists()) {
             skip(&format!("there is no {tool}; packaging/build installs it"));
             return None;
@@ -151,6 +152,7 @@ fn holds_what_it_should(files: &Files) {
         "usr/share/bash-completion/completions/mxwatch",
         "usr/share/doc/mxwatch/README.md",
         "usr/share/doc/mxwatch/THIRD-PARTY.gz",
+        "usr/share/doc/mxwatch/mxwatch.cdx.json.gz",
         "usr/share/doc/mxwatch/examples/minimal.toml",
         "usr/share/doc/mxwatch/examples/destinations.d/partners.toml",
         "usr/share/fish/vendor_completions.d/mxwatch.fish",
