@@ -167,6 +167,30 @@ fn systemd_can_hold_its_port() {
 }
 
 #[test]
+fn a_key_of_its_own_can_belong_to_a_group() {
+    let Some(system) = installed() else { return };
+    let make = "cd /etc/mxwatch && groupadd mxwatch-key && \
+                openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+                -keyout web.key -out web.crt -subj /CN=localhost \
+                -addext subjectAltName=DNS:localhost && \
+                chown root:mxwatch-key web.key && chmod 640 web.key";
+    system.done(&["sh", "-c", make]);
+    let web = "tls_server_config:\n  cert_file: web.crt\n  key_file: web.key\n";
+    system.write("/etc/mxwatch/web-config.yml", web);
+    let args = "ARGS=\"--web.config.file=/etc/mxwatch/web-config.yml\"\n";
+    system.write("/etc/default/mxwatch", args);
+    system.run(&["systemctl", "start", "mxwatch.service"]);
+    assert_eq!(property(&system, "ExecMainStatus"), "78", "{}", journal(&system));
+    drop_in(&system, "SupplementaryGroups=mxwatch-key");
+    start(&system);
+    let healthy = "https://localhost:10187/-/healthy";
+    let curl = ["curl", "-sS", "--fail", "--cacert", "/etc/mxwatch/web.crt", healthy];
+    assert_eq!(system.done(&curl), "mxwatch is healthy.");
+    // The check before it reads the key as well.
+    system.done(&["systemctl", "reload", "mxwatch.service"]);
+}
+
+#[test]
 fn what_it_may_write_and_read_is_named_in_the_unit() {
     let Some(system) = installed() else { return };
     let connectivity = "/var/log/mxwatch/connectivity.log";

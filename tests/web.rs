@@ -52,6 +52,7 @@ impl Server {
             own: Arc::new(Own::new()),
             config: Arc::clone(&config),
             ready: is_ready,
+            listed: watch::channel(true).1,
             reload: None,
             on_demand: ask,
             rendering: Arc::new(Semaphore::new(2)),

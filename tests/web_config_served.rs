@@ -188,8 +188,11 @@ fn every_path_needs_a_login_and_no_password_is_logged() {
 
     scene.agent.write(WEB, &web.replace("alice", "bob"));
     assert_eq!((status("/", "alice:right"), status("/", "bob:right")), (401, 200));
+    // As a file that is just being written: nobody gets in by it.
     scene.agent.write(WEB, "");
-    assert_eq!(scene.fetch("http", "/metrics", &[]).status, 200);
+    assert_eq!(scene.fetch("http", "/metrics", &[]).status, 401);
+    assert_eq!(status("/", "bob:right"), 200);
+    scene.agent.wait_for_log(&["names no user any more", "by a restart only"]);
 }
 
 #[test]
@@ -201,7 +204,9 @@ fn requests_beyond_the_limit_are_told_to_come_later() {
     let third = fetch();
     assert_eq!(third.status, 429, "{third:?}");
     assert!(third.text.contains("retry-after: 3600\r\n"), "{third:?}");
-    scene.agent.write(WEB, "rate_limit: {interval: 0, burst: 0}\n");
+    let unlimited =
+        format!("rate_limit: {{interval: 0, burst: 0}}\nbasic_auth_users: {{a: {HASH}}}\n");
+    scene.agent.write(WEB, &unlimited);
     assert_eq!((fetch().status, fetch().status, fetch().status), (200, 200, 200));
 }
 
@@ -268,7 +273,7 @@ fn a_rotated_certificate_is_shown_at_the_next_handshake_and_a_broken_one_is_not(
 }
 
 #[test]
-fn tls_can_be_turned_on_and_off_while_connections_are_open() {
+fn tls_can_be_turned_on_while_connections_are_open_and_is_never_lost() {
     use std::io::{Read, Write};
     let authority = Authority::new("ca");
     let (certificate, key) = server(&authority);
@@ -297,9 +302,11 @@ fn tls_can_be_turned_on_and_off_while_connections_are_open() {
     assert_eq!(last.matches("HTTP/1.1 200 OK").count(), 1, "{last}");
     assert!(last.contains("connection: close"), "{last}");
 
-    scene.agent.write(WEB, "# plain\n");
-    assert_eq!(scene.fetch("http", "/-/healthy", &[]).status, 200);
-    assert_eq!(scene.healthy(&["--cacert", "@ca.crt"]), 0);
+    // As a file that is just being written, or was cut off.
+    scene.agent.write(WEB, "");
+    assert_eq!(scene.fetch("http", "/-/healthy", &[]).status, 400);
+    assert_eq!(scene.healthy(&["--cacert", "@ca.crt"]), 200);
+    scene.agent.wait_for_log(&["names no certificate any more", "by a restart only"]);
 }
 
 #[test]

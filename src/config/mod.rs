@@ -53,7 +53,7 @@ pub use self::{
     problem::{Place, Problem, Problems},
     resolver::{Resolver, ResolverKind, parse_server},
     resolver_transport::{ResolverTls, ResolverTransport},
-    secret_file::SecretFile,
+    secret_file::{SecretFile, is_unseen_credential},
     target_list::TargetList,
     watch::{Watch, watch},
     web::Web,

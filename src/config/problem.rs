@@ -16,6 +16,11 @@ impl Problems {
         (!found.is_empty()).then_some(Self(found))
     }
 
+    /// One about a whole file.
+    pub(crate) fn with(path: &Path, reason: String) -> Self {
+        Problem::at(Place::file(path), reason).into()
+    }
+
     /// How many mistakes there are.
     pub fn count(&self) -> usize {
         self.0.len()

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    Problem,
     source::{ReadError, read_text},
     table::{Node, Table},
 };
@@ -53,6 +54,17 @@ pub struct SecretFile {
     kind: Kind,
 }
 
+/// How the sentence begins about a credential where systemd has given none.
+const NO_CREDENTIALS: &str = "systemd has handed over no credentials";
+
+/// Whether this is about a credential that is not to be seen here, and else about no mistake. It is
+/// there for the processes of the service, and of those not for `ExecReload=` (systemd issue 35227).
+pub fn is_unseen_credential(problem: &Problem) -> bool {
+    let unseen =
+        problem.reason.starts_with(NO_CREDENTIALS) || problem.reason.contains(" cannot be read: ");
+    unseen && [PASSWORD, BEARER_TOKEN].iter().any(|keys| problem.key.ends_with(keys.credential))
+}
+
 impl Keys {
     /// The file that one of the two keys leads to, and that key; the file is missing where what
     /// stands there has been refused. `credentials` is where systemd puts its own.
@@ -92,7 +104,7 @@ impl Keys {
         })?;
         let Some(directory) = credentials else {
             node.refuse(format!(
-                "systemd has handed over no credentials: CREDENTIALS_DIRECTORY is not set; add \
+                "{NO_CREDENTIALS}: CREDENTIALS_DIRECTORY is not set; add \
                  LoadCredential= to the unit, or use {}",
                 self.file
             ));

@@ -92,6 +92,7 @@ pub async fn run(start: Start) -> io::Result<()> {
     let (ready, is_ready) = watch::channel(false);
     let (reload_requests, mut requests) = mpsc::channel::<ReloadRequest>(1);
     let (beat, beats) = watch::channel(());
+    let (known, listed) = watch::channel(lists.are_known());
     let (on_demand, wanted) = mpsc::channel(16);
     let (reloads, to_reload) = mpsc::channel(1);
     let store = Store::default();
@@ -102,6 +103,7 @@ pub async fn run(start: Start) -> io::Result<()> {
         own: Arc::clone(&own),
         config: Arc::clone(&current),
         ready: is_ready.clone(),
+        listed,
         reload: start.lifecycle.then_some(reload_requests),
         on_demand,
         rendering: Arc::new(Semaphore::new(1)),
@@ -143,7 +145,8 @@ pub async fn run(start: Start) -> io::Result<()> {
 
     let Settings { resolvers, log, .. } = settings;
     let (file, unjoined) = (start.file, start.config);
-    let mut reloader = Reloader { file, unjoined, lists, current, own, log, resolvers, reloads };
+    let mut reloader =
+        Reloader { file, unjoined, lists, known, current, own, log, resolvers, reloads };
     let mut system = SystemWatch::new();
     let outcome = loop {
         let in_force = (reloader.current.load_full(), reloader.resolvers.clone());

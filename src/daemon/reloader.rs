@@ -9,7 +9,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -92,6 +92,8 @@ pub(super) struct Reloader {
     /// The configuration of the file alone.
     pub(super) unjoined: Arc<Config>,
     pub(super) lists: Lists,
+    /// Becomes true once every list was had.
+    pub(super) known: watch::Sender<bool>,
     /// The one in force, with what the lists name.
     pub(super) current: Arc<ArcSwap<Config>>,
     pub(super) own: Arc<Own>,
@@ -181,6 +183,9 @@ impl Reloader {
         let config = joined(&self.unjoined, &self.lists);
         self.apply(Arc::clone(&config)).await?;
         self.current.store(config);
+        if self.lists.are_known() {
+            self.known.send_replace(true);
+        }
         Ok(())
     }
 

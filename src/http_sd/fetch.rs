@@ -51,12 +51,15 @@ async fn listed(source: &HttpSd, secrets: &Secrets, until: Instant) -> Result<Ta
     if secrets.repeated_in(&text) {
         return Err("its answer repeats the secret that it was sent".to_owned());
     }
+    if text.bytes().filter(|octet| matches!(octet, b',' | b'[' | b'{')).count() > MOST_VALUES {
+        return Err(format!("its answer holds more than {MOST_VALUES} values"));
+    }
     let name = Arc::clone(&source.name);
     let parsed = spawn_blocking(move || TargetList::parse(&name, &text)).await;
     parsed.map_err(|error| error.to_string())?.map_err(|problems| first_of(&problems))
 }
 
-/// The addresses of the host, by the system's own means: a cluster's short names are known to it.
+/// The addresses of the host, by the system's own means: /etc/hosts, search domains.
 async fn peers(host: &str, port: u16, until: Instant) -> Result<Vec<SocketAddr>, String> {
     match timeout_at(until, lookup_host((host, port))).await {
         Ok(Ok(found)) => Ok(found.collect()),
@@ -141,6 +144,9 @@ const REFRESH_INTERVAL: HeaderName =
 
 /// As with a destination file, no list is longer.
 const LONGEST: usize = 16 << 20;
+
+/// Values in it, however small they are: each takes some hundred octets while it is read.
+const MOST_VALUES: usize = 250_000;
 
 /// Characters of a message.
 const LONGEST_WHY: usize = 300;

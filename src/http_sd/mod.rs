@@ -116,6 +116,11 @@ impl Lists {
         }
     }
 
+    /// Whether each was had once. One that was not may hold anything, also everything.
+    pub fn are_known(&self) -> bool {
+        self.kept.values().all(|kept| kept.list.is_some())
+    }
+
     /// What is known of them, in the order of the names.
     pub fn known(&self) -> impl Iterator<Item = (&str, &TargetList)> {
         self.kept.iter().filter_map(|(name, kept)| Some((&**name, &**kept.list.as_ref()?)))
@@ -173,7 +178,7 @@ async fn ask(source: HttpSd, mut had: bool, counts: HttpSdCounts, tell: mpsc::Se
 }
 
 /// How long the start, or a reload, waits for lists that it does not have.
-const FIRST_PATIENCE: Duration = Duration::from_secs(10);
+const FIRST_PATIENCE: Duration = Duration::from_secs(3);
 
 /// For all of one request, unless the next one is due sooner.
 const LONGEST_FETCH: Duration = Duration::from_secs(30);

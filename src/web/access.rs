@@ -1,7 +1,8 @@
 //! The web configuration in force, and the one that takes its place when its files change.
 //!
 //! Whoever needs it asks [`Access::now`], which looks at the files first: what is served is as new
-//! as what lies on disk, and nothing has to be watched or reloaded. A look is a stat(2) of each
+//! as what lies on disk, and nothing has to be watched or reloaded. Only what would open the doors is not
+//! taken. A look is a stat(2) of each
 //! file, away from the threads that drive probes.
 
 use std::{
@@ -56,6 +57,20 @@ impl Rules {
 
     pub(super) fn tls(&self) -> Option<&Arc<ServerConfig>> {
         self.config.tls.as_ref()
+    }
+}
+
+/// What stands in the old rules to keep people out and is missing in the new ones. A file that is
+/// being written, or that a full disk has cut off, looks like one that opens everything.
+fn given_up(old: &WebConfig, new: &WebConfig) -> Option<&'static str> {
+    if old.tls.is_some() && new.tls.is_none() {
+        Some("names no certificate any more")
+    } else if !old.users.is_empty() && new.users.is_empty() {
+        Some("names no user any more")
+    } else if old.asks_clients && !new.asks_clients {
+        Some("asks clients for no certificate any more")
+    } else {
+        None
     }
 }
 
@@ -132,7 +147,15 @@ impl Source {
         let read = web_config::read(&this.path);
         this.files = read.files;
         let path = this.path.display();
-        match read.outcome {
+        let outcome =
+            read.outcome.and_then(|config| match given_up(&current.load().config, &config) {
+                Some(what) => Err(Problems::with(
+                    &this.path,
+                    format!("{what}; what keeps people out is taken away by a restart only"),
+                )),
+                None => Ok(config),
+            });
+        match outcome {
             Ok(config) => {
                 log_warnings(&read.warnings);
                 let (tls, users) = (config.tls.is_some(), config.users.len());

@@ -9,7 +9,10 @@ use super::{
 };
 
 pub(super) fn ready(app: &App) -> Answer {
-    if *app.ready.borrow() {
+    if !*app.listed.borrow() {
+        let why = "Not ready: a list of destinations ([[http_sd]]) could not be had so far.";
+        text(StatusCode::SERVICE_UNAVAILABLE, why)
+    } else if *app.ready.borrow() {
         text(StatusCode::OK, "mxwatch is ready.")
     } else {
         text(

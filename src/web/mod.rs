@@ -62,6 +62,8 @@ pub struct App {
     pub config: Arc<ArcSwap<Config>>,
     /// True once every destination had its first round.
     pub ready: watch::Receiver<bool>,
+    /// Whether every list of destinations was had once.
+    pub listed: watch::Receiver<bool>,
     /// Asks for a reload; `None` while the lifecycle API is disabled.
     pub reload: Option<mpsc::Sender<ReloadRequest>>,
     /// Asks for a probe of a destination that is not configured.

@@ -247,8 +247,12 @@ async fn a_server_that_is_down_at_the_start_is_asked_again() {
     let last_success =
         scrape.value("mxwatch_http_sd_last_success_timestamp_seconds", &last_success);
     assert_eq!(last_success, Some(0.0));
+    // It may name everything, so that nobody shall rely on this agent yet.
+    let ready = agent.get("/-/ready");
+    assert!(ready.status == 503 && ready.body.contains("http_sd"), "{ready:?}");
     server.set(list(&["a.test"]));
     agent.scrape_until("what the list names", |scrape| scrape.mentions("mx.a.test"));
+    assert_eq!(agent.get("/-/ready").status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,7 @@
 
 use std::net::TcpListener;
 
-use crate::harness::run;
+use crate::harness::{CONFIG, run};
 
 /// Runs the agent on a configuration with this line more than it must have.
 fn started(line: &str, flags: &[&str]) -> (Option<i32>, String) {
@@ -47,4 +47,21 @@ fn a_wrong_configuration_is_78() {
     let (code, said) = started("intervall = \"1m\"", &["--web.listen-address=127.0.0.1:0"]);
     assert_eq!(code, Some(78), "{said}");
     assert!(said.contains("mxwatch.toml:2:1: intervall: unknown key"), "{said}");
+}
+
+#[test]
+fn a_check_passes_over_credentials_that_only_the_service_sees_and_over_no_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(CONFIG);
+    let config = format!("--config.file={}", file.display());
+    let smart_host = "helo_name = \"mx.test\"\n[[destination]]\nsmarthost = \"relay.test:587\"\n\
+                      username = \"probe\"\npassword_credential = ";
+    for (name, code) in [("\"relay\"", 0), ("\"../relay\"", 78)] {
+        std::fs::write(&file, format!("{smart_host}{name}\n")).unwrap();
+        let checked = run(&[&config, "--config.check"]);
+        assert_eq!(checked.code, Some(code), "{checked:?}");
+        // The service itself needs it.
+        let started = run(&[&config, "--web.listen-address=127.0.0.1:0"]);
+        assert_eq!(started.code, Some(78), "{started:?}");
+    }
 }

@@ -55,9 +55,12 @@ fn it_runs_from_the_installation_to_the_removal() {
     assert_eq!(property(&system, "UnitFileState"), "disabled");
     system.done(&["systemctl", "enable", "--now", "mxwatch.service"]);
 
+    let logs = system.said(&["find", "/var/log", "-name", "mxwatch*"]);
+    assert!(logs.contains("/var/log/mxwatch"), "{logs}");
     system.done(&["dpkg", "-r", "mxwatch"]);
     assert_eq!(property(&system, "ActiveState"), "inactive");
     system.done(&["dpkg", "-P", "mxwatch"]);
     assert_eq!(property(&system, "LoadState"), "not-found");
     assert!(!system.file(CONFIG).exists());
+    assert_eq!(system.said(&["find", "/var/log", "-name", "mxwatch*"]), "");
 }

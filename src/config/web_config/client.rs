@@ -163,6 +163,12 @@ fn allowed_names(table: &Table<'_>, policy: Policy) -> Result<Option<Vec<String>
         );
         return Err(Noted);
     }
+    if !policy.verifies() {
+        node.warn(
+            "holds nobody off: anybody can make a certificate with these names; add \
+             client_auth_type: RequireAndVerifyClientCert and client_ca_file",
+        );
+    }
     Ok(Some(names))
 }
 

@@ -34,6 +34,8 @@ use super::{
 pub struct WebConfig {
     /// How TLS is spoken; `None` for plain HTTP.
     pub tls: Option<Arc<ServerConfig>>,
+    /// Whether clients are asked for a certificate.
+    pub asks_clients: bool,
     /// Headers of every response, in place of those that the server sets itself.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Who may ask, with the hash of his password; when empty, everybody may.
@@ -82,7 +84,9 @@ fn sections(root: &Table<'_>, files: &mut Files) -> WebConfig {
     let http = section(root, "http_server_config", key::HTTP_SERVER_CONFIG);
     let rate_limit = section(root, "rate_limit", key::RATE_LIMIT);
     let tls = section(root, "tls_server_config", key::TLS_SERVER_CONFIG);
+    let asked = tls.as_ref().and_then(|table| table.given("client_auth_type"));
     WebConfig {
+        asks_clients: asked.is_some_and(|node| node.value.as_str() != Some("NoClientCert")),
         tls: tls.and_then(|table| tls::read(&table, files).ok().flatten()),
         headers: http.map(|table| http::read(&table)).unwrap_or_default(),
         users: root.given("basic_auth_users").map(users::read).unwrap_or_default(),
