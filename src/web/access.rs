@@ -50,8 +50,10 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    fn new(config: WebConfig) -> Self {
-        let auth = BasicAuth::new(&config.users).map(Arc::new);
+    /// `before` are those that they take the place of.
+    fn new(config: WebConfig, before: Option<&Self>) -> Self {
+        let before = before.and_then(|before| before.auth.as_deref());
+        let auth = BasicAuth::new(&config.users, before).map(Arc::new);
         Self { auth, bucket: config.rate_limit.map(Bucket::new), config }
     }
 
@@ -83,7 +85,7 @@ impl Access {
     /// What the file at `path` says, now and whenever it changes; logs what has no effect.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         let read = web_config::read(path);
-        let rules = Rules::new(read.outcome?);
+        let rules = Rules::new(read.outcome?, None);
         log_warnings(&read.warnings);
         let source = Source { path: path.to_owned(), files: read.files, refused: None };
         Ok(Self::new(rules, Some(Arc::new(Mutex::new(source)))))
@@ -160,7 +162,8 @@ impl Source {
                 log_warnings(&read.warnings);
                 let (tls, users) = (config.tls.is_some(), config.users.len());
                 info!(file = %path, tls, users, "web configuration reloaded");
-                current.store(Arc::new(Rules::new(config)));
+                let rules = Rules::new(config, Some(&current.load()));
+                current.store(Arc::new(rules));
                 successful.store(true, Ordering::Relaxed);
                 this.refused = None;
             }

@@ -46,14 +46,21 @@ struct Claim {
 }
 
 impl BasicAuth {
-    /// `None` where nobody is named, and so everybody may ask.
-    pub(super) fn new(users: &BTreeMap<String, PasswordHash>) -> Option<Self> {
+    /// `None` where nobody is named, and so everybody may ask. Passwords that `before` knows of the
+    /// same users with the same hashes stay known: a renewed certificate must not send every scrape
+    /// to where wrong passwords wait.
+    pub(super) fn new(
+        users: &BTreeMap<String, PasswordHash>,
+        before: Option<&Self>,
+    ) -> Option<Self> {
         let hashes: Vec<_> = users.values().cloned().collect();
-        let user = |hash: &PasswordHash| User { hash: hash.clone(), known: OnceLock::new() };
-        let users: BTreeMap<_, _> = users.iter().map(|(n, hash)| (n.clone(), user(hash))).collect();
-        let mut key = [0; 32];
-        SystemRandom::new().fill(&mut key).expect("the system gives random octets");
-        let key = Key::new(HMAC_SHA256, &key);
+        let user = |(name, hash): (&String, &PasswordHash)| {
+            let same = before.and_then(|before| before.users.get(name));
+            let same = same.filter(|user| user.hash == *hash).map(|user| user.known.clone());
+            (name.clone(), User { hash: hash.clone(), known: same.unwrap_or_default() })
+        };
+        let users: BTreeMap<_, _> = users.iter().map(user).collect();
+        let key = before.map_or_else(random_key, |before| before.key.clone());
         (!users.is_empty()).then(|| Self { users, hashes, decoys: RandomState::new(), key })
     }
 
@@ -109,6 +116,12 @@ impl BasicAuth {
     }
 }
 
+fn random_key() -> Key {
+    let mut key = [0; 32];
+    SystemRandom::new().fill(&mut key).expect("the system gives random octets");
+    Key::new(HMAC_SHA256, &key)
+}
+
 impl fmt::Debug for BasicAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.users.keys()).finish()
@@ -136,7 +149,7 @@ mod tests {
     use super::*;
     use crate::config::web_config;
 
-    fn auth(users: &[(&str, &str)]) -> Arc<BasicAuth> {
+    fn users(users: &[(&str, &str)]) -> BTreeMap<String, PasswordHash> {
         let line = |(name, password): &(&str, &str)| {
             format!("  {name}: {}\n", bcrypt::hash(password, 4).unwrap())
         };
@@ -144,8 +157,26 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("web.yml");
         std::fs::write(&path, format!("basic_auth_users:\n{users}")).unwrap();
-        let config = web_config::read(&path).outcome.unwrap();
-        Arc::new(BasicAuth::new(&config.users).unwrap())
+        web_config::read(&path).outcome.unwrap().users
+    }
+
+    fn auth(named: &[(&str, &str)]) -> Arc<BasicAuth> {
+        Arc::new(BasicAuth::new(&users(named), None).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_known_stays_known_of_the_same_hash_only() {
+        let named = users(&[("alice", "a"), ("bob", "b")]);
+        let first = Arc::new(BasicAuth::new(&named, None).unwrap());
+        let one = Arc::new(Semaphore::new(1));
+        for login in ["alice:a", "bob:b"] {
+            assert!(first.admits(&basic(login), &one).await);
+        }
+        let mut changed = named.clone();
+        changed.extend(users(&[("bob", "other")]));
+        let next = BasicAuth::new(&changed, Some(&first)).unwrap();
+        let knows = |login| next.knows(&Claim::read(&basic(login)).unwrap());
+        assert_eq!((knows("alice:a"), knows("alice:b"), knows("bob:b")), (true, false, false));
     }
 
     fn header(value: &str) -> HeaderMap {
