@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     standing::Standing,
@@ -131,9 +131,14 @@ fn asked_about(
     let mut sessions = facts.into_iter().flat_map(|facts| &facts.sessions);
     sessions.all(|session| {
         let asked = session.transactions.iter().any(|said| said.envelope == recipient);
-        asked || !session.up() || session.started_at >= round.observed_at
+        let later = session.started_at.duration_since(round.observed_at);
+        asked || !session.up() || later >= KNOWN_TO_ALL
     })
 }
+
+/// After that a session asks about the recipients of every round that has ended, if it asks at all: what it
+/// asks about is settled some time before it begins, and a round is taken in some time after it ends.
+const KNOWN_TO_ALL: SignedDuration = SignedDuration::from_secs(5);
 
 fn observed(one: &Snapshot, exchanger: &Exchanger, resolver: &str) -> bool {
     let Some(report) = one.exchangers.get(exchanger) else { return false };
