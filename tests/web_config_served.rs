@@ -149,6 +149,13 @@ fn only_clients_with_the_right_certificate_get_in() {
     put("RequestClientCert", "");
     assert_eq!((by("good", "1.2"), by("bad", "1.3"), without()), (200, 200, 200));
     assert_eq!(scene.agent.log_with(&["not reloaded"]), [""; 0]);
+
+    // As a file that was cut off: clients are held to what held before.
+    put("RequireAnyClientCert", "");
+    assert_eq!(without(), 0);
+    scene.agent.write(WEB, TLS);
+    assert_eq!((by("good", "1.3"), without()), (200, 0));
+    scene.agent.wait_for_log(&["asks clients for no certificate any more", "by a restart only"]);
 }
 
 #[test]

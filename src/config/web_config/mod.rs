@@ -84,10 +84,11 @@ fn sections(root: &Table<'_>, files: &mut Files) -> WebConfig {
     let http = section(root, "http_server_config", key::HTTP_SERVER_CONFIG);
     let rate_limit = section(root, "rate_limit", key::RATE_LIMIT);
     let tls = section(root, "tls_server_config", key::TLS_SERVER_CONFIG);
-    let asked = tls.as_ref().and_then(|table| table.given("client_auth_type"));
+    let tls = tls.and_then(|table| tls::read(&table, files).ok().flatten());
+    let (tls, asks_clients) = tls.unzip();
     WebConfig {
-        asks_clients: asked.is_some_and(|node| node.value.as_str() != Some("NoClientCert")),
-        tls: tls.and_then(|table| tls::read(&table, files).ok().flatten()),
+        tls,
+        asks_clients: asks_clients.unwrap_or(false),
         headers: http.map(|table| http::read(&table)).unwrap_or_default(),
         users: root.given("basic_auth_users").map(users::read).unwrap_or_default(),
         rate_limit: rate_limit.and_then(|table| rate_limit::read(&table)),

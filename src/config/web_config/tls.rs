@@ -14,11 +14,12 @@ use crate::config::{
     table::{Node, Table},
 };
 
-/// Reads the section and the files it names.
+/// Reads the section and the files it names; beside it stands whether clients are asked for a
+/// certificate.
 pub(super) fn read(
     table: &Table<'_>,
     files: &mut Files,
-) -> Result<Option<Arc<ServerConfig>>, Noted> {
+) -> Result<Option<(Arc<ServerConfig>, bool)>, Noted> {
     if table.entries().next().is_none() {
         return Ok(None);
     }
@@ -43,7 +44,9 @@ pub(super) fn read(
             return Err(Noted);
         }
     };
-    let builder = match clients? {
+    let clients = clients?;
+    let asks_clients = clients.is_some();
+    let builder = match clients {
         Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
     };
@@ -51,7 +54,7 @@ pub(super) fn read(
         Ok(mut config) => {
             config.ignore_client_order = preference.flatten().unwrap_or(true);
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Ok(Some(Arc::new(config)))
+            Ok(Some((Arc::new(config), asks_clients)))
         }
         Err(Error::InconsistentKeys(_)) => {
             key.refuse(format!("{key_what} is not the key of the certificate"));
