@@ -24,6 +24,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 use deaf::Deaf;
@@ -127,6 +128,13 @@ impl WorldBuilder {
         self
     }
 
+    /// Puts an SMTP server at every IPv4 address of loopback, for worlds with more exchangers than there
+    /// are file descriptors. It is the one at 0.0.0.0, and no other can stand beside it.
+    #[must_use]
+    pub fn smtp_everywhere(self, script: Script) -> Self {
+        self.smtp(Ipv4Addr::UNSPECIFIED, script)
+    }
+
     /// Lets connections to an address time out, in place of a server that was there.
     #[must_use]
     pub fn deaf(mut self, ip: impl Into<IpAddr>) -> Self {
@@ -227,7 +235,11 @@ async fn bind_all(ips: &[IpAddr], port: u16) -> Result<(u16, Vec<TcpListener>), 
         // Without servers the first address only lends its port.
         let nobody = [IpAddr::from(Ipv4Addr::LOCALHOST)];
         for &ip in if ips.is_empty() { &nobody } else { ips } {
-            let bound = TcpListener::bind((ip, common)).await;
+            let bound = if ip == Ipv4Addr::UNSPECIFIED {
+                listen_on_loopback(common).and_then(TcpListener::from_std)
+            } else {
+                TcpListener::bind((ip, common)).await
+            };
             match bound.and_then(|listener| Ok((listener.local_addr()?.port(), listener))) {
                 Ok((bound, listener)) => {
                     common = bound;
@@ -243,6 +255,20 @@ async fn bind_all(ips: &[IpAddr], port: u16) -> Result<(u16, Vec<TcpListener>), 
     }
     Err(WorldError::NoCommonPort { addresses: ips.len() })
 }
+
+/// Listens at every IPv4 address of loopback, port 0 for any free one. What comes through another device
+/// does not get here, whatever address it is for.
+pub fn listen_on_loopback(port: u16) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    socket.bind_device(Some(b"lo"))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Connections that wait to be accepted, as many as the system allows at most.
+const BACKLOG: i32 = 4096;
 
 /// How many ports are tried; on a quiet host the first will do.
 const PORT_TRIES: u32 = 64;
@@ -276,6 +302,16 @@ mod tests {
         assert_eq!(world.smtp(one).tally().accepted, 1);
         assert_eq!(world.smtp_servers().count(), 2);
         assert_eq!(world.dns_addr(), world.dns().addr());
+    }
+
+    #[tokio::test]
+    async fn one_server_is_at_every_address() {
+        let everywhere = World::builder().smtp_everywhere(Script::banner("554 no"));
+        let world = everywhere.start().await.unwrap();
+        for last in [9, 10] {
+            assert_eq!(first_byte([127, 83, 1, last], world.smtp_port()).await, b'5');
+        }
+        assert_eq!(world.smtp(Ipv4Addr::UNSPECIFIED).tally().accepted, 2);
     }
 
     #[tokio::test]
