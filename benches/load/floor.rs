@@ -26,7 +26,7 @@ use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
     sync::{Semaphore, oneshot},
     task::{LocalSet, spawn_local},
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
 use tokio_rustls::{
     TlsConnector,
@@ -150,8 +150,16 @@ async fn check(domain: usize, errand: &Rc<Errand>, resolver: &Rc<Resolver>) -> i
 /// A connected UDP socket that all share; replies find their way by their identifier.
 struct Resolver {
     socket: UdpSocket,
-    waiting: RefCell<HashMap<u16, oneshot::Sender<()>>>,
+    waiting: RefCell<HashMap<u16, Waiting>>,
     next: RefCell<u16>,
+}
+
+/// A query, and who waits for the reply to it.
+struct Waiting {
+    query: Vec<u8>,
+    tell: oneshot::Sender<()>,
+    /// It waits since before the last look at all of them.
+    seen: bool,
 }
 
 impl Resolver {
@@ -167,11 +175,27 @@ impl Resolver {
                 if let [high, low, ..] = buffer[..length] {
                     let waits =
                         receiver.waiting.borrow_mut().remove(&u16::from_be_bytes([high, low]));
-                    let _ = waits.map(|waits| waits.send(()));
+                    let _ = waits.map(|waits| waits.tell.send(()));
                 }
             }
         });
+        let sender = Rc::clone(&resolver);
+        spawn_local(async move {
+            loop {
+                sleep(PATIENCE).await;
+                sender.send_again();
+            }
+        });
         Ok(resolver)
+    }
+
+    /// A queue was full somewhere, and what was lost would be waited for in vain.
+    fn send_again(&self) {
+        for waiting in self.waiting.borrow_mut().values_mut() {
+            if std::mem::replace(&mut waiting.seen, true) {
+                let _ = self.socket.try_send(&waiting.query);
+            }
+        }
     }
 
     async fn ask(&self, name: &str, rtype: RecordType) -> io::Result<()> {
@@ -182,8 +206,9 @@ impl Resolver {
         message.add_query(Query::query(name, rtype));
         message.set_edns(Edns::new());
         let (tell, told) = oneshot::channel();
-        self.waiting.borrow_mut().insert(id, tell);
-        self.socket.send(&message.to_vec().map_err(io::Error::other)?).await?;
+        let query = message.to_vec().map_err(io::Error::other)?;
+        self.socket.send(&query).await?;
+        self.waiting.borrow_mut().insert(id, Waiting { query, tell, seen: false });
         told.await.map_err(io::Error::other)
     }
 }
@@ -285,6 +310,9 @@ async fn serve(file: &Path) {
         });
     }
 }
+
+/// After which a query is sent again, at the latest after twice that.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// How often those are begun whose time has come, where a pace is set.
 const TICK: Duration = Duration::from_millis(5);

@@ -19,17 +19,26 @@ mod scale;
 mod tls_server;
 mod world;
 
-use std::{env, fs, process::exit};
+use std::{
+    env, fs,
+    panic::{catch_unwind, resume_unwind},
+    process::ExitCode,
+};
 
 use cases::{Case, Extent};
 
-/// Ends the bench with a reason.
+/// Ends the bench with a reason, and everything that it has started.
 fn fail(why: &str) -> ! {
     eprintln!("load bench: {why}");
-    exit(1)
+    // Without the words of a panic; what is dropped on the way ends its processes.
+    resume_unwind(Box::new(()))
 }
 
-fn main() {
+fn main() -> ExitCode {
+    catch_unwind(run).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+}
+
+fn run() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     if let [role, name, rest @ ..] = arguments.as_slice()
         && role == "--role"

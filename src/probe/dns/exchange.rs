@@ -1,36 +1,30 @@
 //! One query to one server over UDP, over TCP when the answer was truncated or nothing else is
 //! wanted, or over TLS.
 //!
-//! A fresh connected socket per exchange over UDP: the kernel picks an unpredictable source port
-//! (RFC 5452) and reports a closed port at once. Exactly one datagram is sent; retries are the
-//! caller's.
+//! Exactly one datagram is sent; retries are the caller's.
 
-use std::{
-    io::{self, Read},
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{io, net::SocketAddr};
 
 use bytes::BytesMut;
-use socket2::SockRef;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, Interest},
-    net::{TcpStream, UdpSocket},
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
     time::{Instant, timeout_at},
 };
 
 use super::{
     Patience,
+    datagram::{Ports, Sent},
     encrypted::Encrypted,
     failed::Failed,
     framing::{self, Inbox},
-    message::{Answer, Question, Reading, UDP_PAYLOAD, Wire},
+    message::{Answer, Question, Reading, Wire},
     pointers::Pointers,
 };
 use crate::{
     config::ResolverTransport,
     facts::{Exchange, LookupStatus, Transport},
-    probe::{routing::any_source, words::CLOSED},
+    probe::words::CLOSED,
 };
 
 /// What carries queries.
@@ -41,7 +35,7 @@ pub(super) enum Channel {
     /// A connection each.
     Tcp,
     /// A datagram each, and a connection when its answer is truncated.
-    Udp,
+    Udp(Vec<Ports>),
 }
 
 impl Channel {
@@ -52,7 +46,9 @@ impl Channel {
             ResolverTransport::Https { tls, path } => encrypted(tls, Some(path)),
             ResolverTransport::Tcp => Self::Tcp,
             ResolverTransport::Tls(tls) => encrypted(tls, None),
-            ResolverTransport::Udp => Self::Udp,
+            ResolverTransport::Udp => {
+                Self::Udp(servers.iter().map(|&server| Ports::new(server)).collect())
+            }
         }
     }
 
@@ -60,7 +56,7 @@ impl Channel {
     pub(super) const fn capacity(&self) -> usize {
         match self {
             Self::Encrypted(_) => super::kept::MOST_UNDER_WAY,
-            Self::Tcp | Self::Udp => usize::MAX,
+            Self::Tcp | Self::Udp(_) => usize::MAX,
         }
     }
 
@@ -92,7 +88,10 @@ pub(super) async fn exchange(
             let ask = |query, until| async move { stream_exchange(server, &query, until).await };
             over_stream(Transport::Tcp, server, question, patience, ask).await
         }
-        Channel::Udp => over_udp(server, question, patience).await.0,
+        Channel::Udp(all) => match all.iter().find(|ports| ports.server() == server) {
+            Some(ports) => over_udp(server, question, patience, |query| ports.send(query)).await.0,
+            None => over_udp_alone(server, question, patience).await.0,
+        },
     }
 }
 
@@ -116,25 +115,37 @@ where
     }
 }
 
-/// The same over UDP, with what the response says of where to ask next.
-pub(super) async fn over_udp(
+/// The same over UDP from a port of its own, with what the response says of where to ask next.
+pub(super) async fn over_udp_alone(
     server: SocketAddr,
     question: &Question,
     patience: Patience,
 ) -> (Exchange, Pointers) {
+    over_udp(server, question, patience, |query| Sent::alone(server, query)).await
+}
+
+async fn over_udp<F>(
+    server: SocketAddr,
+    question: &Question,
+    patience: Patience,
+    send: impl FnOnce(Wire) -> F,
+) -> (Exchange, Pointers)
+where
+    F: Future<Output = io::Result<Sent>>,
+{
     let begun = Instant::now();
     let until = begun + patience.timeout;
     let failed = |transport, failed| (unanswered(server, transport, failed, begun), Pointers::NONE);
     let Some(query) = Wire::encode(question) else {
         return failed(Transport::Udp, unsendable());
     };
-    let socket = match send_datagram(server, &query).await {
-        Ok(socket) => socket,
+    let mut sent = match send(query).await {
+        Ok(sent) => sent,
         Err(error) => return failed(Transport::Udp, error.into()),
     };
-    match receive_datagram(&socket, &query, until).await {
+    match sent.response(until).await {
         Ok(answer) if answer.truncated => {
-            let mut over_tcp = match stream_exchange(server, &query, until).await {
+            let mut over_tcp = match stream_exchange(server, &sent.query(), until).await {
                 Ok(answer) => answered(server, Transport::Tcp, answer, begun),
                 Err(other) => failed(Transport::Tcp, other),
             };
@@ -144,7 +155,9 @@ pub(super) async fn over_udp(
         Ok(answer) => answered(server, Transport::Udp, answer, begun),
         Err(silence @ Failed { status: LookupStatus::Timeout, .. }) => {
             let mut silent = failed(Transport::Udp, silence);
-            silent.0.late = late_answer(&socket, &query, begun, until + patience.late_window).await;
+            let late = sent.response(until + patience.late_window).await;
+            // The time from the query to an answer that came after all.
+            silent.0.late = late.ok().map(|_| begun.elapsed());
             silent
         }
         Err(other) => failed(Transport::Udp, other),
@@ -153,61 +166,6 @@ pub(super) async fn over_udp(
 
 fn unsendable() -> Failed {
     Failed::network("the question does not fit into a query")
-}
-
-async fn send_datagram(server: SocketAddr, query: &Wire) -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind(any_source(server)).await?;
-    socket.connect(server).await?;
-    socket.send(&query.bytes).await?;
-    Ok(socket)
-}
-
-/// Waits for the response to `query`; what is not for us is passed over.
-async fn receive_datagram(
-    socket: &UdpSocket,
-    query: &Wire,
-    until: Instant,
-) -> Result<Answer, Failed> {
-    // A closed port makes a socket erroneous, never readable.
-    let events = Interest::READABLE.add(Interest::ERROR);
-    loop {
-        let event = match timeout_at(until, socket.ready(events)).await {
-            Err(_) => return Err(Failed::SILENT),
-            Ok(Err(error)) => return Err(error.into()),
-            Ok(Ok(ready)) if ready.is_error() => Interest::ERROR,
-            Ok(Ok(_)) => Interest::READABLE,
-        };
-        match read_datagram(socket, query, event) {
-            Ok(Some(Reading::Answer(answer))) => return Ok(answer),
-            Ok(Some(Reading::Malformed)) => return Err(LookupStatus::Malformed.into()),
-            // The timer must get its turn, however many forgeries arrive.
-            Ok(Some(Reading::Ignore)) => tokio::task::yield_now().await,
-            Ok(None) => {}
-            // ICMP port or host unreachable, as the kernel tells a connected socket.
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Takes one datagram; `None` when there is none after all.
-fn read_datagram(socket: &UdpSocket, query: &Wire, event: Interest) -> io::Result<Option<Reading>> {
-    // Not part of the exchange's state, which would be that much larger in flight.
-    let mut buffer = [0; MAX_DATAGRAM];
-    match socket.try_io(event, || (&*SockRef::from(socket)).read(&mut buffer)) {
-        Ok(length) => Ok(Some(query.read(&buffer[..length]))),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Listens on after the time-out; the time from the query to an answer that came after all.
-async fn late_answer(
-    socket: &UdpSocket,
-    query: &Wire,
-    begun: Instant,
-    until: Instant,
-) -> Option<Duration> {
-    receive_datagram(socket, query, until).await.ok().map(|_| begun.elapsed())
 }
 
 /// RFC 7766: the same query over TCP with its two-byte length in front.
@@ -277,11 +235,12 @@ fn unanswered(
     Exchange { duration: begun.elapsed(), error, ..Exchange::empty(server, transport, status) }
 }
 
-/// More than is announced, because servers overdo it; never a jumbo buffer.
-const MAX_DATAGRAM: usize = 4 * UDP_PAYLOAD as usize;
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::net::UdpSocket;
+
     use super::*;
     use crate::facts::RecordType;
 
@@ -295,10 +254,14 @@ mod tests {
             let question = Question::new(name, RecordType::Mx);
             let patience =
                 Patience { timeout: Duration::from_secs(60), late_window: Duration::ZERO };
-            let seen = exchange(&Channel::Udp, server, &question, patience).await;
-            assert_eq!(seen.status, LookupStatus::NetworkError);
-            assert_eq!(seen.error.as_deref(), Some("the connection is refused"));
-            assert!(seen.duration < Duration::from_secs(30), "{:?}", seen.duration);
+            // On a socket of its own, and twice on one that is shared.
+            let shared = Channel::new(&ResolverTransport::Udp, &[server]);
+            for channel in [&Channel::Udp(Vec::new()), &shared, &shared] {
+                let seen = exchange(channel, server, &question, patience).await;
+                assert_eq!(seen.status, LookupStatus::NetworkError);
+                assert_eq!(seen.error.as_deref(), Some("the connection is refused"));
+                assert!(seen.duration < Duration::from_secs(30), "{:?}", seen.duration);
+            }
         }
     }
 }

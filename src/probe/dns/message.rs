@@ -116,6 +116,11 @@ impl Wire {
         Some(Self { bytes, id: message.metadata.id, query, pointers: !question.recursion_desired })
     }
 
+    /// By which the response is told from others.
+    pub(super) const fn id(&self) -> u16 {
+        self.id
+    }
+
     /// Reads what came back.
     pub(super) fn read(&self, bytes: &[u8]) -> Reading {
         if bytes.get(..2) != Some(&self.id.to_be_bytes()) {

@@ -5,7 +5,8 @@
 //!
 //! - [`Resolvers`] all views, asked at the same moment; `view` one of them, [`Expanded`] what they
 //!   are made from
-//! - `exchange` one query to one server, `message` its bytes, `failed` why no response came
+//! - `exchange` one query to one server, `message` its bytes, `datagram` what carries them over UDP,
+//!   `failed` why no response came
 //! - `encrypted` servers asked over TLS: `tls` the handshake, `kept` the connection that is shared,
 //!   `pipeline` with its `framing` and `http2` what is spoken on it
 //! - `validation` whether SERVFAIL is for DNSSEC
@@ -13,6 +14,7 @@
 //! - `resolv_conf` the servers of the system
 
 mod authority;
+mod datagram;
 mod encrypted;
 mod exchange;
 mod failed;

@@ -93,7 +93,8 @@ mod tests {
     async fn without_time_left_nobody_is_asked() {
         let mut exchanges = vec![ended(LookupStatus::Servfail, &[])];
         let name = Name::root();
-        tell_bogus(&Channel::Udp, (&name, RecordType::Mx), &mut exchanges, || None).await;
+        tell_bogus(&Channel::Udp(Vec::new()), (&name, RecordType::Mx), &mut exchanges, || None)
+            .await;
         assert_eq!(exchanges.len(), 1);
         assert_eq!(exchanges[0].status, LookupStatus::Servfail);
     }
@@ -131,7 +132,8 @@ mod tests {
             let name = Name::root();
             let (timeout, late_window) = (Duration::from_secs(20), Duration::ZERO);
             let left = || Some(Patience { timeout, late_window });
-            tell_bogus(&Channel::Udp, (&name, RecordType::Mx), &mut exchanges, left).await;
+            tell_bogus(&Channel::Udp(Vec::new()), (&name, RecordType::Mx), &mut exchanges, left)
+                .await;
             assert_eq!(exchanges.iter().map(|e| e.status).collect::<Vec<_>>(), statuses);
             let lookup = Lookup::new("r".into(), RecordType::Mx, ".".into(), exchanges);
             assert_eq!(lookup.status(), status);

@@ -66,7 +66,7 @@ impl View {
                 channel: Channel::new(transport, addresses),
             },
             ResolverKind::System { .. } => {
-                Source::Servers { addresses: Vec::new(), channel: Channel::Udp }
+                Source::Servers { addresses: Vec::new(), channel: Channel::Udp(Vec::new()) }
             }
         };
         let most = match &source {

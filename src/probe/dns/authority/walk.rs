@@ -31,7 +31,8 @@ use crate::{
     facts::{Exchange, LookupStatus, Missing, Record, RecordType, Step},
     probe::{
         dns::{
-            Patience, exchange::over_udp, message::Question, pointers::Pointers, view::rejects_edns,
+            Patience, exchange::over_udp_alone, message::Question, pointers::Pointers,
+            view::rejects_edns,
         },
         public::is_public,
         routing::routed,
@@ -157,7 +158,7 @@ impl<'a> Errand<'a> {
         let late_window = if wait_for_late { self.patience.late_window } else { Duration::ZERO };
         let patience = Patience { timeout: self.patience.timeout, late_window };
         let patience = patience.until(self.until)?;
-        let (mut exchange, pointers) = over_udp(server.at, question, patience).await;
+        let (mut exchange, pointers) = over_udp_alone(server.at, question, patience).await;
         exchange.server_name = Some(Arc::clone(&server.name));
         Some((exchange, pointers))
     }

@@ -1,0 +1,300 @@
+//! Datagrams of one exchange over UDP: the query that is sent, and the response that is waited for.
+//!
+//! Either on a socket of its own, as to strangers' servers that are asked once, or on one that several
+//! exchanges with the same server share, which is what [`Ports`] has: a socket for each exchange costs
+//! more than everything else about it.
+//!
+//! The kernel picks an unpredictable source port for each socket (RFC 5452 §9.2). A shared one is used for
+//! few queries and not for long. A forger has as much to guess then as with a socket each: of so many
+//! queries under way each has its identifier, and their ports are not known.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    io::{self, Read},
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use socket2::SockRef;
+use tokio::{
+    io::Interest,
+    net::UdpSocket,
+    sync::oneshot,
+    task::AbortHandle,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    failed::Failed,
+    message::{Answer, Reading, UDP_PAYLOAD, Wire},
+};
+use crate::{facts::LookupStatus, probe::routing::any_source};
+
+/// A query that was sent.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// On a socket of its own.
+    Alone {
+        /// The socket.
+        socket: UdpSocket,
+        /// What was sent.
+        query: Arc<Wire>,
+    },
+    /// On one that others have, too.
+    Shared(Waiting),
+}
+
+impl Sent {
+    /// Sends a query to a server that is asked seldom.
+    pub(super) async fn alone(server: SocketAddr, query: Wire) -> io::Result<Self> {
+        let socket = open(server).await?;
+        socket.send(&query.bytes).await?;
+        Ok(Self::Alone { socket, query: Arc::new(query) })
+    }
+
+    /// What was sent.
+    pub(super) fn query(&self) -> Arc<Wire> {
+        match self {
+            Self::Alone { query, .. } => Arc::clone(query),
+            Self::Shared(waiting) => Arc::clone(&waiting.query),
+        }
+    }
+
+    /// Waits for the response; what is not for us is passed over. May be called again after a
+    /// time-out, to listen on.
+    pub(super) async fn response(&mut self, until: Instant) -> Result<Answer, Failed> {
+        match self {
+            Self::Alone { socket, query } => {
+                let response = receive(socket, |datagram| taken(query.read(datagram)));
+                timeout_at(until, response).await.unwrap_or(Err(Failed::SILENT))
+            }
+            Self::Shared(waiting) => match timeout_at(until, &mut waiting.told).await {
+                Err(_) => Err(Failed::SILENT),
+                Ok(Ok(response)) => response,
+                Ok(Err(_gone)) => Err(Failed::network("the socket is closed")),
+            },
+        }
+    }
+}
+
+/// The sockets to one server, each for some exchanges.
+#[derive(Debug)]
+pub(super) struct Ports {
+    server: SocketAddr,
+    current: Mutex<Option<Port>>,
+}
+
+/// A socket in use, and for how long it still is.
+#[derive(Debug)]
+struct Port {
+    shared: Arc<Shared>,
+    since: Instant,
+}
+
+impl Ports {
+    /// None yet.
+    pub(super) fn new(server: SocketAddr) -> Self {
+        Self { server, current: Mutex::default() }
+    }
+
+    /// The server.
+    pub(super) const fn server(&self) -> SocketAddr {
+        self.server
+    }
+
+    /// Sends a query. Must be called within a runtime.
+    pub(super) async fn send(&self, query: Wire) -> io::Result<Sent> {
+        let query = Arc::new(query);
+        if let Some(shared) = self.in_use()
+            && let Some(waiting) = shared.expect(&query)
+            && waiting.send().await.is_ok()
+        {
+            return Ok(Sent::Shared(waiting));
+        }
+        // There is none, or another query has the same identifier, or what became of others is told
+        // to this one.
+        let shared = Arc::new(Shared::new(open(self.server).await?));
+        *lock(&self.current) = Some(Port { shared: Arc::clone(&shared), since: Instant::now() });
+        let waiting = shared.expect(&query).ok_or(io::ErrorKind::AddrInUse)?;
+        waiting.send().await?;
+        Ok(Sent::Shared(waiting))
+    }
+
+    /// The socket of the moment, if it may be used once more.
+    fn in_use(&self) -> Option<Arc<Shared>> {
+        let mut current = lock(&self.current);
+        let port = current.as_ref()?;
+        let used = port.shared.used.fetch_add(1, Ordering::Relaxed);
+        if used < MOST_QUERIES && port.since.elapsed() < LONGEST_USE {
+            return Some(Arc::clone(&port.shared));
+        }
+        // Who waits for a response on it keeps it.
+        *current = None;
+        None
+    }
+}
+
+/// A socket and who waits for responses on it. Dropping it closes it.
+#[derive(Debug)]
+struct Shared {
+    inner: Arc<Inner>,
+    used: AtomicU32,
+    listener: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Inner {
+    socket: UdpSocket,
+    waiting: Mutex<HashMap<u16, Expected>>,
+}
+
+/// A query, and who wants to know the response to it.
+#[derive(Debug)]
+struct Expected {
+    query: Arc<Wire>,
+    tell: oneshot::Sender<Result<Answer, Failed>>,
+}
+
+impl Shared {
+    fn new(socket: UdpSocket) -> Self {
+        let inner = Arc::new(Inner { socket, waiting: Mutex::default() });
+        let listening = Arc::clone(&inner);
+        let listener = tokio::spawn(async move { listening.listen().await }).abort_handle();
+        Self { inner, used: AtomicU32::new(1), listener }
+    }
+
+    /// Notes a query that is about to be sent; `None` while another has its identifier.
+    fn expect(self: &Arc<Self>, query: &Arc<Wire>) -> Option<Waiting> {
+        let mut waiting = lock(&self.inner.waiting);
+        if waiting.contains_key(&query.id()) {
+            return None;
+        }
+        let (tell, told) = oneshot::channel();
+        let (shared, query) = (Arc::clone(self), Arc::clone(query));
+        waiting.insert(query.id(), Expected { query: Arc::clone(&query), tell });
+        Some(Waiting { shared, query, told })
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+impl Inner {
+    /// Hands responses to those who wait for them, for ever.
+    async fn listen(&self) {
+        loop {
+            let failed = receive(&self.socket, |datagram| {
+                self.hand_over(datagram);
+                None::<Result<Infallible, Failed>>
+            });
+            let Err(failed) = failed.await;
+            // ICMP says that the server does not listen, to whichever query it was.
+            for (_, expected) in lock(&self.waiting).drain() {
+                // Who has gone does not mind.
+                let _ = expected.tell.send(Err(failed.clone()));
+            }
+        }
+    }
+
+    fn hand_over(&self, datagram: &[u8]) {
+        let Some(id) = datagram.first_chunk().map(|id| u16::from_be_bytes(*id)) else { return };
+        let mut waiting = lock(&self.waiting);
+        let Some(expected) = waiting.get(&id) else { return };
+        if let Some(response) = taken(expected.query.read(datagram))
+            && let Some(expected) = waiting.remove(&id)
+        {
+            let _ = expected.tell.send(response);
+        }
+    }
+}
+
+/// Somebody's place among those who wait on a shared socket; given up when dropped.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    shared: Arc<Shared>,
+    query: Arc<Wire>,
+    told: oneshot::Receiver<Result<Answer, Failed>>,
+}
+
+impl Waiting {
+    async fn send(&self) -> io::Result<()> {
+        self.shared.inner.socket.send(&self.query.bytes).await.map(|_sent| ())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        lock(&self.shared.inner.waiting).remove(&self.query.id());
+    }
+}
+
+/// A response is taken, broken or not; what is not for us is waited past.
+fn taken(reading: Reading) -> Option<Result<Answer, Failed>> {
+    match reading {
+        Reading::Answer(answer) => Some(Ok(answer)),
+        Reading::Malformed => Some(Err(LookupStatus::Malformed.into())),
+        Reading::Ignore => None,
+    }
+}
+
+async fn open(server: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(any_source(server)).await?;
+    socket.connect(server).await?;
+    Ok(socket)
+}
+
+/// Reads datagrams until one is taken. The error is what the kernel tells a connected socket: ICMP port
+/// or host unreachable.
+async fn receive<T>(
+    socket: &UdpSocket,
+    mut take: impl FnMut(&[u8]) -> Option<Result<T, Failed>>,
+) -> Result<T, Failed> {
+    // A closed port makes a socket erroneous, never readable.
+    let events = Interest::READABLE.add(Interest::ERROR);
+    loop {
+        let ready = socket.ready(events).await?;
+        let event = if ready.is_error() { Interest::ERROR } else { Interest::READABLE };
+        if let Some(taken) = read(socket, event, &mut take)? {
+            return taken;
+        }
+        // A timer must get its turn, however many forgeries arrive.
+        tokio::task::consume_budget().await;
+    }
+}
+
+/// Takes one datagram; `None` when there is none after all, or it is not taken.
+fn read<T>(
+    socket: &UdpSocket,
+    event: Interest,
+    take: impl FnOnce(&[u8]) -> Option<Result<T, Failed>>,
+) -> io::Result<Option<Result<T, Failed>>> {
+    // Not part of the exchange's state, which would be that much larger in flight.
+    let mut buffer = [0; MAX_DATAGRAM];
+    match socket.try_io(event, || (&*SockRef::from(socket)).read(&mut buffer)) {
+        Ok(length) => Ok(take(&buffer[..length])),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change leaves what it guards whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// More than is announced, because servers overdo it; never a jumbo buffer.
+const MAX_DATAGRAM: usize = 4 * UDP_PAYLOAD as usize;
+
+/// Queries from one port. By then it costs next to nothing, and what waits on it overflows no buffer.
+const MOST_QUERIES: u32 = 64;
+
+/// For how long a port is used: who finds out which one it is has no time to make use of that.
+const LONGEST_USE: Duration = Duration::from_secs(1);
