@@ -144,8 +144,8 @@ fn start(args: &CheckArgs, config: &Arc<Config>, stop: watch::Receiver<bool>) ->
     let mut seen = BTreeSet::new();
     let destinations = args.destinations.iter().filter(|name| seen.insert(*name)).cloned();
     let domains = destinations.map(|destination| {
-        let configured = config.destinations.get(&destination).cloned();
-        let mut own = configured.unwrap_or_else(|| config.default_settings());
+        let configured = config.destinations.get(&destination);
+        let mut own = configured.map_or_else(|| config.default_settings(), |own| (**own).clone());
         if let Some(most) = args.timeout {
             limit(&mut own, most);
         }
@@ -299,7 +299,7 @@ fn configuration(args: &CheckArgs) -> Result<Arc<Config>, String> {
         config.resolvers = args.dns_servers.iter().map(given).collect();
         // Those that destinations have chosen are none of these.
         for settings in config.destinations.values_mut() {
-            settings.resolvers = Arc::default();
+            Arc::make_mut(settings).resolvers = Arc::default();
         }
     }
     if args.trace && !config.resolvers.iter().any(authoritative) {

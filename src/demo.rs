@@ -66,7 +66,7 @@ fn configuration(
     // What the servers of the demo see, whatever address this host has elsewhere.
     config.probe.public_ipv4 = Some(Ipv4Addr::LOCALHOST);
     config.probe.public_ipv6 = World::ipv6_available().then_some(Ipv6Addr::LOCALHOST);
-    let settings = config.default_settings();
+    let settings = Arc::new(config.default_settings());
     config.destinations = scenes::scenes()
         .iter()
         .filter_map(|scene| Destination::parse(scene.domain).ok())

@@ -58,7 +58,7 @@ async fn look(request: OnDemand, prober: Arc<Prober>, config: Arc<Config>) {
     let standings = judgement::judge_once(&observation.facts(&request.destination), &terms).into();
     let Observation { round, policies, exchangers } = observation;
     let settings = Arc::new(settings);
-    let report = DestinationReport { settings, last: Some(round), policies, standings };
+    let report = DestinationReport { settings, last: Some(Arc::new(round)), policies, standings };
     let exchangers = exchangers.into_iter().map(|facts| {
         let completed_at = Some(facts.observed_at);
         let exchanger = facts.exchanger.clone();

@@ -86,7 +86,7 @@ async fn observe_exchanger(
         let mut facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
         match progress {
             Progress::Addresses { lookups, tlsa, addresses, .. } => {
-                facts.lookups = lookups;
+                facts.lookups = lookups.into();
                 facts.tlsa = tlsa;
                 facts.addresses = addresses;
             }

@@ -162,7 +162,8 @@ fn a_smart_host_is_encrypted_as_its_port_and_keys_say() {
         files.write("secret", "x");
         files.restrict("secret");
         let loaded = files.load(&[]);
-        let session = loaded.config.destinations.into_values().next().unwrap().session;
+        let settings = loaded.config.destinations.into_values().next().unwrap();
+        let session = &settings.session;
         (session.is_tls_implicit(port), session.starttls)
     };
     let login = "username = 'probe'\npassword_file = 'secret'";

@@ -34,22 +34,26 @@ pub struct Wanted {
 /// in their order are asked about.
 pub const MAX_ENVELOPES: usize = 20;
 
+/// Ways that are looked through for one that is the same.
+const RECENT: usize = 8;
+
 /// The routes of all destinations and what follows from them.
 #[derive(Debug, Default)]
 pub struct Demand {
     routes: BTreeMap<Destination, (Arc<DestinationSettings>, Vec<Exchanger>)>,
     wanted: BTreeMap<Exchanger, Shared>,
+    /// Ways that were wanted lately: most want the same, and hold one in memory together.
+    recent: Vec<Arc<Wanted>>,
 }
 
-/// One exchanger and those who want it.
+/// How one exchanger is wanted.
 #[derive(Debug, Default)]
 struct Shared {
-    /// What follows from all of them; `None` until the first was counted.
-    merged: Option<Wanted>,
-    by: BTreeSet<Destination>,
+    /// What follows from all who want it; `None` until the first was counted.
+    merged: Option<Arc<Wanted>>,
     /// The different ways it is wanted, with how many want it so. Few even where thousands of
     /// destinations share it, so a change for each of them need not look at all others.
-    ways: Vec<(Wanted, usize)>,
+    ways: Vec<(Arc<Wanted>, usize)>,
     /// What it is asked to take, by whether that is meant for a session with a login, with how many want
     /// to know. Not part of the ways: each destination has its own.
     envelopes: BTreeMap<(bool, Envelope), usize>,
@@ -61,7 +65,7 @@ struct Shared {
 #[derive(Debug, Default, PartialEq)]
 pub struct Changes {
     /// Now wanted, or wanted otherwise than before.
-    pub set: Vec<(Exchanger, Wanted)>,
+    pub set: Vec<(Exchanger, Arc<Wanted>)>,
     /// Wanted by nobody any more.
     pub gone: Vec<Exchanger>,
     /// Those that there are now more envelopes for than one session asks about, with their number.
@@ -70,13 +74,8 @@ pub struct Changes {
 
 impl Demand {
     /// How an exchanger is to be probed, if anybody wants it.
-    pub fn wanted(&self, exchanger: &Exchanger) -> Option<&Wanted> {
+    pub fn wanted(&self, exchanger: &Exchanger) -> Option<&Arc<Wanted>> {
         self.wanted.get(exchanger).and_then(|shared| shared.merged.as_ref())
-    }
-
-    /// The destinations that route to an exchanger.
-    pub fn destinations(&self, exchanger: &Exchanger) -> impl Iterator<Item = &Destination> {
-        self.wanted.get(exchanger).into_iter().flat_map(|shared| &shared.by)
     }
 
     /// The exchangers of a destination; `None` before its route was set.
@@ -98,22 +97,17 @@ impl Demand {
             return Changes::default();
         }
         let wanted = Wanted::by(settings);
-        let way = wanted.way();
+        let way = self.shared(wanted.way());
         let value = (Arc::clone(settings), exchangers.to_vec());
         let before = self.routes.insert(destination.clone(), value);
         for exchanger in exchangers {
-            self.wanted.entry(exchanger.clone()).or_default().join(
-                destination,
-                &way,
-                &wanted.envelopes,
-            );
+            self.wanted.entry(exchanger.clone()).or_default().join(&way, &wanted.envelopes);
         }
         let mut touched: BTreeSet<Exchanger> = exchangers.iter().cloned().collect();
         if let Some((had, left)) = before {
             let had = Wanted::by(&had);
             for exchanger in left {
-                let stays = exchangers.contains(&exchanger);
-                self.leave(destination, &had, &exchanger, stays);
+                self.leave(&had, &exchanger);
                 touched.insert(exchanger);
             }
         }
@@ -125,17 +119,28 @@ impl Demand {
         let Some((had, left)) = self.routes.remove(destination) else { return Changes::default() };
         let had = Wanted::by(&had);
         for exchanger in &left {
-            self.leave(destination, &had, exchanger, false);
+            self.leave(&had, exchanger);
         }
         self.settle(left)
     }
 
-    fn leave(&mut self, destination: &Destination, had: &Wanted, from: &Exchanger, stays: bool) {
-        let Some(shared) = self.wanted.get_mut(from) else { return };
-        shared.leave(had);
-        if !stays {
-            shared.by.remove(destination);
+    fn leave(&mut self, had: &Wanted, from: &Exchanger) {
+        if let Some(shared) = self.wanted.get_mut(from) {
+            shared.leave(had);
         }
+    }
+
+    /// The same as one that was wanted lately, if there was any.
+    fn shared(&mut self, wanted: Wanted) -> Arc<Wanted> {
+        if let Some(known) = self.recent.iter().find(|known| ***known == wanted) {
+            return Arc::clone(known);
+        }
+        if self.recent.len() == RECENT {
+            self.recent.remove(0);
+        }
+        let wanted = Arc::new(wanted);
+        self.recent.push(Arc::clone(&wanted));
+        wanted
     }
 
     /// Works out once for each exchanger what is different now.
@@ -148,18 +153,22 @@ impl Demand {
                 changes.crowded.push((exchanger.clone(), shared.envelopes.len()));
             }
             shared.crowded = crowded;
-            let merged =
-                shared.ways.iter().map(|(way, _)| way.clone()).reduce(|a, b| merge(&a, &b));
-            match merged {
+            let ways = shared.ways.iter().map(|(way, _)| Arc::clone(way));
+            match ways.reduce(|a, b| Arc::new(merge(&a, &b))) {
                 None => {
                     self.wanted.remove(&exchanger);
                     changes.gone.push(exchanger);
                 }
                 Some(merged) => {
                     let login = merged.session.login.is_some();
-                    let merged = Wanted { envelopes: shared.asked_about(login), ..merged };
+                    let envelopes = shared.asked_about(login);
+                    let merged = if envelopes.is_empty() {
+                        merged
+                    } else {
+                        Arc::new(Wanted { envelopes, ..Wanted::clone(&merged) })
+                    };
                     if shared.merged.as_ref() != Some(&merged) {
-                        shared.merged = Some(merged.clone());
+                        shared.merged = Some(Arc::clone(&merged));
                         changes.set.push((exchanger, merged));
                     }
                 }
@@ -187,11 +196,14 @@ impl Wanted {
 }
 
 impl Shared {
-    fn join(&mut self, destination: &Destination, wanted: &Wanted, envelopes: &[Envelope]) {
-        self.by.insert(destination.clone());
+    fn join(&mut self, wanted: &Arc<Wanted>, envelopes: &[Envelope]) {
         match self.ways.iter_mut().find(|(way, _)| way == wanted) {
             Some((_, count)) => *count += 1,
-            None => self.ways.push((wanted.clone(), 1)),
+            None => {
+                // Another way is the exception, and a vector would take room for four.
+                self.ways.reserve_exact(1);
+                self.ways.push((Arc::clone(wanted), 1));
+            }
         }
         for envelope in envelopes {
             let key = (wanted.session.login.is_some(), envelope.clone());
@@ -217,7 +229,7 @@ impl Shared {
             }
         }
         let had = had.way();
-        if let Some(place) = self.ways.iter().position(|(way, _)| *way == had) {
+        if let Some(place) = self.ways.iter().position(|(way, _)| **way == had) {
             self.ways[place].1 -= 1;
             if self.ways[place].1 == 0 {
                 self.ways.swap_remove(place);
@@ -357,7 +369,6 @@ mod tests {
             }
             assert_eq!(demand.wanted(&mx).unwrap().interval, Duration::from_secs(30.max(seconds)));
         }
-        assert_eq!(demand.destinations(&mx).count(), names.len());
         for name in &names {
             demand.remove(name);
         }

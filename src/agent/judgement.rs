@@ -143,7 +143,7 @@ const KNOWN_TO_ALL: SignedDuration = SignedDuration::from_secs(5);
 fn observed(one: &Snapshot, exchanger: &Exchanger, resolver: &str) -> bool {
     let Some(report) = one.exchangers.get(exchanger) else { return false };
     let looked_up = || {
-        let lookups = report.facts.iter().flat_map(|facts| &facts.lookups);
+        let lookups = report.facts.iter().flat_map(|facts| &*facts.lookups);
         lookups.into_iter().any(|lookup| &*lookup.resolver == resolver)
     };
     report.completed_at.is_some() && (matches!(exchanger.host, Host::Address(_)) || looked_up())
@@ -215,7 +215,7 @@ pub(super) mod tests {
         let tls_rpt = TlsRpt::unusable(TlsRptStatus::Absent, None);
         let policies = mta_sts.map(|mta_sts| Arc::new(DomainPolicies { mta_sts, tls_rpt }));
         let unobserved = DestinationReport::unobserved(settings);
-        Arc::new(DestinationReport { last: Some(round), policies, ..unobserved })
+        Arc::new(DestinationReport { last: Some(Arc::new(round)), policies, ..unobserved })
     }
 
     /// An exchanger whose round has ended, at this second.
@@ -286,7 +286,8 @@ pub(super) mod tests {
         Arc::make_mut(report).last = None;
         let mut not_asked = whole.clone();
         let report = not_asked.destinations.get_mut(&facts.destination).unwrap();
-        Arc::make_mut(report).last.as_mut().unwrap().mx.clear();
+        let last = Arc::make_mut(report).last.as_mut().unwrap();
+        Arc::make_mut(last).mx.clear();
         for (one, waits) in [(first_round, true), (no_route, false), (not_asked, true)] {
             let judgement = judge(&one, &facts.destination);
             assert_eq!((judgement.standings.len(), judgement.waits), (0, waits));
@@ -324,7 +325,7 @@ pub(super) mod tests {
         facts.mx.clear();
         let mx = Arc::make_mut(&mut facts.exchangers[0]);
         mx.exchanger.host = Host::Address("192.0.2.1".parse().unwrap());
-        mx.lookups.clear();
+        mx.lookups = Arc::default();
         let judgement = judge(&picture(&facts, &["postfix"]), &facts.destination);
         assert_eq!(outcomes(&judgement), [("postfix", Outcome::Deliver)]);
         assert_eq!(&*judgement.standings[0].resolver, "");

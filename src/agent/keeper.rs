@@ -165,7 +165,7 @@ impl Agent {
         let mut new = 0;
         for (destination, wanted) in config.own_destinations() {
             match self.settings.get(destination) {
-                Some(had) if **had == *wanted => {}
+                Some(had) if had == wanted => {}
                 Some(_) => self.set(destination, wanted, Duration::ZERO, now),
                 None => {
                     let delay = first_round_delay(new, wanted.interval);
@@ -225,11 +225,11 @@ impl Agent {
     fn set(
         &mut self,
         destination: &Destination,
-        settings: &DestinationSettings,
+        settings: &Arc<DestinationSettings>,
         delay: Duration,
         now: Now,
     ) {
-        let settings = Arc::new(settings.clone());
+        let settings = Arc::clone(settings);
         self.schedule.set(&Key::Destination(destination.clone()), settings.interval, delay, now);
         if let Destination::Domain(domain) = destination {
             let key = Key::Policies(domain.clone());
@@ -318,7 +318,8 @@ impl Agent {
             }
             Key::Exchanger(exchanger) => {
                 let Some(wanted) = self.demand.wanted(&exchanger).cloned() else { return };
-                let memory = self.memories.get(&exchanger).cloned().unwrap_or_default();
+                // Back with the end of the round, unless that panics: then it begins anew.
+                let memory = self.memories.remove(&exchanger).unwrap_or_default();
                 let publisher = self.publisher.clone();
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;
@@ -396,8 +397,8 @@ impl Agent {
 
     fn exchanger_ended(&mut self, exchanger: Exchanger, memory: Memory) {
         let Some(wanted) = self.demand.wanted(&exchanger) else { return };
-        self.publisher.exchanger_ended(&exchanger, &memory.backoff, wanted.interval);
-        self.readiness.probed(&exchanger, self.demand.destinations(&exchanger));
+        self.publisher.exchanger_ended(&exchanger, &memory.called, wanted.interval);
+        self.readiness.probed(&exchanger);
         self.memories.insert(exchanger, memory);
     }
 
@@ -407,7 +408,11 @@ impl Agent {
             return;
         }
         self.publisher.policies(&domain, round.policies);
-        self.policies.insert(domain, round.memory);
+        if round.memory.is_empty() {
+            self.policies.remove(&domain);
+        } else {
+            self.policies.insert(domain, round.memory);
+        }
     }
 
     fn resolver_ended(&mut self, view: &Arc<View>, facts: ResolverFacts) {

@@ -145,7 +145,7 @@ mod tests {
         let sessions = vec![Arc::new(session)];
         let addresses = lookups.iter().flat_map(Lookup::addresses).collect();
         ExchangerFacts {
-            lookups,
+            lookups: lookups.into(),
             addresses,
             sessions,
             ..ExchangerFacts::unobserved(mx(), Timestamp::UNIX_EPOCH)
@@ -163,7 +163,7 @@ mod tests {
     fn another_round_that_finds_the_same_is_the_same() {
         let mut later = usual();
         later.observed_at = Timestamp::from_second(60).unwrap();
-        let exchange = &mut later.lookups[0].exchanges[0];
+        let exchange = &mut Arc::make_mut(&mut later.lookups)[0].exchanges[0];
         exchange.records.reverse();
         (exchange.ttl, exchange.duration) = (Some(17), Duration::from_millis(3));
         later.sessions = vec![Arc::new(Session {
@@ -178,13 +178,14 @@ mod tests {
         use {LookupStatus::*, RecordType::*};
         let silent = Failure { stage: Stage::Banner, reason: Reason::Timeout };
         let mut others = vec![usual(), usual(), usual(), usual(), usual(), usual(), usual()];
-        others[0].lookups[1] = lookup(Aaaa, Servfail, &[]);
-        others[1].lookups[0] = lookup(A, Noerror, &["192.0.2.1", "192.0.2.3"]);
-        others[2].lookups.pop();
+        Arc::make_mut(&mut others[0].lookups)[1] = lookup(Aaaa, Servfail, &[]);
+        Arc::make_mut(&mut others[1].lookups)[0] = lookup(A, Noerror, &["192.0.2.1", "192.0.2.3"]);
+        others[2].lookups = others[2].lookups[..1].into();
         others[3].tlsa = vec![tlsa(TlsaStatus::Secure, &["3 1 1 00"])];
-        others[4].lookups[0].exchanges[0].duration = Duration::from_millis(2_100);
-        others[5].lookups[0].exchanges[0].authentic_data = true;
-        others[6].lookups[1].exchanges.clear();
+        Arc::make_mut(&mut others[4].lookups)[0].exchanges[0].duration =
+            Duration::from_millis(2_100);
+        Arc::make_mut(&mut others[5].lookups)[0].exchanges[0].authentic_data = true;
+        Arc::make_mut(&mut others[6].lookups)[1].exchanges.clear();
         let sessions = [
             session(20, Some(silent), &["hi", "SIZE 9"]),
             session(20, None, &["hi", "SIZE 9", "STARTTLS"]),

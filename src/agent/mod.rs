@@ -26,6 +26,7 @@ pub mod runtime_delay;
 pub mod schedule;
 pub mod standing;
 pub mod state;
+pub mod tallies;
 
 use std::{net::IpAddr, sync::Arc};
 

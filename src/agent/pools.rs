@@ -10,8 +10,11 @@ use tokio::time::Instant;
 use crate::facts::{Lookup, RecordType};
 
 /// Of one exchanger, by resolver and type: each address with when it was last given.
+/// Boxed because where there is one resolver only there is nothing in it.
 #[derive(Clone, Debug, Default)]
-pub struct Pools(HashMap<(Arc<str>, RecordType), Pool>);
+pub struct Pools(Option<Box<ByResolver>>);
+
+type ByResolver = HashMap<(Arc<str>, RecordType), Pool>;
 
 type Pool = Vec<(IpAddr, Instant)>;
 
@@ -20,16 +23,17 @@ impl Pools {
     pub fn learn(&mut self, lookups: &mut [Lookup], now: Instant) {
         let several = lookups.iter().any(|lookup| lookup.resolver != lookups[0].resolver);
         if !several {
-            self.0.clear();
+            self.0 = None;
             return;
         }
-        self.0.retain(|(resolver, _), pool| {
+        let pools = self.0.get_or_insert_default();
+        pools.retain(|(resolver, _), pool| {
             pool.retain(|(_, at)| now.saturating_duration_since(*at) < KEPT);
             !pool.is_empty() && lookups.iter().any(|lookup| lookup.resolver == *resolver)
         });
         for lookup in lookups {
             let given: Vec<IpAddr> = lookup.addresses().collect();
-            let pool = self.0.entry((Arc::clone(&lookup.resolver), lookup.rtype)).or_default();
+            let pool = pools.entry((Arc::clone(&lookup.resolver), lookup.rtype)).or_default();
             pool.retain(|(address, _)| !given.contains(address));
             lookup.earlier_addresses = pool.iter().map(|(address, _)| *address).collect();
             // The newest stand last, so the oldest make room.
@@ -87,10 +91,13 @@ mod tests {
         for list in [[ONE], [TWO]] {
             assert_eq!(earlier(&mut pools, now, &[("lan", &list)]), [] as [IpAddr; 0]);
         }
-        assert!(pools.0.is_empty());
+        assert!(pools.0.is_none());
         earlier(&mut pools, now, &[("lan", &[ONE]), ("public", &[ONE])]);
         earlier(&mut pools, now, &[("lan", &[ONE]), ("other", &[ONE])]);
-        assert!(!pools.0.keys().any(|(resolver, _)| &**resolver == "public"), "it is gone");
+        assert!(
+            !pools.0.unwrap().keys().any(|(resolver, _)| &**resolver == "public"),
+            "it is gone"
+        );
     }
 
     #[test]

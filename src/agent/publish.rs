@@ -5,8 +5,7 @@
 //! not asked any more is passed over: its series must not come back.
 
 use std::{
-    collections::HashMap,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,15 +13,15 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use tracing::warn;
 
 use super::{
-    backoff::Backoff,
     changes, counting,
     judging::Unjudged,
     material,
-    round::Progress,
+    round::{Called, Progress},
     state::{DestinationReport, DestinationRound, Store},
 };
 use crate::{
@@ -39,11 +38,14 @@ pub(super) struct Publisher {
     unjudged: Unjudged,
     /// Families of which the log has said that this host has no way out.
     no_way_out: Arc<[AtomicBool; 2]>,
+    /// The policies of the domain before: of thousands most have none, and share that.
+    last_policies: Arc<ArcSwapOption<DomainPolicies>>,
 }
 
 impl Publisher {
     pub(super) fn new(store: Store, unjudged: Unjudged) -> Self {
-        Self { store, unjudged, no_way_out: Arc::default() }
+        let (no_way_out, last_policies) = (Arc::default(), Arc::default());
+        Self { store, unjudged, no_way_out, last_policies }
     }
 
     /// Takes a destination's round and returns the exchangers to be watched: while the lookup fails,
@@ -64,7 +66,7 @@ impl Publisher {
                 counting::count_lookup(Arc::make_mut(&mut state.lookups), &answer.lookup);
             }
             let report = state.destinations.get_mut(destination)?;
-            let before = report.last.as_ref();
+            let before = report.last.as_deref();
             let unknown = round.mx.first().is_some_and(|primary| primary.route == Route::Unknown);
             if let Some(before) = before.filter(|_| unknown) {
                 round.route.clone_from(&before.route);
@@ -74,7 +76,7 @@ impl Publisher {
                 also.retain(|exchanger| route.iter().all(|(_, known)| known != exchanger));
             }
             let known = DestinationReport::clone(report);
-            let now = Arc::new(DestinationReport { last: Some(round), ..known });
+            let now = Arc::new(DestinationReport { last: Some(Arc::new(round)), ..known });
             Some((std::mem::replace(report, Arc::clone(&now)), now))
         })?;
         let round = now.last.as_ref()?;
@@ -89,7 +91,7 @@ impl Publisher {
     /// Takes a look at the policies of a domain.
     pub(super) fn policies(&self, domain: &Domain, policies: DomainPolicies) {
         let destination = Destination::Domain(domain.clone());
-        let now = Arc::new(policies);
+        let now = self.shared(policies);
         let then = self.store.update(|state| {
             let report = Arc::make_mut(state.destinations.get_mut(&destination)?);
             Some(report.policies.replace(Arc::clone(&now)))
@@ -99,6 +101,15 @@ impl Publisher {
             self.unjudged.destination(&destination);
         }
         changes::log_policies(domain, then.as_deref(), &now);
+    }
+
+    fn shared(&self, policies: DomainPolicies) -> Arc<DomainPolicies> {
+        let last = self.last_policies.load_full().filter(|last| **last == policies);
+        last.unwrap_or_else(|| {
+            let policies = Arc::new(policies);
+            self.last_policies.store(Some(Arc::clone(&policies)));
+            policies
+        })
     }
 
     /// Takes what an exchanger's round has to tell so far.
@@ -118,6 +129,7 @@ impl Publisher {
                     let observed_at = Timestamp::now();
                     let exchanger = exchanger.clone();
                     let unobserved = ExchangerFacts::unobserved(exchanger, observed_at);
+                    let lookups = lookups.into();
                     let after = ExchangerFacts { lookups, addresses, sessions, tlsa, ..unobserved };
                     let after = Arc::new(after);
                     report.facts = Some(Arc::clone(&after));
@@ -148,7 +160,7 @@ impl Publisher {
         let changed = self.store.update(|state| {
             let report = Arc::make_mut(state.exchangers.get_mut(exchanger)?);
             if held {
-                counting::count_session(&mut report.families[family as usize], &session);
+                counting::count_session(report.counts_mut(family), &session);
             }
             let before = report.facts.take()?;
             let mut after = (*before).clone();
@@ -208,7 +220,7 @@ impl Publisher {
     pub(super) fn exchanger_ended(
         &self,
         exchanger: &Exchanger,
-        backoff: &HashMap<IpAddr, Backoff>,
+        called: &[Called],
         interval: Duration,
     ) {
         self.store.update(|state| {
@@ -216,9 +228,12 @@ impl Publisher {
             let report = Arc::make_mut(report);
             report.completed_at = Some(Timestamp::now());
             for family in Family::ALL {
-                let own = backoff.iter().filter(|(address, _)| Family::of(**address) == family);
-                let longest = own.map(|(_, b)| b.pause(interval)).max().unwrap_or_default();
-                report.families[family as usize].backoff = longest;
+                let own = called.iter().filter(|call| Family::of(call.address) == family);
+                let longest = own.map(|call| call.backoff.pause(interval)).max();
+                let longest = longest.unwrap_or_default();
+                if report.counts(family).backoff != longest {
+                    report.counts_mut(family).backoff = longest;
+                }
             }
         });
         self.unjudged.ended(exchanger);
@@ -330,7 +345,7 @@ mod tests {
         let state = store.snapshot();
         let last = state.destinations[&domain].last.as_ref().unwrap();
         let facts = state.exchangers[&mx].facts.as_ref().unwrap();
-        let said = last.mx.iter().map(|mx| &mx.lookup).chain(&facts.lookups);
+        let said = last.mx.iter().map(|mx| &mx.lookup).chain(&*facts.lookups);
         let counted = state.lookups.keys().map(|key| &key.resolver);
         let said = said.map(|lookup| &lookup.resolver).chain(counted);
         let said = said.chain(facts.tlsa.iter().map(|tlsa| &tlsa.resolver));
@@ -399,7 +414,7 @@ mod tests {
         let round = |failure| {
             publisher.progress(&mx, addresses(&[peer]));
             publisher.progress(&mx, session(peer, failure));
-            publisher.exchanger_ended(&mx, &HashMap::new(), Duration::ZERO);
+            publisher.exchanger_ended(&mx, &[], Duration::ZERO);
             unjudged.has_exchanger(&mx)
         };
         assert!(round(None), "everything is new in the first round");

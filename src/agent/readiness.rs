@@ -12,6 +12,8 @@ use crate::name::{Destination, Exchanger};
 pub struct Readiness {
     waiting: HashMap<Destination, Waiting>,
     probed: HashSet<Exchanger>,
+    /// Who waits for the first round of an exchanger.
+    wanted_by: HashMap<Exchanger, Vec<Destination>>,
     ready: watch::Sender<bool>,
 }
 
@@ -25,7 +27,8 @@ struct Waiting {
 impl Readiness {
     /// Nothing waited for, nothing said yet.
     pub fn new(ready: watch::Sender<bool>) -> Self {
-        Self { waiting: HashMap::new(), probed: HashSet::new(), ready }
+        let (waiting, probed, wanted_by) = (HashMap::new(), HashSet::new(), HashMap::new());
+        Self { waiting, probed, wanted_by, ready }
     }
 
     /// Waits for one more, until `deadline`.
@@ -43,27 +46,27 @@ impl Readiness {
     /// The route of a destination became known.
     pub fn routed(&mut self, destination: &Destination, route: &[Exchanger]) {
         if let Some(waiting) = self.waiting.get_mut(destination) {
-            let missing = route.iter().filter(|e| !self.probed.contains(e)).cloned().collect();
+            let missing = route.iter().filter(|e| !self.probed.contains(e)).cloned();
+            let missing: HashSet<Exchanger> = missing.collect();
+            for exchanger in &missing {
+                self.wanted_by.entry(exchanger.clone()).or_default().push(destination.clone());
+            }
             waiting.missing = Some(missing);
             self.settle(destination);
         }
     }
 
-    /// An exchanger's round ended; these destinations route to it.
-    pub fn probed<'a>(
-        &mut self,
-        exchanger: &Exchanger,
-        destinations: impl Iterator<Item = &'a Destination>,
-    ) {
+    /// An exchanger's round ended.
+    pub fn probed(&mut self, exchanger: &Exchanger) {
         if self.waiting.is_empty() {
             return;
         }
         self.probed.insert(exchanger.clone());
-        for destination in destinations {
-            let waiting = self.waiting.get_mut(destination);
+        for destination in self.wanted_by.remove(exchanger).unwrap_or_default() {
+            let waiting = self.waiting.get_mut(&destination);
             if let Some(missing) = waiting.and_then(|w| w.missing.as_mut()) {
                 missing.remove(exchanger);
-                self.settle(destination);
+                self.settle(&destination);
             }
         }
     }
@@ -85,6 +88,8 @@ impl Readiness {
     fn conclude(&mut self) {
         if self.waiting.is_empty() && !self.ready.send_replace(true) {
             self.probed = HashSet::new();
+            self.wanted_by = HashMap::new();
+            self.waiting = HashMap::new();
         }
     }
 }
@@ -114,10 +119,10 @@ mod tests {
         readiness.expect(&one, later);
         readiness.expect(&two, later);
         readiness.routed(&one, &[a.clone(), b.clone()]);
-        readiness.probed(&a, [&one].into_iter());
+        readiness.probed(&a);
         readiness.routed(&two, &[a]);
         assert!(!*ready.borrow(), "b is missing");
-        readiness.probed(&b, [&one].into_iter());
+        readiness.probed(&b);
         assert!(*ready.borrow());
     }
 

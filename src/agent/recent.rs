@@ -14,40 +14,65 @@ use tokio::time::Instant;
 use crate::{
     facts::{Pkix, Reason, Session, Stage, Tls},
     name::Host,
-    probe::smtp::session::Plan,
+    probe::{smtp::session::Plan, tls::dane::Expected},
 };
 
 /// The newest session with each address.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    held: Mutex<HashMap<SocketAddr, Held>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    held: HashMap<SocketAddr, Held>,
+    /// The terms of the last session: of thousands most have the same, and share them.
+    terms: Option<Arc<Terms>>,
 }
 
 #[derive(Debug)]
 struct Held {
-    plan: Plan,
+    terms: Arc<Terms>,
+    host: Host,
+    dane: Option<Arc<Expected>>,
     session: Arc<Session>,
     ended: Instant,
     /// When nobody has a use for it any more.
     stale: Instant,
 }
 
+/// What of a plan is the same for all exchangers that are probed alike: the plan without them.
+#[derive(Debug)]
+struct Terms(Plan);
+
+impl Terms {
+    /// Whether a session under this plan would be the same client's, who wants to know the same.
+    fn same_client(&self, plan: &Plan) -> bool {
+        let Self(had) = self;
+        (&had.helo_name, had.source, had.security, &had.login, &had.envelopes)
+            == (&plan.helo_name, plan.source, plan.security, &plan.login, &plan.envelopes)
+    }
+
+    /// Whether these are the terms of a plan.
+    fn are_of(&self, plan: &Plan) -> bool {
+        let Self(had) = self;
+        self.same_client(plan) && had.as_patient_as(plan) && plan.as_patient_as(had)
+    }
+}
+
 impl Recent {
     /// The session that was held with this address, ended less than `fresh` ago and tells as much as
     /// one under this plan would.
     pub(super) fn find(&self, plan: &Plan, fresh: Duration) -> Option<Arc<Session>> {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = held.get(&plan.peer)?;
-        let had = &known.plan;
-        let same_client = (&had.helo_name, had.source, had.security, &had.dane, &had.login)
-            == (&plan.helo_name, plan.source, plan.security, &plan.dane, &plan.login);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.held.get(&plan.peer)?;
         // Who wants to know of other recipients asks himself.
-        let same_client = same_client && had.envelopes == plan.envelopes;
+        let same_client = known.terms.same_client(plan) && known.dane == plan.dane;
         // What did not answer in time might have with more patience; a refusal stays one.
-        let same_end = !timed_out(&known.session) || known.plan.as_patient_as(plan);
+        let same_end = !timed_out(&known.session) || known.terms.0.as_patient_as(plan);
         let usable = same_client
             && same_end
-            && shows_for(&known.session, &known.plan.host, &plan.host)
+            && shows_for(&known.session, &known.host, &plan.host)
             && known.ended.elapsed() < fresh;
         usable.then(|| Arc::clone(&known.session))
     }
@@ -60,13 +85,19 @@ impl Recent {
             return;
         }
         let now = Instant::now();
-        let entry = Held { plan, session: Arc::clone(session), ended: now, stale: now + fresh };
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { held, terms } = &mut *known;
+        let (peer, host, dane) = (plan.peer, plan.host.clone(), plan.dane.clone());
+        let same = terms.take().filter(|terms| terms.are_of(&plan));
+        let of_plan = same.unwrap_or_else(|| Arc::new(Terms(plan)));
+        *terms = Some(Arc::clone(&of_plan));
+        let session = Arc::clone(session);
         // Growing is what makes it due: then what is stale goes first.
         if held.len() == held.capacity() {
             held.retain(|_, known| known.stale > now);
         }
-        held.insert(entry.plan.peer, entry);
+        let stale = now + fresh;
+        held.insert(peer, Held { terms: of_plan, host, dane, session, ended: now, stale });
     }
 }
 
@@ -238,6 +269,6 @@ mod tests {
             }
             tokio::time::advance(MINUTE).await;
         }
-        assert!(recent.held.lock().unwrap().len() < 2_000);
+        assert!(recent.known.lock().unwrap().held.len() < 2_000);
     }
 }

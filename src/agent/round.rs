@@ -4,7 +4,6 @@
 //! is found is published at once, so that a server which hangs holds back nothing but itself.
 
 use std::{
-    collections::HashMap,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -75,12 +74,21 @@ pub struct Memory {
     pub addresses: Vec<IpAddr>,
     /// When a resolver last answered about each family: index by `Family as usize`.
     pub answered: [Option<Instant>; 2],
-    /// Which of them are being left alone.
-    pub backoff: HashMap<IpAddr, Backoff>,
-    /// The last session with each, which tells nothing new in the next round.
-    pub told: HashMap<IpAddr, Arc<Session>>,
+    /// How it went with each that was called.
+    pub called: Vec<Called>,
     /// What each resolver gave lately.
     pub pools: Pools,
+}
+
+/// How it went with one address.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// Which.
+    pub address: IpAddr,
+    /// Whether it is being left alone.
+    pub backoff: Backoff,
+    /// The last session with it, which tells nothing new in the next round.
+    pub told: Arc<Session>,
 }
 
 impl Memory {
@@ -207,7 +215,7 @@ impl Prober {
         let tlsa = self.unless_stopped(look_up).await?;
         self.note(tlsa.iter().flat_map(|tlsa| &tlsa.lookups));
         let known = memory.still_known(Instant::now());
-        let Memory { mut answered, mut backoff, mut told, mut pools, .. } = memory;
+        let Memory { mut answered, called: mut before, mut pools, .. } = memory;
         pools.learn(&mut lookups, Instant::now());
         for family in Family::ALL {
             if addresses::answers(&lookups, family) {
@@ -217,13 +225,13 @@ impl Prober {
         let found = addresses::distinct(&exchanger.host, &lookups, &known);
         let settings = &wanted.session;
         let probed = addresses::to_probe(&found, &settings.families, settings.addresses_per_family);
-        backoff.retain(|address, _| probed.contains(address));
-        told.retain(|address, _| probed.contains(address));
-        let called: Vec<IpAddr> = probed
-            .iter()
-            .copied()
-            .filter(|address| !backoff.get_mut(address).is_some_and(Backoff::sits_out))
-            .collect();
+        before.retain(|call| probed.contains(&call.address));
+        let mut sits_out = |address: &IpAddr| {
+            let known = before.iter_mut().find(|call| call.address == *address);
+            known.is_some_and(|call| call.backoff.sits_out())
+        };
+        let called: Vec<IpAddr> =
+            probed.iter().copied().filter(|address| !sits_out(address)).collect();
         let probed = probed.iter().map(|&address| (address, exchanger.port).into()).collect();
         let dane = Expected::new(&exchanger.host, &tlsa).map(Arc::new);
         publish(Progress::Addresses { lookups, tlsa, addresses: found.clone(), probed });
@@ -235,7 +243,8 @@ impl Prober {
             let peer = SocketAddr::from((address, exchanger.port));
             let plan =
                 session::Plan { dane: dane.clone(), ..self.plan(&exchanger.host, peer, wanted) };
-            let (this, told) = (Arc::clone(self), told.get(&address).cloned());
+            let told = before.iter().find(|call| call.address == address);
+            let (this, told) = (Arc::clone(self), told.map(|call| Arc::clone(&call.told)));
             calls.spawn(async move { this.call(plan, fresh, told).await });
         }
         let max_backoff = self.politeness.limits().max_backoff;
@@ -256,15 +265,24 @@ impl Prober {
                     continue;
                 }
             };
-            let rest = backoff.entry(session.peer.ip()).or_default();
-            rest.learn(&session, wanted.interval, max_backoff);
+            let address = session.peer.ip();
+            let known = before.iter().position(|call| call.address == address);
+            let place = known.unwrap_or_else(|| {
+                // Most exchangers have one address and keep to it.
+                before.reserve_exact(1);
+                let (backoff, told) = (Backoff::default(), Arc::clone(&session));
+                before.push(Called { address, backoff, told });
+                before.len() - 1
+            });
+            let call = &mut before[place];
+            call.told = Arc::clone(&session);
+            call.backoff.learn(&session, wanted.interval, max_backoff);
             if held {
                 self.log.session(exchanger, &session);
             }
-            told.insert(session.peer.ip(), Arc::clone(&session));
             publish(Progress::Session { session, held });
         }
-        (!stopped).then_some(Memory { addresses: found, answered, backoff, told, pools })
+        (!stopped).then_some(Memory { addresses: found, answered, called: before, pools })
     }
 
     /// Looks at the policies of a domain through its primary resolver, given what the look before left.
@@ -398,7 +416,7 @@ impl Drop for InFlight {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::{collections::HashMap, sync::Mutex};
 
     use super::*;
     use crate::{

@@ -12,13 +12,14 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{health::ResolverReport, standing::Standing};
+use super::{health::ResolverReport, standing::Standing, tallies::Tallies};
 use crate::{
     config::DestinationSettings,
     delivery::Sender,
     envelope::Envelope,
     facts::{
-        DomainPolicies, ExchangerFacts, Facts, LookupStatus, MxLookup, RecordType, Session, Vantage,
+        DomainPolicies, ExchangerFacts, Facts, Family, LookupStatus, MxLookup, RecordType, Session,
+        Vantage,
     },
     metrics::histogram::Histogram,
     name::{Destination, Exchanger},
@@ -66,7 +67,7 @@ pub struct DestinationReport {
     /// What is set for it.
     pub settings: Arc<DestinationSettings>,
     /// The last completed round; `None` before the first.
-    pub last: Option<DestinationRound>,
+    pub last: Option<Arc<DestinationRound>>,
     /// What the last look at its policies found; `None` before the first, and for a smart host.
     pub policies: Option<Arc<DomainPolicies>>,
     /// The verdicts, each sender and resolver once; none before everything was observed once.
@@ -152,23 +153,46 @@ pub struct ExchangerReport {
     pub facts: Option<Arc<ExchangerFacts>>,
     /// When the last round ended; `None` before the first did.
     pub completed_at: Option<Timestamp>,
-    /// Counted per family: index by `Family as usize`.
-    pub families: [FamilyCounts; 2],
+    /// Counted per family, by `Family as usize`; `None` where nothing was. See [`Self::counts`].
+    pub families: [Option<Box<FamilyCounts>>; 2],
+}
+
+impl ExchangerReport {
+    /// What was counted for a family.
+    pub fn counts(&self, family: Family) -> &FamilyCounts {
+        static NOTHING: FamilyCounts = FamilyCounts::NOTHING;
+        self.families[family as usize].as_deref().unwrap_or(&NOTHING)
+    }
+
+    /// The same, to count on.
+    pub fn counts_mut(&mut self, family: Family) -> &mut FamilyCounts {
+        self.families[family as usize].get_or_insert_default()
+    }
 }
 
 /// What is counted for one exchanger and family.
 #[derive(Clone, Debug, Default)]
 pub struct FamilyCounts {
     /// Sessions by how they ended: `(stage, reason)`, `("done", "ok")` when nothing failed.
-    pub sessions: BTreeMap<(&'static str, &'static str), u64>,
+    pub sessions: Tallies<(&'static str, &'static str)>,
     /// Replies by stage and code, `("other", Other)` for those there is no room for.
-    pub replies: BTreeMap<(&'static str, ReplyCode), u64>,
+    pub replies: Tallies<(&'static str, ReplyCode)>,
     /// TCP handshakes that succeeded.
     pub connect: Histogram,
     /// Established connection to complete banner.
     pub banner: Histogram,
     /// How long the most refusing address is being left alone; zero when none is.
     pub backoff: Duration,
+}
+
+impl FamilyCounts {
+    const NOTHING: Self = Self {
+        sessions: Tallies::NONE,
+        replies: Tallies::NONE,
+        connect: Histogram::EMPTY,
+        banner: Histogram::EMPTY,
+        backoff: Duration::ZERO,
+    };
 }
 
 /// A reply code as label; the tail of the distribution is folded so that a server cannot create
@@ -247,7 +271,7 @@ impl Snapshot {
             ..Self::default()
         };
         let Some(report) = self.destinations.get(destination) else { return one };
-        for exchanger in report.last.iter().flat_map(DestinationRound::exchangers) {
+        for exchanger in report.last.iter().flat_map(|round| round.exchangers()) {
             if let Some(report) = self.exchangers.get(exchanger) {
                 one.exchangers.insert(exchanger.clone(), Arc::clone(report));
             }
@@ -274,7 +298,7 @@ impl Snapshot {
             if report.last.iter().any(|last| last.mx.iter().any(others))
                 && let Some(last) = &mut Arc::make_mut(report).last
             {
-                last.mx.retain(|mx| !others(mx));
+                Arc::make_mut(last).mx.retain(|mx| !others(mx));
             }
         }
         for report in self.exchangers.values_mut() {

@@ -19,6 +19,8 @@ pub(super) struct DestinationList {
     found: BTreeMap<Destination, Found>,
     document: usize,
     repeats: Repeats,
+    /// Those of the destination before: of thousands most have the same, and share them.
+    last: Option<Arc<DestinationSettings>>,
 }
 
 /// What it means when one document names a destination twice.
@@ -32,7 +34,7 @@ pub(super) enum Repeats {
 }
 
 struct Found {
-    settings: DestinationSettings,
+    settings: Arc<DestinationSettings>,
     place: Place,
     key: String,
     document: usize,
@@ -67,6 +69,9 @@ impl DestinationList {
         destination: Destination,
         settings: DestinationSettings,
     ) {
+        let same = self.last.take().filter(|last| **last == settings);
+        let settings = same.unwrap_or_else(|| Arc::new(settings));
+        self.last = Some(Arc::clone(&settings));
         match self.found.entry(destination) {
             Entry::Vacant(entry) => {
                 let (place, key, document) = (node.place(), node.key(), self.document);
@@ -89,7 +94,7 @@ impl DestinationList {
         self.found.is_empty()
     }
 
-    pub(super) fn into_destinations(self) -> BTreeMap<Destination, DestinationSettings> {
+    pub(super) fn into_destinations(self) -> BTreeMap<Destination, Arc<DestinationSettings>> {
         self.found.into_iter().map(|(name, found)| (name, found.settings)).collect()
     }
 }

@@ -66,7 +66,7 @@ pub struct Config {
     /// The name given with EHLO (RFC 5321 §4.1.1.1): a fully qualified domain or an address literal.
     pub helo_name: Arc<str>,
     /// What is to be watched, with what is set for each: by this agent, or by all shards together.
-    pub destinations: BTreeMap<Destination, DestinationSettings>,
+    pub destinations: BTreeMap<Destination, Arc<DestinationSettings>>,
     /// The share of it that this agent watches; the command line says, for the file is the same for
     /// all. Without one it watches everything.
     pub shard: Option<Shard>,
@@ -119,7 +119,9 @@ impl Config {
     }
 
     /// The destinations that this agent watches itself.
-    pub fn own_destinations(&self) -> impl Iterator<Item = (&Destination, &DestinationSettings)> {
+    pub fn own_destinations(
+        &self,
+    ) -> impl Iterator<Item = (&Destination, &Arc<DestinationSettings>)> {
         self.destinations.iter().filter(|(destination, _)| self.in_share(destination))
     }
 

@@ -1,6 +1,6 @@
 //! A list of targets that came over the network: what a `file_sd` file in JSON holds, without a file.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use figment::Figment;
 
@@ -31,7 +31,7 @@ impl TargetList {
             return Err(problems);
         }
         let found = list.into_destinations().into_iter();
-        Ok(Self(found.map(|(name, settings)| (name, settings.labels)).collect()))
+        Ok(Self(found.map(|(name, settings)| (name, settings.labels.clone())).collect()))
     }
 
     /// How many destinations it has.
@@ -58,8 +58,12 @@ impl Config {
         let base = self.default_settings();
         for (name, list) in lists {
             let mut differing = Vec::new();
+            let mut last: Option<Arc<DestinationSettings>> = None;
             for (destination, labels) in &list.0 {
-                let settings = DestinationSettings { labels: labels.clone(), ..base.clone() };
+                let same = last.take().filter(|last| last.labels == *labels);
+                let own = || DestinationSettings { labels: labels.clone(), ..base.clone() };
+                let settings = same.unwrap_or_else(|| Arc::new(own()));
+                last = Some(Arc::clone(&settings));
                 match joined.destinations.get(destination) {
                     None => {
                         joined.destinations.insert(destination.clone(), settings);
@@ -124,7 +128,7 @@ mod tests {
         let mut config = Config::with_helo_name("mx.test".into());
         let own = Destination::parse("own.test").unwrap();
         let settings = config.default_settings();
-        config.destinations.insert(own.clone(), settings.clone());
+        config.destinations.insert(own.clone(), Arc::new(settings.clone()));
         let first = list(
             "[{\"targets\": [\"own.test\", \"a.test\", \"a.test\"], \"labels\": {\"of\": \"1\"}}]",
         );

@@ -64,7 +64,7 @@ pub fn judge_each<'a>(
 /// none, and is judged as the view of a resolver without name.
 pub fn views(facts: &Facts) -> Vec<Arc<str>> {
     let of_domain = facts.mx.iter().map(|answer| &answer.lookup.resolver);
-    let of_hosts = facts.exchangers.iter().flat_map(|e| &e.lookups).map(|lookup| &lookup.resolver);
+    let of_hosts = facts.exchangers.iter().flat_map(|e| &*e.lookups).map(|lookup| &lookup.resolver);
     let mut views: Vec<Arc<str>> = Vec::new();
     for resolver in of_domain.chain(of_hosts) {
         if !views.contains(resolver) {

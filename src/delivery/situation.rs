@@ -239,7 +239,7 @@ impl View<'_> {
         }
         for family in Family::ALL {
             let rtype = family.record_type();
-            let lookups = known.into_iter().flat_map(|facts| &facts.lookups);
+            let lookups = known.into_iter().flat_map(|facts| &*facts.lookups);
             let mut own = lookups.filter(|l| &*l.resolver == self.resolver && l.rtype == rtype);
             let Some(lookup) = own.next().filter(|lookup| lookup.asked()) else {
                 continue;

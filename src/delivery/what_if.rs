@@ -408,7 +408,7 @@ impl WhatIf {
         ExchangerFacts {
             sessions: sessions.collect(),
             tlsa: entry.map(|entry| tlsa(name, entry.tlsa)).into_iter().collect(),
-            lookups,
+            lookups: lookups.into(),
             addresses,
             ..unobserved
         }

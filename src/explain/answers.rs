@@ -612,7 +612,7 @@ mod tests {
     fn a_lookup_that_is_missing_says_nothing_wrong_about_the_others() {
         let both = [["lan", "192.0.2.25", "servfail"], ["public", "192.0.2.25", "servfail"]];
         let mut host = host(&both);
-        host.lookups.remove(0);
+        host.lookups = host.lookups[1..].into();
         let answers = vec![mx("lan", LookupStatus::Noerror, &["mx.example.com"])];
         let said = trouble::find(&facts(answers, vec![host]));
         assert_eq!(said.len(), 1, "{said:?}");
@@ -688,14 +688,15 @@ mod tests {
               long ago."]
         );
         let mut rotates = host(&lookups);
-        rotates.lookups[0].earlier_addresses = vec!["192.0.2.26".parse().unwrap()];
+        Arc::make_mut(&mut rotates.lookups)[0].earlier_addresses =
+            vec!["192.0.2.26".parse().unwrap()];
         assert_eq!(noted(rotates), [] as [String; 0]);
     }
 
     #[test]
     fn an_alias_is_wrong_as_an_mx_target_and_right_without_any_mx() {
         let mut alias = host(&[["lan", "192.0.2.25", "nodata"]]);
-        for lookup in &mut alias.lookups {
+        for lookup in Arc::make_mut(&mut alias.lookups) {
             lookup.exchanges[0].cname_chain = vec!["www.example.com".into()];
         }
         let listed = mx("lan", LookupStatus::Noerror, &["mx.example.com"]);
@@ -712,7 +713,8 @@ mod tests {
     fn a_host_that_is_this_one_and_an_address_beside_the_answer_are_told() {
         let lookups = [["lan", "192.0.2.25", "nodata"]];
         let mut stray = host(&lookups);
-        stray.lookups[1].exchanges[0].stray_addresses = vec!["192.0.2.99".parse().unwrap()];
+        let exchange = &mut Arc::make_mut(&mut stray.lookups)[1].exchanges[0];
+        exchange.stray_addresses = vec!["192.0.2.99".parse().unwrap()];
         let listed = mx("lan", LookupStatus::Noerror, &["mx.example.com"]);
         let mut facts = facts(vec![listed], vec![stray]);
         facts.own_host = Some(crate::facts::OwnHost {

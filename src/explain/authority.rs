@@ -18,7 +18,7 @@ pub fn troubles(facts: &Facts) -> Vec<Trouble> {
 pub(super) fn views(facts: &Facts) -> Vec<ZoneView<'_>> {
     let of_domain = facts.mx.iter().map(|answer| &answer.lookup);
     let lookups: Vec<&Lookup> =
-        of_domain.chain(facts.exchangers.iter().flat_map(|e| &e.lookups)).collect();
+        of_domain.chain(facts.exchangers.iter().flat_map(|e| &*e.lookups)).collect();
     let mut views = ZoneView::all(lookups.iter().copied());
     let first = |view: &ZoneView<'_>| {
         let name = &view.zone.name;

@@ -135,7 +135,7 @@ fn no_usable(seen: &Seen<'_>) -> String {
         _ => "address that this sender would use".to_owned(),
     };
     // What is said of one exchanger would be too much of many.
-    let answers = seen.sole_target().into_iter().flat_map(|host| &host.lookups);
+    let answers = seen.sole_target().into_iter().flat_map(|host| &*host.lookups);
     let denied = answers
         .filter(|lookup| *lookup.resolver == *seen.resolver)
         .find(|lookup| lookup.status() == LookupStatus::Nxdomain);

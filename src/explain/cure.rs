@@ -271,7 +271,7 @@ fn no_address(seen: &Seen<'_>) -> (Who, String) {
         return (Who::Destination, what.to_owned());
     }
     let families = &seen.sender.behaviour.families;
-    let elsewhere = seen.facts.exchangers.iter().flat_map(|host| &host.lookups).any(|lookup| {
+    let elsewhere = seen.facts.exchangers.iter().flat_map(|host| &*host.lookups).any(|lookup| {
         let unused = families.iter().all(|family| family.record_type() != lookup.rtype);
         unused && lookup.addresses().next().is_some()
     });

@@ -85,7 +85,7 @@ pub fn write(facts: &Facts, dead: &[Arc<str>], style: Style) -> String {
 /// The servers whose answers counted, with the names of their resolvers, the primary's first.
 fn servers(facts: &Facts) -> Vec<String> {
     let of_domain = facts.mx.iter().map(|answer| &answer.lookup);
-    let lookups = of_domain.chain(facts.exchangers.iter().flat_map(|e| &e.lookups));
+    let lookups = of_domain.chain(facts.exchangers.iter().flat_map(|e| &*e.lookups));
     let named = lookups.filter_map(|lookup| Some(server(lookup, lookup.deciding()?.server)));
     let mut seen = BTreeSet::new();
     named.filter(|name| seen.insert(name.clone())).collect()

@@ -84,7 +84,7 @@ impl<'a> Seen<'a> {
 
     /// Whether this view's resolver gives an address for the exchanger.
     fn gave(&self, address: IpAddr) -> bool {
-        let lookups = self.host.into_iter().flat_map(|host| &host.lookups);
+        let lookups = self.host.into_iter().flat_map(|host| &*host.lookups);
         let mut own = lookups.filter(|lookup| *lookup.resolver == *self.resolver);
         own.any(|lookup| lookup.addresses().any(|given| given == address))
     }

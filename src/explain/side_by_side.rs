@@ -267,6 +267,7 @@ mod tests {
         let unobserved = ExchangerFacts::unobserved(exchanger, Timestamp::UNIX_EPOCH);
         let mut out = String::new();
         let column = Column { servers: resolvers, resolvers, paint: Paint { on: false } };
+        let lookups = lookups.into();
         column.write_addresses(&ExchangerFacts { lookups, ..unobserved }, &mut out);
         out.lines().map(str::to_owned).collect()
     }

@@ -585,7 +585,7 @@ mod tests {
         let last = session.stages.last_mut().unwrap();
         assert_eq!((last.stage, last.reason), (Stage::Banner, Some(Reason::Reply5xx)));
         host.sessions = vec![session.into()];
-        for lookup in &mut host.lookups {
+        for lookup in Arc::make_mut(&mut host.lookups) {
             lookup.name = evil.as_str().into();
         }
         facts.exchangers = vec![host.into()];

@@ -190,7 +190,8 @@ mod tests {
         answer.lookup = public(&answer.lookup);
         facts.mx.push(answer);
         let lookups = other.exchangers[0].lookups.iter().map(public);
-        Arc::make_mut(&mut facts.exchangers[0]).lookups.extend(lookups);
+        let facts_of_mx = Arc::make_mut(&mut facts.exchangers[0]);
+        facts_of_mx.lookups = facts_of_mx.lookups.iter().cloned().chain(lookups).collect();
         facts
     }
 
@@ -221,7 +222,8 @@ mod tests {
         );
         let mut alone = facts("nodata", "nodata");
         alone.mx.truncate(1);
-        Arc::make_mut(&mut alone.exchangers[0]).lookups.truncate(2);
+        let alone_mx = Arc::make_mut(&mut alone.exchangers[0]);
+        alone_mx.lookups = alone_mx.lookups[..2].into();
         assert_eq!(heads(&alone)[0], "  ✔ postfix        delivers via mx1 (ipv4)");
     }
 }

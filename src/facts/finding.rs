@@ -159,7 +159,7 @@ impl<'a> AddressPair<'a> {
     /// Those through each resolver, in the order of the lookups.
     pub fn by_resolver(exchanger: &'a ExchangerFacts) -> Vec<(&'a str, Self)> {
         let mut pairs: Vec<(&str, Self)> = Vec::new();
-        for lookup in &exchanger.lookups {
+        for lookup in &*exchanger.lookups {
             let resolver = &*lookup.resolver;
             let place = pairs.iter().position(|(name, _)| *name == resolver);
             let place = place.unwrap_or_else(|| {
@@ -406,6 +406,7 @@ mod tests {
     fn host(lookups: Vec<Lookup>) -> ExchangerFacts {
         let host = Host::Name(ExchangerName::parse("mx.example.com").unwrap());
         let exchanger = Exchanger { host, port: 25 };
+        let lookups = lookups.into();
         ExchangerFacts { lookups, ..ExchangerFacts::unobserved(exchanger, Timestamp::UNIX_EPOCH) }
     }
 
@@ -435,7 +436,8 @@ mod tests {
             ((Noerror, own), Servfail, &["192.0.2.9"], false),
         ] {
             let mut host = pair(a, (aaaa, &[]));
-            host.lookups[1].exchanges[0].stray_addresses = addresses(beside);
+            let lookups = Arc::make_mut(&mut host.lookups);
+            lookups[1].exchanges[0].stray_addresses = addresses(beside);
             let found = findings(&host).contains(&ExchangerFinding::StrayAInAdditional);
             assert_eq!(found, stray, "{a:?} {aaaa:?} {beside:?}");
         }
@@ -446,9 +448,9 @@ mod tests {
         use LookupStatus::{Noerror, Timeout};
         let mut host = pair((Noerror, &["192.0.2.1"]), (Timeout, &[]));
         assert_eq!(findings(&host), [ExchangerFinding::AaaaTimeoutAOk]);
-        host.lookups[1].exchanges.clear();
+        Arc::make_mut(&mut host.lookups)[1].exchanges.clear();
         assert_eq!(findings(&host), []);
-        host.lookups[0].exchanges.clear();
+        Arc::make_mut(&mut host.lookups)[0].exchanges.clear();
         assert_eq!(findings(&host), []);
         let (_, both) = AddressPair::by_resolver(&host)[0];
         assert_eq!(both.target(&host, None), Target::default());
@@ -457,8 +459,9 @@ mod tests {
     #[test]
     fn lookups_are_paired_by_resolver_whatever_their_order() {
         let mut host = pair((LookupStatus::Noerror, &["192.0.2.1"]), (LookupStatus::Servfail, &[]));
-        host.lookups.push(lookup("public", RecordType::Aaaa, LookupStatus::Nodata, &[]));
-        host.lookups.swap(0, 2);
+        let other = lookup("public", RecordType::Aaaa, LookupStatus::Nodata, &[]);
+        host.lookups = host.lookups.iter().cloned().chain([other]).collect();
+        Arc::make_mut(&mut host.lookups).swap(0, 2);
         let pairs = AddressPair::by_resolver(&host);
         let shown: Vec<_> =
             pairs.iter().map(|(name, pair)| (*name, pair.lookups().count())).collect();
@@ -488,7 +491,8 @@ mod tests {
         };
         let well = pair((Noerror, &["192.0.2.1"]), (Nodata, &[]));
         let mut alias = well.clone();
-        alias.lookups[0].exchanges[0].cname_chain = vec!["mx.example.com".into()];
+        Arc::make_mut(&mut alias.lookups)[0].exchanges[0].cname_chain =
+            vec!["mx.example.com".into()];
         let exchanger = ExchangerName::parse("mx.example.com").unwrap();
         let (listed, implicit) = (named(&["mx.example.com"]), Route::Implicit { exchanger });
         let all = [

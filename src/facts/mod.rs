@@ -191,7 +191,7 @@ pub struct ExchangerFacts {
     /// When something of this was last learned.
     pub observed_at: Timestamp,
     /// A and AAAA through every resolver, the primary first; empty for a fixed address.
-    pub lookups: Vec<Lookup>,
+    pub lookups: Arc<[Lookup]>,
     /// Every distinct address, in ascending order, whether probed or not. While no resolver
     /// answers about a family, those found before: what DNS says now stands in `lookups`.
     pub addresses: Vec<IpAddr>,
@@ -210,7 +210,7 @@ impl ExchangerFacts {
         Self {
             exchanger,
             observed_at,
-            lookups: Vec::new(),
+            lookups: Arc::default(),
             addresses: Vec::new(),
             sessions: Vec::new(),
             tlsa: Vec::new(),
@@ -225,7 +225,8 @@ impl ExchangerFacts {
             return;
         }
         let own = Arc::make_mut(shared);
-        own.lookups.retain(|lookup| kept(&lookup.resolver));
+        let lookups = own.lookups.iter().filter(|lookup| kept(&lookup.resolver));
+        own.lookups = lookups.cloned().collect();
         own.tlsa.retain(|tlsa| kept(&tlsa.resolver));
     }
 

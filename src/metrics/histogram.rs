@@ -16,6 +16,9 @@ pub struct Histogram {
 }
 
 impl Histogram {
+    /// Nothing observed.
+    pub const EMPTY: Self = Self { counts: [0; BOUNDS.len() + 1], sum: 0.0 };
+
     /// Adds one observation.
     pub fn observe(&mut self, value: Duration) {
         let seconds = value.as_secs_f64();

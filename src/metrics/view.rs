@@ -46,7 +46,7 @@ pub(super) struct Domain<'a> {
 
 impl<'a> Domain<'a> {
     pub(super) fn round(&self) -> Option<&'a DestinationRound> {
-        self.report.last.as_ref()
+        self.report.last.as_deref()
     }
 }
 

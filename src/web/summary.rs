@@ -298,7 +298,7 @@ fn relays(snapshot: &Snapshot, destination: &Destination) -> bool {
     let Some(report) = snapshot.destinations.get(destination) else { return false };
     let tests: Vec<_> = report.settings.envelopes().filter(|asked| asked.relay_test).collect();
     let round = report.last.iter().filter(|_| !tests.is_empty());
-    let known = round.flat_map(DestinationRound::exchangers);
+    let known = round.flat_map(|round| round.exchangers());
     let facts = known.filter_map(|mx| snapshot.exchangers.get(mx)?.facts.as_deref());
     let mut said = facts.flat_map(|facts| &facts.sessions).flat_map(|held| &held.transactions);
     said.any(|said| tests.contains(&said.envelope) && said.relay_denied() == Some(false))

@@ -89,7 +89,7 @@ fn parts<'a>(view: &'a View<'a>) -> Vec<Part<'a>> {
                 sessions: facts.sessions_of(family).collect(),
                 tlsa: &facts.tlsa,
                 under_sts: exchanger.under_sts,
-                counts: &exchanger.report.families[family as usize],
+                counts: exchanger.report.counts(family),
             });
         }
     }
@@ -132,7 +132,7 @@ fn write_failures(parts: &[Part<'_>], out: &mut String) {
 fn write_counts(parts: &[Part<'_>], detail: Detail, out: &mut String) {
     let mut family = text::Family::new(out, &names::SESSIONS);
     for part in parts {
-        for ((stage, reason), count) in &part.counts.sessions {
+        for ((stage, reason), count) in part.counts.sessions.iter() {
             family.sample(part.labels, &[("stage", stage), ("reason", reason)], count);
         }
     }
@@ -143,7 +143,7 @@ fn write_counts(parts: &[Part<'_>], detail: Detail, out: &mut String) {
     write_histograms(parts, &names::BANNER_DURATION, |counts| &counts.banner, out);
     let mut family = text::Family::new(out, &names::SMTP_REPLIES);
     for part in parts {
-        for ((stage, code), count) in &part.counts.replies {
+        for ((stage, code), count) in part.counts.replies.iter() {
             let code = match code {
                 ReplyCode::Code(code) => code.to_string(),
                 ReplyCode::Other => "other".to_owned(),

@@ -15,6 +15,13 @@ pub struct Memory {
     pub(super) failed: Option<Attempt>,
 }
 
+impl Memory {
+    /// Whether there is nothing to remember.
+    pub const fn is_empty(&self) -> bool {
+        self.kept.is_none() && self.failed.is_none()
+    }
+}
+
 /// A fetch that failed.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {

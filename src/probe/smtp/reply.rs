@@ -90,7 +90,9 @@ impl ReplyParser {
     }
 
     fn take(&mut self) -> Reply {
-        let finished = std::mem::take(self);
+        let mut finished = std::mem::take(self);
+        // Kept until the next round, of thousands of exchangers.
+        finished.lines.shrink_to_fit();
         let code = finished.code.unwrap_or_default();
         Reply { code, enhanced: enhanced(code, &finished.lines), lines: finished.lines }
     }
@@ -116,7 +118,13 @@ fn enhanced(code: u16, lines: &[String]) -> Option<EnhancedCode> {
 fn printable(bytes: &[u8]) -> String {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    String::from_utf8_lossy(bytes).chars().map(shown).collect()
+    match str::from_utf8(bytes) {
+        // Nearly always, and then nothing is too long by half.
+        Ok(text) if bytes.iter().all(|byte| byte.is_ascii() && !byte.is_ascii_control()) => {
+            text.to_owned()
+        }
+        _ => String::from_utf8_lossy(bytes).chars().map(shown).collect(),
+    }
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ use crate::{
     agent::state::{ExchangerReport, Snapshot},
     explain::{recipient, tls, trouble},
     facts::{
-        AddressPair, DomainFinding, ExchangerFacts, ExchangerFinding, Facts, Lookup, Record,
-        Session, Stage, StageFact, TlsaFacts, TlsaStatus, Transaction,
+        AddressPair, DomainFinding, ExchangerFacts, ExchangerFinding, Facts, Family, Lookup,
+        Record, Session, Stage, StageFact, TlsaFacts, TlsaStatus, Transaction,
     },
     name::Destination,
     web::{
@@ -93,7 +93,8 @@ fn exchanger_part(
     facts: Option<&ExchangerFacts>,
     now: Timestamp,
 ) {
-    let pauses = report.into_iter().flat_map(|report| &report.families).map(|f| f.backoff);
+    let pauses =
+        report.into_iter().flat_map(|report| Family::ALL.map(|f| report.counts(f).backoff));
     let pause = pauses
         .max()
         .filter(|pause| !pause.is_zero())
