@@ -139,7 +139,7 @@ fn an_address_that_is_not_probed_is_neither_up_nor_down() {
     let mut report = ExchangerReport::clone(&snapshot.exchangers[&mx]);
     let mut facts = report.facts.as_deref().unwrap().clone();
     facts.sessions.retain(|session| session.family() == Family::Ipv4);
-    report.families[1].sessions.clear();
+    report.counts_mut(Family::Ipv6).sessions = Tallies::default();
     report.facts = Some(Arc::new(facts));
     snapshot.exchangers.insert(mx, Arc::new(report));
     let body = text(&snapshot, Detail::Full);

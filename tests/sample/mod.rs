@@ -267,17 +267,15 @@ pub(crate) fn report(
     }
     addresses.sort_unstable();
     addresses.dedup();
-    let mut families = [FamilyCounts::default(), FamilyCounts::default()];
+    let mut report = ExchangerReport::default();
     for session in &sessions {
-        let counts = &mut families[session.family() as usize];
+        let counts = report.counts_mut(session.family());
         let end = session.failure.map_or(("done", "ok"), |f| (f.stage.label(), f.reason.label()));
-        *counts.sessions.entry(end).or_default() += 1;
+        *counts.sessions.entry(end) += 1;
         for fact in &session.stages {
             if let Some(reply) = &fact.reply {
-                *counts
-                    .replies
-                    .entry((fact.stage.label(), ReplyCode::Code(reply.code)))
-                    .or_default() += 1;
+                let code = ReplyCode::Code(reply.code);
+                *counts.replies.entry((fact.stage.label(), code)) += 1;
             }
             match fact.stage {
                 Stage::Connect => counts.connect.observe(fact.duration),
@@ -287,13 +285,14 @@ pub(crate) fn report(
         }
     }
     let facts = ExchangerFacts {
-        lookups,
+        lookups: lookups.into(),
         addresses,
         sessions,
         ..ExchangerFacts::unobserved(exchanger, at(30))
     };
-    let completed_at = Some(facts.observed_at);
-    Arc::new(ExchangerReport { facts: Some(Arc::new(facts)), completed_at, families })
+    report.completed_at = Some(facts.observed_at);
+    report.facts = Some(Arc::new(facts));
+    Arc::new(report)
 }
 
 /// The same with TLSA records as `local` gives them.
@@ -487,7 +486,7 @@ pub(crate) fn snapshot() -> Snapshot {
     );
     let mut third =
         ExchangerReport::clone(&report(relay.clone(), vec![], vec![refusing("192.0.2.99")]));
-    third.families[0].backoff = Duration::from_secs(240);
+    third.counts_mut(Family::Ipv4).backoff = Duration::from_secs(240);
     let by_status = BTreeMap::from([(Noerror, 3), (Nodata, 1), (Servfail, 1)]);
     let mut counts = LookupCounts { by_status, ..LookupCounts::default() };
     counts.duration.observe(millis(12));

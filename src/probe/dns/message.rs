@@ -173,6 +173,8 @@ impl Wire {
                 records.push(value);
             }
         }
+        // Kept until the next round, and most answers hold one record.
+        records.shrink_to_fit();
         let status = if refers(message) {
             LookupStatus::Refused
         } else {
