@@ -8,7 +8,7 @@ use mxwatch::{
         health::ResolverReport,
         standing::Standing,
         state::{
-            DestinationReport, DestinationRound, ExchangerReport, FamilyCounts, LookupCounts,
+            DestinationReport, DestinationRound, ExchangerReport, LookupCounts,
             LookupKey, ReplyCode, Snapshot,
         },
     },
@@ -319,7 +319,7 @@ pub(crate) fn destination_report(
     labels: &[(&str, &str)],
     last: Option<DestinationRound>,
 ) -> Arc<DestinationReport> {
-    let standings = Arc::default();
+    let (last, standings) = (last.map(Arc::new), Arc::default());
     Arc::new(DestinationReport { settings: settings(labels), last, standings, policies: None })
 }
 
