@@ -13,6 +13,7 @@ use mxwatch::{
         counting::{MAX_ENDINGS, MAX_REPLIES},
         standing::Standing,
         state::{DestinationReport, ExchangerReport, ReplyCode, Snapshot},
+        tallies::Tallies,
     },
     config::Detail,
     delivery::{Outcome, Why, builtin},
@@ -139,7 +140,7 @@ fn an_address_that_is_not_probed_is_neither_up_nor_down() {
     let mut report = ExchangerReport::clone(&snapshot.exchangers[&mx]);
     let mut facts = report.facts.as_deref().unwrap().clone();
     facts.sessions.retain(|session| session.family() == Family::Ipv4);
-    report.counts_mut(Family::Ipv6).sessions = Tallies::default();
+    report.counts_mut(Family::Ipv6).sessions = Tallies::NONE;
     report.facts = Some(Arc::new(facts));
     snapshot.exchangers.insert(mx, Arc::new(report));
     let body = text(&snapshot, Detail::Full);
@@ -239,7 +240,8 @@ fn a_probe_shows_one_domain_and_says_whether_it_is_reachable() {
 
     let mut lost = sample::snapshot();
     let mut report = (*lost.destinations[&destination("example.com")]).clone();
-    report.last.as_mut().unwrap().mx[0] = sample::mx_lookup("example.com", "local", Route::Unknown);
+    let last = Arc::make_mut(report.last.as_mut().unwrap());
+    last.mx[0] = sample::mx_lookup("example.com", "local", Route::Unknown);
     lost.destinations.insert(destination("example.com"), Arc::new(report));
     let mut body = String::new();
     write_one(&lost, &destination("example.com"), Detail::Full, &mut body);
@@ -322,15 +324,19 @@ fn worst_exchanger(name: &str) -> Arc<ExchangerReport> {
     let mut report = ExchangerReport::clone(&report);
     let facts = report.facts.as_deref().unwrap().clone();
     report.facts = Some(Arc::new(mxwatch::facts::ExchangerFacts { addresses, ..facts }));
-    for counts in &mut report.families {
+    for family in Family::ALL {
+        let counts = report.counts_mut(family);
         let reasons = ["timeout", "refused", "reset"];
         assert_eq!(reasons.len() + 1, MAX_ENDINGS, "with done");
-        counts.sessions = reasons.iter().map(|r| (("connect", *r), 1)).collect();
-        counts.sessions.insert(("done", "ok"), 1);
-        counts.sessions.insert(("other", "other"), 1);
-        let banner = |code| ((Stage::Banner.label(), ReplyCode::Code(code)), 1);
-        counts.replies = (220..).take(MAX_REPLIES).map(banner).collect();
-        counts.replies.insert(("other", ReplyCode::Other), 1);
+        let failed = reasons.map(|reason| ("connect", reason));
+        for ending in failed.into_iter().chain([("done", "ok"), ("other", "other")]) {
+            *counts.sessions.entry(ending) += 1;
+        }
+        let codes = (220..).take(MAX_REPLIES).map(ReplyCode::Code);
+        for reply in codes.map(|code| (Stage::Banner.label(), code)) {
+            *counts.replies.entry(reply) += 1;
+        }
+        *counts.replies.entry(("other", ReplyCode::Other)) += 1;
     }
     Arc::new(report)
 }
@@ -379,7 +385,8 @@ fn a_zone_whose_servers_are_all_wrong_stays_within_its_limits() {
     for server in &mut zone.servers {
         (server.in_parent, server.in_child) = (Some(false), Some(false));
     }
-    report.last.as_mut().unwrap().mx[1].lookup.zone = Some(Arc::new(zone));
+    let last = Arc::make_mut(report.last.as_mut().unwrap());
+    last.mx[1].lookup.zone = Some(Arc::new(zone));
     snapshot.destinations.insert(domain, Arc::new(report));
     assert_eq!(count(&snapshot, Detail::Full), 1 + 1 + 16 + 13 + 13);
     assert_eq!(count(&snapshot, Detail::Lean), 1 + 1 + 16);
@@ -517,7 +524,7 @@ fn a_finding_about_a_target_goes_by_the_lookups_of_the_same_resolver() {
     let mx = exchanger("mx2.example.com", 25);
     let report = ExchangerReport::clone(&snapshot.exchangers[&mx]);
     let mut facts = report.facts.as_deref().unwrap().clone();
-    facts.lookups[2] =
+    Arc::make_mut(&mut facts.lookups)[2] =
         sample::lookup("mx2.example.com", RecordType::A, "public", LookupStatus::Nodata, vec![]);
     let facts = Some(Arc::new(facts));
     snapshot.exchangers.insert(mx.clone(), Arc::new(ExchangerReport { facts, ..report }));
@@ -566,7 +573,7 @@ fn what_dnssec_proves_is_told_of_answers_at_full_detail() {
     let mx = exchanger("mx2.example.com", 25);
     let report = ExchangerReport::clone(&snapshot.exchangers[&mx]);
     let mut facts = report.facts.as_deref().unwrap().clone();
-    facts.lookups[0].exchanges[0].authentic_data = true;
+    Arc::make_mut(&mut facts.lookups)[0].exchanges[0].authentic_data = true;
     let facts = Some(Arc::new(facts));
     snapshot.exchangers.insert(mx, Arc::new(ExchangerReport { facts, ..report }));
     let shown = |detail| {

@@ -222,7 +222,8 @@ async fn what_belongs_to_another_shard_is_said_to() {
         let own = server.store.snapshot().destinations.keys().cloned().collect::<Vec<_>>();
         let settings = config.default_settings();
         let all = own.into_iter().chain([foreign]);
-        config.destinations = all.map(|name| (name, settings.clone())).collect();
+        let settings = Arc::new(settings);
+        config.destinations = all.map(|name| (name, Arc::clone(&settings))).collect();
         config.shard = Some(shard);
     });
     for path in [

@@ -8,8 +8,8 @@ use mxwatch::{
         health::ResolverReport,
         standing::Standing,
         state::{
-            DestinationReport, DestinationRound, ExchangerReport, LookupCounts,
-            LookupKey, ReplyCode, Snapshot,
+            DestinationReport, DestinationRound, ExchangerReport, LookupCounts, LookupKey,
+            ReplyCode, Snapshot,
         },
     },
     config::{DestinationSettings, Dns, PolicySettings, Resolver, SessionSettings},
