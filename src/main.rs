@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     net::TcpListener,
+    panic::resume_unwind,
     process::ExitCode,
     sync::Arc,
 };
@@ -49,7 +50,14 @@ fn main() -> ExitCode {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let Ok(runtime) = runtime else { return ExitCode::from(EX_IOERR) };
-    let status = runtime.block_on(run(cli, handed_over));
+    // On a worker: what a configuration took while it was read is then used again by the probes, for
+    // glibc has memory by thread.
+    let status = runtime.block_on(async { tokio::spawn(run(cli, handed_over)).await });
+    let status = status.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        // Nobody cancels it.
+        Err(cancelled) => Err(io::Error::other(cancelled)),
+    });
     // A lookup or session that outlives its command is not waited for.
     runtime.shutdown_background();
     match status {

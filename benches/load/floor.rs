@@ -199,7 +199,12 @@ impl Resolver {
     }
 
     async fn ask(&self, name: &str, rtype: RecordType) -> io::Result<()> {
-        let id = self.next.replace_with(|id| id.wrapping_add(1));
+        let id = loop {
+            let id = self.next.replace_with(|id| id.wrapping_add(1));
+            if !self.waiting.borrow().contains_key(&id) {
+                break id;
+            }
+        };
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = true;
         let name = Name::from_ascii(format!("{name}.")).map_err(io::Error::other)?;

@@ -48,6 +48,8 @@ struct Slot<K> {
 #[derive(Debug)]
 struct Entry {
     interval: Duration,
+    /// Where in each interval its slots are, as a share of 2^64. Worked out once: a key is written out for it.
+    phase: u64,
     /// Identifies the slot in the queue that counts; others are leftovers.
     serial: u64,
     /// When its last round began.
@@ -102,12 +104,13 @@ impl<K: Clone + Display + Eq + Hash + Ord> Schedule<K> {
                 // As after any start: three quarters of the interval at least.
                 let since = entry.started.map_or(interval, |started| now.instant - started);
                 let earliest = (interval * 3 / 4).saturating_sub(since);
-                let at = now.instant + until_next_slot(key, interval, now.wall, earliest);
-                self.enqueue(key.clone(), at);
+                let wait = until_next_slot(entry.phase, interval, now.wall, earliest);
+                self.enqueue(key.clone(), now.instant + wait);
             }
             None => {
                 let entry = Entry {
                     interval,
+                    phase: phase(key),
                     serial: NO_SLOT,
                     started: None,
                     running: false,
@@ -152,10 +155,10 @@ impl<K: Clone + Display + Eq + Hash + Ord> Schedule<K> {
         if !skipped {
             entry.started = Some(now.instant);
         }
-        let interval = entry.interval;
+        let (interval, phase) = (entry.interval, entry.phase);
         // A quarter of grace: a start that was late by a little must not cost a whole slot.
         let earliest = interval * 3 / 4;
-        let wait = until_next_slot(&slot.key, interval, now.wall, earliest);
+        let wait = until_next_slot(phase, interval, now.wall, earliest);
         self.enqueue(slot.key.clone(), now.instant + wait);
         Some(Due { key: slot.key, at: slot.at, skipped })
     }
@@ -194,20 +197,24 @@ impl<K: Clone + Display + Eq + Hash + Ord> Schedule<K> {
 /// The serial number of no slot in the queue.
 const NO_SLOT: u64 = 0;
 
-/// How long until the key's next slot that is at least `earliest` away.
+/// How long until the next slot of this phase that is at least `earliest` away.
 fn until_next_slot(
-    key: &impl Display,
+    phase: u64,
     interval: Duration,
     wall: SystemTime,
     earliest: Duration,
 ) -> Duration {
     let interval_ns = interval.as_nanos().max(1);
     let now_ns = wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let phase_ns = (u128::from(stable_hash(&key.to_string())) * interval_ns) >> 64;
+    let phase_ns = (u128::from(phase) * interval_ns) >> 64;
     let from = now_ns + earliest.as_nanos();
     let past_phase = (from + interval_ns - phase_ns) % interval_ns;
     let wait = earliest.as_nanos() + (interval_ns - past_phase) % interval_ns;
     Duration::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX))
+}
+
+fn phase(key: &impl Display) -> u64 {
+    stable_hash(&key.to_string())
 }
 
 /// 64 bits that are the same in every release: FNV-1a with a final mix, because FNV alone leaves
@@ -285,9 +292,10 @@ mod tests {
         let waits: Vec<u64> = (0..600)
             .map(|n| {
                 let key = format!("d{n}.example.com");
-                let wait = until_next_slot(&key, MINUTE, now.wall, Duration::ZERO);
+                let phase = phase(&key);
+                let wait = until_next_slot(phase, MINUTE, now.wall, Duration::ZERO);
                 let later = now.wall + wait + Duration::from_secs(600);
-                let again = until_next_slot(&key, MINUTE, later, Duration::ZERO);
+                let again = until_next_slot(phase, MINUTE, later, Duration::ZERO);
                 let micro = Duration::from_micros(1);
                 assert!(again < micro || again + micro > MINUTE, "{again:?}");
                 wait.as_secs()
