@@ -41,6 +41,7 @@ impl Blackbox {
             .stderr(Stdio::null())
             .status();
         if !there.is_ok_and(|status| status.success()) {
+            eprintln!("{NAME} is not installed, and left out");
             return None;
         }
         let address = free_address();

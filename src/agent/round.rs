@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use prometheus::IntGauge;
 use tokio::{
     sync::watch,
-    task::JoinSet,
     time::{Instant, sleep_until},
 };
 
@@ -201,7 +201,7 @@ impl Prober {
     /// Looks up an exchanger's addresses and holds a session with each, but for those whose
     /// backoff says not now. `None` when the program ends.
     pub async fn exchanger(
-        self: &Arc<Self>,
+        &self,
         exchanger: &Exchanger,
         wanted: &Wanted,
         memory: Memory,
@@ -238,23 +238,19 @@ impl Prober {
 
         // What is older was found out in an earlier round.
         let fresh = wanted.interval * 3 / 4;
-        let mut calls = JoinSet::new();
+        // Not tasks of their own: most exchangers have one address, and a task costs more than it does.
+        let mut calls = FuturesUnordered::new();
         for address in called {
             let peer = SocketAddr::from((address, exchanger.port));
             let plan =
                 session::Plan { dane: dane.clone(), ..self.plan(&exchanger.host, peer, wanted) };
             let told = before.iter().find(|call| call.address == address);
-            let (this, told) = (Arc::clone(self), told.map(|call| Arc::clone(&call.told)));
-            calls.spawn(async move { this.call(plan, fresh, told).await });
+            let told = told.map(|call| Arc::clone(&call.told));
+            calls.push(self.call(plan, fresh, told));
         }
         let max_backoff = self.politeness.limits().max_backoff;
         let mut stopped = false;
-        while let Some(ended) = calls.join_next().await {
-            // A panic in a session is the round's panic: its supervisor logs and counts it.
-            let call = ended.unwrap_or_else(|error| match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Call::Stopped,
-            });
+        while let Some(call) = calls.next().await {
             let (session, held) = match call {
                 Call::Held(session) => (session, true),
                 Call::Shared(session) => (session, false),
