@@ -298,3 +298,128 @@ const MOST_QUERIES: u32 = 64;
 
 /// For how long a port is used: who finds out which one it is has no time to make use of that.
 const LONGEST_USE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use hickory_resolver::proto::rr::Name;
+
+    use super::*;
+    use crate::{
+        facts::RecordType,
+        probe::dns::message::{Question, renumber},
+    };
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// A name server that does what the test tells it, and the way to it.
+    async fn server() -> (UdpSocket, Ports) {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let ports = Ports::new(server.local_addr().unwrap());
+        (server, ports)
+    }
+
+    fn query(name: &str) -> Wire {
+        let name = Name::from_ascii(name).unwrap();
+        Wire::encode(&Question::new(name, RecordType::A)).unwrap()
+    }
+
+    async fn received(server: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+        let mut buffer = vec![0; 4096];
+        let received = tokio::time::timeout(PATIENCE, server.recv_from(&mut buffer)).await;
+        let (length, from) = received.unwrap().unwrap();
+        buffer.truncate(length);
+        (buffer, from)
+    }
+
+    /// The query as a response without records: QR and RCODE 3 (RFC 1035 §4.1.1).
+    fn answer(query: &[u8]) -> Vec<u8> {
+        let mut answer = query.to_vec();
+        answer[2] |= 0x80;
+        answer[3] |= 3;
+        answer
+    }
+
+    async fn status(mut sent: Sent) -> LookupStatus {
+        sent.response(Instant::now() + PATIENCE).await.unwrap().status
+    }
+
+    #[tokio::test]
+    async fn responses_on_one_port_find_those_who_asked() {
+        let (server, ports) = server().await;
+        let first = ports.send(query("one.example.test.")).await.unwrap();
+        let second = ports.send(query("two.example.test.")).await.unwrap();
+        let (one, from) = received(&server).await;
+        let (two, also_from) = received(&server).await;
+        assert_eq!(from, also_from, "they share a port");
+        let mut refusal = answer(&two);
+        refusal[3] ^= 3 ^ 5;
+        server.send_to(&refusal, from).await.unwrap();
+        server.send_to(&answer(&one), from).await.unwrap();
+        assert_eq!(status(first).await, LookupStatus::Nxdomain);
+        assert_eq!(status(second).await, LookupStatus::Refused);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_asked_for_is_passed_over_and_what_is_broken_is_taken() {
+        let (server, ports) = server().await;
+        let sent = ports.send(query("one.example.test.")).await.unwrap();
+        let (one, from) = received(&server).await;
+        let mut foreign = answer(&one);
+        let id = renumber(&mut foreign, 0).unwrap();
+        renumber(&mut foreign, id.wrapping_add(1)).unwrap();
+        let mut other_question = answer(&query("two.example.test.").bytes);
+        renumber(&mut other_question, id).unwrap();
+        for forged in [&[][..], &[0], &foreign, &other_question] {
+            server.send_to(forged, from).await.unwrap();
+        }
+        server.send_to(&answer(&one), from).await.unwrap();
+        assert_eq!(status(sent).await, LookupStatus::Nxdomain);
+        let mut sent = ports.send(query("one.example.test.")).await.unwrap();
+        let (one, from) = received(&server).await;
+        server.send_to(&one[..12], from).await.unwrap();
+        let broken = sent.response(Instant::now() + PATIENCE).await.unwrap_err();
+        assert_eq!(broken.status, LookupStatus::Malformed);
+    }
+
+    #[tokio::test]
+    async fn a_port_is_left_after_some_queries_and_an_answer_to_it_still_arrives() {
+        let (server, ports) = server().await;
+        let first = ports.send(query("one.example.test.")).await.unwrap();
+        let (one, first_from) = received(&server).await;
+        let mut seen = HashSet::from([first_from]);
+        for _ in 0..2 * MOST_QUERIES {
+            drop(ports.send(query("two.example.test.")).await.unwrap());
+            seen.insert(received(&server).await.1);
+        }
+        // More where this machine was so slow that a port was left for its age.
+        assert!(seen.len() >= 3, "{seen:?}");
+        server.send_to(&answer(&one), first_from).await.unwrap();
+        assert_eq!(status(first).await, LookupStatus::Nxdomain);
+    }
+
+    #[tokio::test]
+    async fn two_queries_with_one_identifier_have_a_port_each() {
+        let (server, ports) = server().await;
+        let one = query("one.example.test.");
+        let two = query("two.example.test.").renumbered(one.id());
+        let first = ports.send(one).await.unwrap();
+        let second = ports.send(two).await.unwrap();
+        for sent in [first, second] {
+            let (query, from) = received(&server).await;
+            server.send_to(&answer(&query), from).await.unwrap();
+            assert_eq!(status(sent).await, LookupStatus::Nxdomain);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_gone_leaves_nothing_behind() {
+        let (_server, ports) = server().await;
+        let sent = ports.send(query("one.example.test.")).await.unwrap();
+        let shared = ports.in_use().unwrap();
+        assert_eq!(lock(&shared.inner.waiting).len(), 1);
+        drop(sent);
+        assert_eq!(lock(&shared.inner.waiting).len(), 0);
+    }
+}

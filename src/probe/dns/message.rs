@@ -116,6 +116,13 @@ impl Wire {
         Some(Self { bytes, id: message.metadata.id, query, pointers: !question.recursion_desired })
     }
 
+    /// The same under this identifier.
+    #[cfg(test)]
+    pub(super) fn renumbered(mut self, id: u16) -> Self {
+        renumber(&mut self.bytes, id);
+        Self { id, ..self }
+    }
+
     /// By which the response is told from others.
     pub(super) const fn id(&self) -> u16 {
         self.id
