@@ -131,7 +131,11 @@ impl Host {
     pub fn provider(&self) -> String {
         match self {
             Self::Address(address) => address.to_string(),
-            Self::Name(name) => psl::domain_str(name.as_str()).unwrap_or(name.as_str()).to_owned(),
+            Self::Name(name) => {
+                let found =
+                    psl2::lookup(name.as_str()).and_then(|found| found.registrable_domain());
+                found.unwrap_or(name.as_str()).to_owned()
+            }
         }
     }
 }

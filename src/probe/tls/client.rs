@@ -12,9 +12,9 @@ use tokio_rustls::{
     client::TlsStream,
     rustls::{
         AlertDescription, CipherSuite, ClientConfig, ClientConnection, Error, PeerIncompatible,
-        ProtocolVersion, RootCertStore,
+        ProtocolVersion,
         client::Resumption,
-        crypto::{CryptoProvider, ring},
+        crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring},
         pki_types::{ServerName, UnixTime},
     },
 };
@@ -34,9 +34,10 @@ use crate::{
 /// What every handshake needs; cheap to share.
 #[derive(Debug)]
 pub struct Client {
-    provider: Arc<CryptoProvider>,
-    anchors: OnceCell<Arc<RootCertStore>>,
-    chains: Chains,
+    algorithms: WebPkiSupportedAlgorithms,
+    /// But for who looks at the certificate.
+    settings: Result<ClientConfig, Error>,
+    chains: OnceCell<Chains>,
 }
 
 /// How a handshake ended.
@@ -50,18 +51,22 @@ pub struct Handshake {
 
 impl Default for Client {
     fn default() -> Self {
-        Self {
-            provider: Arc::new(ring::default_provider()),
-            anchors: OnceCell::new(),
-            chains: Chains::default(),
-        }
+        let provider = ring::default_provider();
+        let algorithms = provider.signature_verification_algorithms;
+        let settings = settings(provider, Witness::new(algorithms));
+        Self { algorithms, settings, chains: OnceCell::new() }
     }
 }
 
 impl Client {
     /// Reads the trust anchors of the system, which takes a moment that is no server's.
     pub async fn prepare(&self) {
-        self.anchors.get_or_init(anchors::of_system).await;
+        self.chains().await;
+    }
+
+    async fn chains(&self) -> &Chains {
+        let new = || async { Chains::new(anchors::of_system().await, self.algorithms) };
+        self.chains.get_or_init(new).await
     }
 
     /// Shakes hands with a server that should be `host`, whose name is sent along, and holds its chain
@@ -70,20 +75,22 @@ impl Client {
         &self,
         stream: TcpStream,
         host: &Host,
-        dane: Option<&Expected>,
+        dane: Option<&Arc<Expected>>,
     ) -> Handshake {
+        let chains = self.chains().await;
         let server_name = server_name(host);
-        let witness = Arc::new(Witness::new(self.provider.signature_verification_algorithms));
-        let config = match self.config(&witness) {
-            Ok(config) => config,
-            Err(error) => return Handshake::failed(Reason::LocalError, &error),
+        let witness = Arc::new(Witness::new(self.algorithms));
+        let mut config = match &self.settings {
+            Ok(settings) => settings.clone(),
+            Err(error) => return Handshake::failed(Reason::LocalError, error),
         };
+        config.dangerous().set_certificate_verifier(Arc::clone(&witness) as _);
         let name = server_name.clone().unwrap_or_else(|| stand_in(&stream));
         let connected = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
         let seen = witness.take();
         let bad_key = seen.bad_key;
         let mut tls =
-            (!seen.chain.is_empty()).then(|| self.facts(&seen, server_name.as_ref(), dane));
+            (!seen.chain.is_empty()).then(|| facts(&seen, server_name.as_ref(), dane, chains));
         let outcome = match connected {
             Ok(stream) => {
                 if let Some(tls) = &mut tls {
@@ -98,42 +105,38 @@ impl Client {
         };
         Handshake { tls, outcome }
     }
+}
 
-    /// The settings of one handshake.
-    fn config(&self, witness: &Arc<Witness>) -> Result<ClientConfig, Error> {
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider));
-        let verifier = Arc::clone(witness);
-        let mut config = builder
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
-        config.resumption = Resumption::disabled();
-        Ok(config)
-    }
+/// What all handshakes have in common.
+fn settings(provider: CryptoProvider, witness: Witness) -> Result<ClientConfig, Error> {
+    let mut settings = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(witness))
+        .with_no_client_auth();
+    settings.resumption = Resumption::disabled();
+    Ok(settings)
+}
 
-    /// What is to be thought of the chain; nothing is agreed on yet.
-    fn facts(
-        &self,
-        seen: &Seen,
-        server_name: Option<&ServerName<'static>>,
-        dane: Option<&Expected>,
-    ) -> Tls {
-        let none = RootCertStore::empty();
-        let anchors = self.anchors.get().map_or(&none, |anchors| anchors);
-        let algorithms = self.provider.signature_verification_algorithms;
-        let judged = |name| pkix::judge(&seen.chain, name, anchors, algorithms, UnixTime::now());
-        let sent = server_name.filter(|name| matches!(name, ServerName::DnsName(_)));
-        Tls {
-            server_name: sent.map(|name| name.to_str().into()),
-            version: None,
-            cipher: None,
-            key_exchange: None,
-            // No certificate can be valid for a name that is none.
-            pkix: server_name.map_or(Pkix::NameMismatch, judged),
-            dane: dane.map(|expected| expected.matched_by(&seen.chain)),
-            chain: self.chains.read(&seen.chain),
-        }
+/// What is to be thought of the chain; nothing is agreed on yet.
+fn facts(
+    seen: &Seen,
+    server_name: Option<&ServerName<'static>>,
+    dane: Option<&Arc<Expected>>,
+    chains: &Chains,
+) -> Tls {
+    let judged = chains.judge(&seen.chain, dane, UnixTime::now());
+    let sent = server_name.filter(|name| matches!(name, ServerName::DnsName(_)));
+    let named = |name| pkix::named(judged.path, &seen.chain, name);
+    Tls {
+        server_name: sent.map(|name| name.to_str().into()),
+        version: None,
+        cipher: None,
+        key_exchange: None,
+        // No certificate can be valid for a name that is none.
+        pkix: server_name.map_or(Pkix::NameMismatch, named),
+        dane: judged.matched,
+        chain: judged.facts,
     }
 }
 

@@ -43,10 +43,20 @@ impl Expected {
         (!records.is_empty()).then_some(Self { records, names })
     }
 
-    /// The records that a chain matches now.
-    pub(super) fn matched_by(&self, chain: &[CertificateDer<'_>]) -> Vec<TlsaRecord> {
+    /// The records that a chain matches at this time.
+    pub(super) fn matched_by(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Vec<TlsaRecord> {
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-        matching(&self.records, chain, &names, UnixTime::now())
+        matching(&self.records, chain, &names, now)
+    }
+
+    /// The trust anchors that the records hold whole, and a server may leave out.
+    pub(super) fn anchors(&self) -> impl Iterator<Item = CertificateDer<'_>> {
+        let whole = self.records.iter().filter(|record| holds_whole(record));
+        whole.map(|record| CertificateDer::from(&*record.data))
     }
 }
 
@@ -96,6 +106,11 @@ fn describes(record: &TlsaRecord, certificate: &[u8]) -> bool {
     }
 }
 
+/// Whether a record is the certificate itself rather than a part or a digest of it.
+fn holds_whole(record: &TlsaRecord) -> bool {
+    (record.selector, record.matching) == (0, 0)
+}
+
 /// What is to lead to a trust anchor.
 struct Path<'a> {
     leaf: &'a CertificateDer<'a>,
@@ -117,9 +132,9 @@ impl Path<'_> {
         }
         let mut sent = self.above.iter().filter(|anchor| describes(record, anchor));
         // Where the record is the certificate itself, the server may leave it out.
-        let whole = (record.selector, record.matching) == (0, 0);
         let in_record = || CertificateDer::from(&*record.data);
-        sent.any(|anchor| self.leads_up_to(anchor)) || (whole && self.leads_up_to(&in_record()))
+        sent.any(|anchor| self.leads_up_to(anchor))
+            || (holds_whole(record) && self.leads_up_to(&in_record()))
     }
 
     /// Whether signatures and dates are in order from the leaf up to this anchor; no for one too many.
@@ -204,8 +219,9 @@ mod tests {
         BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair,
         PublicKeyData, date_time_ymd,
     };
+    use tokio_rustls::rustls::{RootCertStore, crypto::ring};
 
-    use super::*;
+    use super::{super::chains::Chains, *};
 
     const NAME: &str = "mx.example.test";
 
@@ -288,7 +304,15 @@ mod tests {
 
     /// How many of the six records of a certificate the chain matches.
     fn matched(usage: u8, of: &Made, sent: &[CertificateDer<'_>], name: &str) -> usize {
-        matching(&records(usage, of), sent, &[name], now()).len()
+        let records = records(usage, of);
+        let found = matching(&records, sent, &[name], now());
+        let expected = Arc::new(Expected { records, names: vec![name.to_owned()] });
+        let algorithms = ring::default_provider().signature_verification_algorithms;
+        let chains = Chains::new(RootCertStore::empty().into(), algorithms);
+        let first = chains.judge(sent, Some(&expected), now());
+        let remembered = chains.judge(sent, Some(&expected), now());
+        assert_eq!([first.matched, remembered.matched], [Some(found.clone()), Some(found.clone())]);
+        found.len()
     }
 
     #[test]

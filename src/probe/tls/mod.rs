@@ -3,12 +3,14 @@
 //!
 //! - [`Client`] shakes hands; `witness` takes every certificate and remembers it
 //! - `pkix` holds a chain against the authorities that this host trusts, [`dane`] against TLSA records
-//! - `certificate` reads one, `chains` keeps those read for the next session that shows them
+//! - `certificate` reads one, `chains` remembers what came of a chain for the next session that shows it,
+//!   `lasting` for how long that holds
 
 mod certificate;
 mod chains;
 mod client;
 pub mod dane;
+mod lasting;
 mod pkix;
 mod witness;
 

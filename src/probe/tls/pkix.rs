@@ -11,10 +11,10 @@ use x509_parser::{parse_x509_certificate, public_key::PublicKey, time::ASN1Time}
 
 use crate::facts::Pkix;
 
-/// Judges a chain, the server's own certificate first.
-pub(super) fn judge(
+/// What a chain comes to, the server's own certificate first, while it is for whatever name. Nothing else
+/// needs signatures to be checked.
+pub(super) fn path(
     chain: &[CertificateDer<'_>],
-    name: &ServerName<'_>,
     anchors: &RootCertStore,
     algorithms: WebPkiSupportedAlgorithms,
     now: UnixTime,
@@ -24,15 +24,23 @@ pub(super) fn judge(
         let usage = KeyUsage::server_auth();
         let (algorithms, roots) = (algorithms.all, &anchors.roots);
         certificate.verify_for_usage(algorithms, roots, others, now, usage, None, None)?;
-        certificate.verify_is_valid_for_subject_name(name)
+        Ok(())
     });
     match verified {
         // The keys above were checked on the way, that of the server was not.
         Ok(()) if short_key(own) => Pkix::BadKey,
         Ok(()) => Pkix::Trusted,
-        Err(Error::CaUsedAsEndEntity) if is_anchor(own, anchors) => by_itself(own, name, now),
+        Err(Error::CaUsedAsEndEntity) if is_anchor(own, anchors) => by_itself(own, now),
         Err(error) => reason(&error, chain),
     }
+}
+
+/// What a chain comes to for a server of this name, given what it comes to for whatever name.
+pub(super) fn named(path: Pkix, chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> Pkix {
+    let Some(own) = chain.first().filter(|_| path.trusted()) else { return path };
+    let valid =
+        EndEntityCert::try_from(own).and_then(|own| own.verify_is_valid_for_subject_name(name));
+    valid.map_or_else(|error| reason(&error, chain), |()| Pkix::Trusted)
 }
 
 /// Whether the certificate is itself one that this host trusts, as that of a homemade server may be.
@@ -46,17 +54,14 @@ fn is_anchor(own: &CertificateDer<'_>, anchors: &RootCertStore) -> bool {
 }
 
 /// A certificate that is trusted for itself.
-fn by_itself(own: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Pkix {
+fn by_itself(own: &CertificateDer<'_>, now: UnixTime) -> Pkix {
     let now = i64::try_from(now.as_secs()).ok().and_then(|now| ASN1Time::from_timestamp(now).ok());
     let Some(now) = now else { return Pkix::Other };
     let Ok((_, read)) = parse_x509_certificate(own) else { return Pkix::Malformed };
-    let named = EndEntityCert::try_from(own)
-        .is_ok_and(|own| own.verify_is_valid_for_subject_name(name).is_ok());
     match read.validity() {
         validity if now < validity.not_before => Pkix::NotYetValid,
         validity if now > validity.not_after => Pkix::Expired,
-        _ if named => Pkix::Trusted,
-        _ => Pkix::NameMismatch,
+        _ => Pkix::Trusted,
     }
 }
 
@@ -119,7 +124,7 @@ mod tests {
     };
     use tokio_rustls::rustls::crypto::ring;
 
-    use super::*;
+    use super::{super::chains::Chains, *};
 
     /// 2026-06-01.
     const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_780_272_000));
@@ -146,7 +151,15 @@ mod tests {
         anchors.add(anchor.clone()).unwrap();
         let name = ServerName::try_from("mx1.example.com").unwrap();
         let algorithms = ring::default_provider().signature_verification_algorithms;
-        judge(chain, &name, &anchors, algorithms, NOW)
+        let judged = named(path(chain, &anchors, algorithms, NOW), chain, &name);
+        let chains = Chains::new(anchors.into(), algorithms);
+        let first = chains.judge(chain, None, NOW);
+        let remembered = chains.judge(chain, None, NOW);
+        assert_eq!(
+            [first.path, remembered.path].map(|path| named(path, chain, &name)),
+            [judged; 2]
+        );
+        judged
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Dialogue<'_> {
         let Some(stream) = self.transport.take_plain() else { return false };
         // In a box of its own: most of the time a session waits for something else.
         let shaken =
-            Box::pin(self.client.shake_hands(stream, &self.plan.host, self.plan.dane.as_deref()));
+            Box::pin(self.client.shake_hands(stream, &self.plan.host, self.plan.dane.as_ref()));
         let outcome = match timeout_at(until, shaken).await {
             Err(_) => Err((Reason::Timeout, None)),
             Ok(handshake) => {
