@@ -240,8 +240,8 @@ fn a_probe_shows_one_domain_and_says_whether_it_is_reachable() {
 
     let mut lost = sample::snapshot();
     let mut report = (*lost.destinations[&destination("example.com")]).clone();
-    let last = Arc::make_mut(report.last.as_mut().unwrap());
-    last.mx[0] = sample::mx_lookup("example.com", "local", Route::Unknown);
+    let round = Arc::make_mut(report.last.as_mut().unwrap());
+    round.mx[0] = sample::mx_lookup("example.com", "local", Route::Unknown);
     lost.destinations.insert(destination("example.com"), Arc::new(report));
     let mut body = String::new();
     write_one(&lost, &destination("example.com"), Detail::Full, &mut body);

@@ -3,7 +3,9 @@
 //! Where it is not installed the bench says so and leaves it out. BLACKBOX names another binary.
 
 use std::{
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     net::SocketAddr,
     path::PathBuf,
     process::{Command, Stdio},
@@ -69,10 +71,10 @@ impl Blackbox {
     pub(crate) fn domain_check(&self, world: &World, times: usize) -> Duration {
         self.each(times, |number| {
             let domain = number % world.domains.min(MODULES);
-            let mut paths = vec![self.lookup("mx", domain, world)];
+            let mut paths = vec![Self::lookup("mx", domain, world)];
             for exchanger in [2 * domain, 2 * domain + 1] {
-                paths.push(self.lookup("a", exchanger, world));
-                paths.push(self.lookup("aaaa", exchanger, world));
+                paths.push(Self::lookup("a", exchanger, world));
+                paths.push(Self::lookup("aaaa", exchanger, world));
                 paths.push(session("smtp", exchanger, world));
             }
             paths
@@ -89,8 +91,8 @@ impl Blackbox {
         self.process.memory()
     }
 
-    fn lookup(&self, kind: &str, number: usize, world: &World) -> String {
-        format!("/probe?module={kind}{number}&target={}:{}", agent_loopback(), world.dns)
+    fn lookup(kind: &str, number: usize, world: &World) -> String {
+        format!("/probe?module={kind}{number}&target={}:{}", world::LOOPBACK, world.dns)
     }
 
     fn each(&self, times: usize, paths: impl Fn(usize) -> Vec<String> + Sync) -> Duration {
@@ -120,7 +122,7 @@ impl Blackbox {
     pub(crate) fn succeeds(&self, module: &str, world: &World) {
         let path = match module {
             "smtp" | "starttls" => session(module, 0, world),
-            kind => self.lookup(kind, 0, world),
+            kind => Self::lookup(kind, 0, world),
         };
         let answer =
             agent::get(self.address, &path).unwrap_or_else(|error| fail(&error.to_string()));
@@ -134,10 +136,6 @@ impl Drop for Blackbox {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.file);
     }
-}
-
-fn agent_loopback() -> std::net::IpAddr {
-    world::LOOPBACK
 }
 
 fn session(module: &str, exchanger: usize, world: &World) -> String {
@@ -154,7 +152,8 @@ fn modules(world: &World) -> String {
         let codes = "valid_rcodes: [NOERROR]";
         let query = format!("query_name: {name}, query_type: {}", kind.to_uppercase());
         let dns = format!("dns: {{{query}, preferred_ip_protocol: ip4, {codes}}}");
-        text.push_str(&format!("  {kind}{number}: {{prober: dns, timeout: 5s, {dns}}}\n"));
+        writeln!(text, "  {kind}{number}: {{prober: dns, timeout: 5s, {dns}}}")
+            .expect("a string takes all");
     };
     for number in 0..world.domains.min(MODULES) {
         question("mx", number, &world::domain(number));

@@ -150,7 +150,9 @@ fn domain_check(extent: &Extent) -> Vec<Figure> {
     agent.until_observed(world.exchangers());
     let peer = Blackbox::start(&world);
     if let Some(peer) = &peer {
-        ["mx", "a", "aaaa", "smtp"].into_iter().for_each(|module| peer.succeeds(module, &world));
+        for module in ["mx", "a", "aaaa", "smtp"] {
+            peer.succeeds(module, &world);
+        }
     }
     let (mut own, mut paced, mut floor, mut by_peer) = (vec![], vec![], vec![], vec![]);
     let mut lookups = vec![];

@@ -61,7 +61,9 @@ fn run() {
         Case::ALL.into_iter().filter(|case| asked.only.is_empty() || asked.only.contains(case))
     {
         let found = case.measure(&asked.extent);
-        found.iter().for_each(|figure| print!("{}", report::line(figure)));
+        for figure in &found {
+            print!("{}", report::line(figure));
+        }
         figures.extend(found);
     }
     if figures.iter().any(|figure| !figure.runs.iter().all(|run| run.is_finite())) {
@@ -96,7 +98,7 @@ impl Asked {
                     asked.extent.repeat = times.unwrap_or_else(|| fail(USAGE));
                 }
                 "--json" => {
-                    asked.json = Some(words.next().unwrap_or_else(|| fail(USAGE)).to_owned())
+                    asked.json = Some(words.next().unwrap_or_else(|| fail(USAGE)).to_owned());
                 }
                 word => asked.only.push(Case::of_word(word).unwrap_or_else(|| fail(USAGE))),
             }

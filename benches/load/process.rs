@@ -154,6 +154,6 @@ impl Stretch {
 
     /// Processor time and wall time since.
     pub(crate) fn end(self, process: &Process) -> (Duration, Duration) {
-        (process.cpu() - self.cpu, self.begun.elapsed())
+        (process.cpu().saturating_sub(self.cpu), self.begun.elapsed())
     }
 }

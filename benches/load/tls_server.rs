@@ -25,7 +25,7 @@ pub(crate) fn authority_of(port: u16) -> PathBuf {
 }
 
 /// Serves so many exchangers; the port.
-pub(crate) async fn start(exchangers: usize) -> u16 {
+pub(crate) fn start(exchangers: usize) -> u16 {
     let listener = mxwatch::world::listen_on_loopback(0).and_then(TcpListener::from_std);
     let listener = listener.unwrap_or_else(|error| fail(&error.to_string()));
     let port = listener.local_addr().map_or(0, |address| address.port());

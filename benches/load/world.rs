@@ -132,7 +132,7 @@ pub(crate) async fn run(arguments: &[String]) {
     let world = builder.smtp_everywhere(script).start().await;
     let world = world.unwrap_or_else(|error| fail(&error.to_string()));
     let smtp = match manners {
-        Manners::Starttls => tls_server::start(which.of(domains)).await,
+        Manners::Starttls => tls_server::start(which.of(domains)),
         Manners::Healthy | Manners::Silent => world.smtp_port(),
     };
     println!("{} {smtp}", world.dns_addr().port());

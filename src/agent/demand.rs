@@ -197,13 +197,12 @@ impl Wanted {
 
 impl Shared {
     fn join(&mut self, wanted: &Arc<Wanted>, envelopes: &[Envelope]) {
-        match self.ways.iter_mut().find(|(way, _)| way == wanted) {
-            Some((_, count)) => *count += 1,
-            None => {
-                // Another way is the exception, and a vector would take room for four.
-                self.ways.reserve_exact(1);
-                self.ways.push((Arc::clone(wanted), 1));
-            }
+        if let Some((_, count)) = self.ways.iter_mut().find(|(way, _)| way == wanted) {
+            *count += 1;
+        } else {
+            // Another way is the exception, and a vector would take room for four.
+            self.ways.reserve_exact(1);
+            self.ways.push((Arc::clone(wanted), 1));
         }
         for envelope in envelopes {
             let key = (wanted.session.login.is_some(), envelope.clone());

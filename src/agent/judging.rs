@@ -228,6 +228,10 @@ impl Bench {
         for &exchanger in &route {
             let dependents = self.dependents.entry(exchanger.clone()).or_default();
             if let Err(place) = dependents.binary_search(destination) {
+                if dependents.is_empty() {
+                    // Mostly it remains the only one.
+                    dependents.reserve_exact(1);
+                }
                 dependents.insert(place, destination.clone());
             }
         }

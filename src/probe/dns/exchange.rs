@@ -139,13 +139,13 @@ where
     let Some(query) = Wire::encode(question) else {
         return failed(Transport::Udp, unsendable());
     };
-    let mut sent = match send(query).await {
-        Ok(sent) => sent,
+    let mut asked = match send(query).await {
+        Ok(asked) => asked,
         Err(error) => return failed(Transport::Udp, error.into()),
     };
-    match sent.response(until).await {
+    match asked.response(until).await {
         Ok(answer) if answer.truncated => {
-            let mut over_tcp = match stream_exchange(server, &sent.query(), until).await {
+            let mut over_tcp = match stream_exchange(server, &asked.query(), until).await {
                 Ok(answer) => answered(server, Transport::Tcp, answer, begun),
                 Err(other) => failed(Transport::Tcp, other),
             };
@@ -155,7 +155,7 @@ where
         Ok(answer) => answered(server, Transport::Udp, answer, begun),
         Err(silence @ Failed { status: LookupStatus::Timeout, .. }) => {
             let mut silent = failed(Transport::Udp, silence);
-            let late = sent.response(until + patience.late_window).await;
+            let late = asked.response(until + patience.late_window).await;
             // The time from the query to an answer that came after all.
             silent.0.late = late.ok().map(|_| begun.elapsed());
             silent
