@@ -25,6 +25,7 @@ use mxwatch::{
         exposition::{write, write_one},
         names::{CATALOGUE, Kind},
         own::Own,
+        sink::{CHUNK, Gone, Sink},
     },
     name::{Exchanger, Host},
     shard::Shard,
@@ -39,7 +40,7 @@ use servers::prometheus::check_metrics;
 
 fn text(snapshot: &Snapshot, detail: Detail) -> String {
     let mut out = String::new();
-    write(snapshot, detail, &mut out);
+    write(snapshot, detail, &mut out).unwrap();
     out
 }
 
@@ -74,12 +75,42 @@ fn the_exposition_is_the_golden_one() {
     assert_eq!(got.len(), want.len(), "one goes on where the other ends");
 }
 
+/// Keeps chunks, and wants no more than so many.
+struct Chunks(Vec<String>, usize);
+
+impl Sink for Chunks {
+    fn take(&mut self, chunk: &mut String) -> Result<(), Gone> {
+        assert!(self.0.len() < self.1, "nothing more comes when it was said that nobody is there");
+        self.0.push(std::mem::take(chunk));
+        if self.0.len() < self.1 { Ok(()) } else { Err(Gone) }
+    }
+}
+
+#[test]
+fn the_text_comes_in_chunks_of_whole_lines() {
+    let mut snapshot = sample::snapshot();
+    let report = Arc::clone(&snapshot.exchangers[&exchanger("mx1.example.com", 25)]);
+    let more = (0..100).map(|n| exchanger(&format!("mx{n}.example.net"), 25));
+    snapshot.exchangers.extend(more.map(|mx| (mx, Arc::clone(&report))));
+    let mut chunks = Chunks(Vec::new(), usize::MAX);
+    write(&snapshot, Detail::Full, &mut chunks).unwrap();
+    let (last, full) = chunks.0.split_last().unwrap();
+    assert!(full.len() > 2 && last.len() < CHUNK, "{}", full.len());
+    for chunk in full {
+        assert!(chunk.ends_with('\n') && (CHUNK..2 * CHUNK).contains(&chunk.len()));
+    }
+    assert!(chunks.0.concat() == text(&snapshot, Detail::Full));
+
+    let gone = write(&snapshot, Detail::Full, &mut Chunks(Vec::new(), 2));
+    assert!(gone.is_err(), "it does not go on for nobody");
+}
+
 #[test]
 fn promtool_finds_nothing_to_say() {
     let mut body = text(&sample::snapshot(), Detail::Full);
     own().encode(&mut body);
     let mut one = String::new();
-    write_one(&sample::snapshot(), &destination("example.com"), Detail::Full, &mut one);
+    write_one(&sample::snapshot(), &destination("example.com"), Detail::Full, &mut one).unwrap();
     for body in [body, one] {
         let Some((good, said)) = check_metrics(&body) else { return };
         assert!(good && said.is_empty(), "{said}");
@@ -89,7 +120,7 @@ fn promtool_finds_nothing_to_say() {
 #[test]
 fn samples_have_the_names_types_and_labels_of_the_catalogue() {
     let mut body = String::new();
-    write_one(&sample::snapshot(), &destination("example.com"), Detail::Full, &mut body);
+    write_one(&sample::snapshot(), &destination("example.com"), Detail::Full, &mut body).unwrap();
     body.push_str(&text(&sample::snapshot(), Detail::Full));
     own().encode(&mut body);
     for metric in CATALOGUE {
@@ -227,7 +258,7 @@ fn dane_is_verified_when_every_address_matches_what_every_trusted_resolver_prove
 fn a_probe_shows_one_domain_and_says_whether_it_is_reachable() {
     let shown = |name: &str| {
         let mut body = String::new();
-        write_one(&sample::snapshot(), &destination(name), Detail::Full, &mut body);
+        write_one(&sample::snapshot(), &destination(name), Detail::Full, &mut body).unwrap();
         body
     };
     let body = shown("example.com");
@@ -244,7 +275,7 @@ fn a_probe_shows_one_domain_and_says_whether_it_is_reachable() {
     round.mx[0] = sample::mx_lookup("example.com", "local", Route::Unknown);
     lost.destinations.insert(destination("example.com"), Arc::new(report));
     let mut body = String::new();
-    write_one(&lost, &destination("example.com"), Detail::Full, &mut body);
+    write_one(&lost, &destination("example.com"), Detail::Full, &mut body).unwrap();
     assert!(body.contains("mx_route{domain=\"example.com\""), "the last known route stays: {body}");
     assert!(body.contains("\nprobe_success 0\n"), "but nobody could deliver by it now: {body}");
 }

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, io::Read, net::SocketAddr, sync::Arc, time::Dur
 
 use arc_swap::ArcSwap;
 use mxwatch::{
-    agent::state::{Snapshot, Store},
+    agent::state::{Snapshot, Store, Terms},
     config::{self, Config, Detail},
-    metrics::own::Own,
+    metrics::{exposition, own::Own},
     shard::Shard,
     web::{self, Access, App, Limits, OnDemand, ReloadRequest},
 };
@@ -135,7 +135,11 @@ impl Response {
         let end = all.windows(4).position(|w| w == b"\r\n\r\n").expect("a complete head");
         let head = String::from_utf8(all[..end].to_vec()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Self { status, head, body: all[end + 4..].to_vec() }
+        let mut response = Self { status, head, body: all[end + 4..].to_vec() };
+        if response.header("transfer-encoding") == Some("chunked") && !response.body.is_empty() {
+            response.body = dechunked(&response.body);
+        }
+        response
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -149,6 +153,22 @@ impl Response {
 
     fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// What the chunks of a body hold (RFC 9112 §7.1), which must be all there.
+fn dechunked(mut rest: &[u8]) -> Vec<u8> {
+    let mut all = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|pair| pair == b"\r\n").expect("the size of a chunk");
+        let size = std::str::from_utf8(&rest[..end]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        rest = &rest[end + 2..];
+        if size == 0 {
+            return all;
+        }
+        all.extend_from_slice(&rest[..size]);
+        rest = &rest[size + 2..];
     }
 }
 
@@ -179,6 +199,109 @@ async fn gzip_comes_when_it_is_asked_for_and_unpacks_to_the_same() {
     assert!(text.starts_with(include_str!("golden/metrics.prom")));
     let refused = server.ask("GET", "/metrics", "Accept-Encoding: gzip;q=0\r\n").await;
     assert_eq!(refused.header("content-encoding"), None);
+}
+
+/// A snapshot with so many exchangers, about 7 KiB of text each.
+fn large(exchangers: usize) -> Snapshot {
+    let mut snapshot = sample::snapshot();
+    let report = Arc::clone(&snapshot.exchangers[&sample::exchanger("mx1.example.com", 25)]);
+    let more = (0..exchangers).map(|n| sample::exchanger(&format!("mx{n}.example.net"), 25));
+    snapshot.exchangers.extend(more.map(|mx| (mx, Arc::clone(&report))));
+    snapshot
+}
+
+fn text_of(snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    exposition::write(snapshot, Detail::Full, &mut text).unwrap();
+    text
+}
+
+/// More than the buffers of two sockets hold.
+const MANY: usize = 4_000;
+
+/// A server with many series that makes one answer at a time, and a client that has asked for them and
+/// read no more than the first byte. Who has a snapshot shares the terms, by which it is known.
+async fn stuck(limit: Duration) -> (Server, TcpStream, Arc<Terms>) {
+    let server = Server::start_with("127.0.0.1:0", |app| {
+        app.rendering = Arc::new(Semaphore::new(1));
+        app.limits.response_time = limit;
+        app.store.update(|state| *state = large(MANY));
+    });
+    let mut stream = server.connect().await;
+    let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    assert_eq!(stream.read_u8().await.unwrap(), b'H');
+    let terms = server.store.snapshot().terms;
+    (server, stream, terms)
+}
+
+/// Waits until no more than so many answers are being made: store and test have the terms, too.
+async fn until_made(answers: usize, terms: &Arc<Terms>) {
+    let ended = async {
+        while Arc::strong_count(terms) > 2 + answers {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, ended).await.expect("no more answers are being made");
+    assert_eq!(Arc::strong_count(terms), 2 + answers, "no fewer either");
+}
+
+#[tokio::test]
+async fn a_large_scrape_arrives_whole() {
+    let server = Server::start();
+    let snapshot = large(100);
+    let want = text_of(&snapshot);
+    server.store.update(|state| *state = snapshot);
+    let response = server.get("/metrics").await;
+    assert_eq!(response.header("transfer-encoding"), Some("chunked"), "more than one chunk");
+    let (probes, own) = response.text().split_at(want.len());
+    assert!(probes == want && own.contains("\nmxwatch_destinations 4\n"), "{own}");
+
+    let zipped = server.ask("GET", "/metrics", "Accept-Encoding: gzip\r\n").await;
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&zipped.body[..]).read_to_string(&mut text).unwrap();
+    let (probes, own) = text.split_at(want.len());
+    assert!(probes == want && own.ends_with('\n'), "{own}");
+
+    let head = server.ask("HEAD", "/metrics", "").await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    until_made(0, &server.store.snapshot().terms).await;
+}
+
+#[tokio::test]
+async fn who_does_not_read_keeps_nobody_from_a_scrape() {
+    let (server, mut stream, terms) = stuck(PATIENCE).await;
+    let want = text_of(&server.store.snapshot());
+    let other = server.get("/metrics").await;
+    assert!(other.text().starts_with(&want));
+    drop(other);
+    // The rest of what is not read is not made yet.
+    until_made(1, &terms).await;
+    let rest = Response::read(&mut stream).await;
+    assert!(rest.text().starts_with(&want), "nothing of it is lost");
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_ends_the_rendering() {
+    let (_server, stream, terms) = stuck(PATIENCE).await;
+    until_made(1, &terms).await;
+    drop(stream);
+    until_made(0, &terms).await;
+}
+
+#[tokio::test]
+async fn a_client_that_reads_in_drips_is_given_up() {
+    let (server, mut stream, terms) = stuck(Duration::from_millis(200)).await;
+    let whole = text_of(&server.store.snapshot()).len();
+    let (mut drip, mut read) = (vec![0; 64 * 1024], 0);
+    let mut last = Vec::new();
+    while let Ok(length @ 1..) = stream.read(&mut drip).await {
+        read += length;
+        last = drip[..length].to_vec();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(read < whole && !last.ends_with(b"0\r\n\r\n"), "{read} of {whole}");
+    until_made(0, &terms).await;
 }
 
 #[tokio::test]

@@ -5,8 +5,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    names, series,
-    text::{Block, Family},
+    lookups, names, series,
+    sink::{Gone, Sink},
+    text::{Family, Text},
     view::View,
 };
 use crate::{
@@ -19,33 +20,48 @@ use crate::{
 /// What a response with this text says it is.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Appends every `mx_*` family of the snapshot.
-pub fn write(snapshot: &Snapshot, detail: Detail, out: &mut String) {
-    let view = View::new(snapshot);
-    series::domain::write(&view, out);
-    series::policy::write(&view, out);
-    series::dns::write_last(&view, detail, out);
-    series::dns::write_counted(&view, out);
-    series::resolver::write(&view, out);
-    series::vantage::write(&view, out);
-    series::zone::write(&view, detail, out);
-    series::exchanger::write(&view, detail, out);
-    series::recipient::write(&view, out);
-    series::delivery::write(&view, out);
-    series::domain::write_timestamps(&view, out);
+/// Writes every `mx_*` family of the snapshot.
+pub fn write(snapshot: &Snapshot, detail: Detail, sink: &mut dyn Sink) -> Result<(), Gone> {
+    let mut text = Text::new(sink);
+    write_all(snapshot, detail, &mut text)?;
+    text.finish()
 }
 
-/// Appends the series of one destination and of the exchangers on its route, and the `probe_*`
+/// Writes the series of one destination and of the exchangers on its route, and the `probe_*`
 /// series of the multi-target pattern.
-pub fn write_one(snapshot: &Snapshot, destination: &Destination, detail: Detail, out: &mut String) {
+pub fn write_one(
+    snapshot: &Snapshot,
+    destination: &Destination,
+    detail: Detail,
+    sink: &mut dyn Sink,
+) -> Result<(), Gone> {
     // Resolvers and vantage are the agent's, not one destination's.
     let one = Snapshot { resolvers: BTreeMap::new(), vantage: None, ..snapshot.only(destination) };
-    write(&one, detail, out);
+    let mut text = Text::new(sink);
+    write_all(&one, detail, &mut text)?;
     let facts = one.facts(destination);
     let success = facts.as_ref().is_some_and(reachable);
-    Family::new(out, &names::PROBE_SUCCESS).sample(&Block::default(), &[], u8::from(success));
+    Family::new(&mut text, &names::PROBE_SUCCESS).sample("", &[], u8::from(success))?;
     let took = took(&one, destination).as_secs_f64();
-    Family::new(out, &names::PROBE_DURATION).sample(&Block::default(), &[], took);
+    Family::new(&mut text, &names::PROBE_DURATION).sample("", &[], took)?;
+    text.finish()
+}
+
+fn write_all(snapshot: &Snapshot, detail: Detail, out: &mut Text<'_>) -> Result<(), Gone> {
+    let view = View::new(snapshot);
+    series::domain::write(&view, out)?;
+    series::policy::write(&view, out)?;
+    let lookups = lookups::newest(snapshot);
+    series::dns::write_last(&view, &lookups, detail, out)?;
+    series::dns::write_counted(&view, out)?;
+    series::resolver::write(&view, out)?;
+    series::vantage::write(&view, out)?;
+    series::zone::write(&lookups, detail, out)?;
+    drop(lookups);
+    series::exchanger::write(&view, detail, out)?;
+    series::recipient::write(&view, out)?;
+    series::delivery::write(&view, out)?;
+    series::domain::write_timestamps(&view, out)
 }
 
 /// The route is known now and leads to an address that takes mail. A smart host has no lookup

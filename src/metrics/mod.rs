@@ -6,8 +6,12 @@
 
 pub mod exposition;
 pub mod histogram;
+mod labelled;
+mod lookups;
 pub mod names;
+mod number;
 pub mod own;
 mod series;
+pub mod sink;
 mod text;
 mod view;

@@ -1,14 +1,49 @@
-//! The text format 0.0.4, written straight into one string.
+//! The text format 0.0.4, written into chunks that are handed on as they fill.
 //!
 //! Knows nothing of mail. A family's HELP and TYPE are written before its first sample, so a
 //! family without samples leaves no trace; that no sample comes twice is up to the caller.
+//!
+//! A scrape is a million lines: nothing is allocated for one, and what many have in common is rendered
+//! once.
 
-use std::fmt::{Display, Write};
+use std::{ops::Deref, ptr};
 
 use super::{
     histogram::{BOUNDS, Histogram},
     names::{Kind, Metric},
+    number::Number,
+    sink::{CHUNK, Gone, Sink},
 };
+
+/// Room for a line beyond a full chunk; a longer one makes the chunk grow.
+const SPARE: usize = 4 * 1024;
+
+/// The text of a scrape on its way to a sink.
+pub(super) struct Text<'s> {
+    chunk: String,
+    sink: &'s mut dyn Sink,
+}
+
+impl<'s> Text<'s> {
+    pub(super) fn new(sink: &'s mut dyn Sink) -> Self {
+        Self { chunk: String::with_capacity(CHUNK + SPARE), sink }
+    }
+
+    /// Hands on what is left.
+    pub(super) fn finish(mut self) -> Result<(), Gone> {
+        self.sink.take(&mut self.chunk)
+    }
+
+    /// Ends a line.
+    fn end_line(&mut self) -> Result<(), Gone> {
+        self.chunk.push('\n');
+        if self.chunk.len() >= CHUNK {
+            self.sink.take(&mut self.chunk)?;
+            self.chunk.reserve(CHUNK + SPARE);
+        }
+        Ok(())
+    }
+}
 
 /// Labels of a sample, escaped once and used for many: `a="1",b="2"`.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -17,103 +52,221 @@ pub(super) struct Block(String);
 impl Block {
     pub(super) fn new<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut text = String::new();
-        for (name, value) in labels {
-            push_label(&mut text, name, value);
-        }
+        push_labels(&mut text, labels);
         Self(text)
     }
+}
 
-    pub(super) fn and(&self, name: &str, value: &str) -> Self {
-        let mut text = self.0.clone();
-        push_label(&mut text, name, value);
-        Self(text)
+impl Deref for Block {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Labels of closed sets that follow others, each combination rendered once: `,a="1",b="2"} `.
+pub(super) struct Closed<const N: usize> {
+    names: [&'static str; N],
+    known: Vec<([&'static str; N], String)>,
+}
+
+impl<const N: usize> Closed<N> {
+    pub(super) const fn new(names: [&'static str; N]) -> Self {
+        Self { names, known: Vec::new() }
+    }
+
+    fn rendered(&mut self, values: [&'static str; N]) -> &str {
+        // Words of closed sets are constants: mostly they need not be read to be told apart.
+        let same = |known: &[&'static str; N]| {
+            known.iter().zip(&values).all(|(known, value)| ptr::eq(*known, *value))
+        };
+        let place = self.known.iter().position(|(known, _)| same(known));
+        let place = place.unwrap_or_else(|| {
+            let mut text = String::from(",");
+            push_labels(&mut text, self.names.into_iter().zip(values));
+            text.push_str("} ");
+            self.known.push((values, text));
+            self.known.len() - 1
+        });
+        &self.known[place].1
     }
 }
 
 /// Writes the samples of one family.
-pub(super) struct Family<'a> {
-    out: &'a mut String,
+pub(super) struct Family<'t, 's> {
+    text: &'t mut Text<'s>,
     metric: &'static Metric,
     begun: bool,
 }
 
-impl<'a> Family<'a> {
-    pub(super) fn new(out: &'a mut String, metric: &'static Metric) -> Self {
-        Self { out, metric, begun: false }
+impl<'t, 's> Family<'t, 's> {
+    pub(super) fn new(text: &'t mut Text<'s>, metric: &'static Metric) -> Self {
+        Self { text, metric, begun: false }
     }
 
-    /// One sample with the labels of `block` and `more`.
-    pub(super) fn sample(&mut self, block: &Block, more: &[(&str, &str)], value: impl Display) {
+    /// One sample with the rendered labels of a block, if there are any, and `more`.
+    pub(super) fn sample(
+        &mut self,
+        labels: &str,
+        more: &[(&str, &str)],
+        value: impl Number,
+    ) -> Result<(), Gone> {
         debug_assert!(self.metric.kind != Kind::Histogram, "{}", self.metric.name);
-        self.begin();
-        self.series("", block, more, value);
-    }
-
-    /// The series of one histogram: buckets cumulative, `+Inf` last, then sum and count.
-    pub(super) fn histogram(&mut self, block: &Block, histogram: &Histogram) {
-        debug_assert!(self.metric.kind == Kind::Histogram, "{}", self.metric.name);
-        self.begin();
-        let mut total = 0;
-        for (index, count) in histogram.counts.iter().enumerate() {
-            total += count;
-            let bound = BOUNDS.get(index).map_or("+Inf".to_owned(), f64::to_string);
-            self.series("_bucket", block, &[("le", &bound)], total);
+        self.begin()?;
+        let chunk = &mut self.text.chunk;
+        chunk.push_str(self.metric.name);
+        if !labels.is_empty() || !more.is_empty() {
+            chunk.push('{');
+            chunk.push_str(labels);
+            if !labels.is_empty() && !more.is_empty() {
+                chunk.push(',');
+            }
+            push_labels(chunk, more.iter().copied());
+            chunk.push('}');
         }
-        self.series("_sum", block, &[], histogram.sum);
-        self.series("_count", block, &[], total);
+        chunk.push(' ');
+        value.push(chunk);
+        self.text.end_line()
     }
 
-    fn begin(&mut self) {
+    /// One sample with what was rendered of its labels, piece by piece in their order.
+    pub(super) fn joined(&mut self, pieces: &[&str], value: impl Number) -> Result<(), Gone> {
+        debug_assert!(self.metric.kind != Kind::Histogram, "{}", self.metric.name);
+        self.begin()?;
+        let chunk = &mut self.text.chunk;
+        chunk.push_str(self.metric.name);
+        chunk.push('{');
+        for piece in pieces {
+            chunk.push_str(piece);
+        }
+        chunk.push_str("} ");
+        value.push(chunk);
+        self.text.end_line()
+    }
+
+    /// One sample with the rendered labels of a block, which has some, and others of a closed set.
+    pub(super) fn sample_of<const N: usize>(
+        &mut self,
+        labels: &str,
+        closed: &mut Closed<N>,
+        values: [&'static str; N],
+        value: impl Number,
+    ) -> Result<(), Gone> {
+        debug_assert!(self.metric.kind != Kind::Histogram, "{}", self.metric.name);
+        self.begin()?;
+        let chunk = &mut self.text.chunk;
+        chunk.push_str(self.metric.name);
+        chunk.push('{');
+        chunk.push_str(labels);
+        chunk.push_str(closed.rendered(values));
+        value.push(chunk);
+        self.text.end_line()
+    }
+
+    fn begin(&mut self) -> Result<(), Gone> {
         if self.begun {
-            return;
+            return Ok(());
         }
         self.begun = true;
-        let Metric { name, kind, help, .. } = self.metric;
-        push(self.out, format_args!("# HELP {name} {help}\n# TYPE {name} {}\n", kind.word()));
+        begin(self.text, self.metric)
+    }
+}
+
+/// Writes the series of one family of histograms.
+pub(super) struct Histograms<'t, 's> {
+    text: &'t mut Text<'s>,
+    metric: &'static Metric,
+    begun: bool,
+    /// The names of the series, each up to its labels.
+    bucket: String,
+    sum: String,
+    count: String,
+    /// What follows other labels in each bucket, `+Inf` last.
+    bounds: [String; BOUNDS.len() + 1],
+}
+
+impl<'t, 's> Histograms<'t, 's> {
+    pub(super) fn new(text: &'t mut Text<'s>, metric: &'static Metric) -> Self {
+        debug_assert!(metric.kind == Kind::Histogram, "{}", metric.name);
+        let head = |suffix| [metric.name, suffix, "{"].concat();
+        let bounds = std::array::from_fn(|index| match BOUNDS.get(index) {
+            Some(bound) => format!(",le=\"{bound}\"}} "),
+            None => ",le=\"+Inf\"} ".to_owned(),
+        });
+        let (bucket, sum, count) = (head("_bucket"), head("_sum"), head("_count"));
+        Self { text, metric, begun: false, bucket, sum, count, bounds }
     }
 
-    fn series(&mut self, suffix: &str, block: &Block, more: &[(&str, &str)], value: impl Display) {
-        self.out.push_str(self.metric.name);
-        self.out.push_str(suffix);
-        if !block.0.is_empty() || !more.is_empty() {
-            self.out.push('{');
-            self.out.push_str(&block.0);
-            let mut separator = if block.0.is_empty() { "" } else { "," };
-            for (name, value) in more {
-                self.out.push_str(separator);
-                separator = ",";
-                push_pair(self.out, name, value);
-            }
-            self.out.push('}');
+    /// The series of one histogram: buckets cumulative, `+Inf` last, then sum and count. There are
+    /// labels.
+    pub(super) fn add(&mut self, labels: &str, histogram: &Histogram) -> Result<(), Gone> {
+        if !self.begun {
+            self.begun = true;
+            begin(self.text, self.metric)?;
         }
-        // Rust writes floats in the shortest form that reads back, and never with an exponent.
-        push(self.out, format_args!(" {value}\n"));
+        let mut total = 0;
+        for (count, bound) in histogram.counts.iter().zip(&self.bounds) {
+            total += count;
+            series(self.text, &self.bucket, labels, bound, total)?;
+        }
+        series(self.text, &self.sum, labels, "} ", histogram.sum)?;
+        series(self.text, &self.count, labels, "} ", total)
     }
 }
 
-fn push_label(out: &mut String, name: &str, value: &str) {
-    if !out.is_empty() {
-        out.push(',');
-    }
-    push_pair(out, name, value);
+fn series(
+    text: &mut Text<'_>,
+    head: &str,
+    labels: &str,
+    tail: &str,
+    value: impl Number,
+) -> Result<(), Gone> {
+    text.chunk.push_str(head);
+    text.chunk.push_str(labels);
+    text.chunk.push_str(tail);
+    value.push(&mut text.chunk);
+    text.end_line()
 }
 
-fn push_pair(out: &mut String, name: &str, value: &str) {
-    out.push_str(name);
-    out.push_str("=\"");
+fn begin(text: &mut Text<'_>, metric: &Metric) -> Result<(), Gone> {
+    let Metric { name, kind, help, .. } = metric;
+    for part in ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind.word()] {
+        text.chunk.push_str(part);
+    }
+    text.end_line()
+}
+
+/// Appends `a="1",b="2"`.
+pub(super) fn push_labels<'a>(
+    to: &mut String,
+    labels: impl IntoIterator<Item = (&'a str, &'a str)>,
+) {
+    for (place, (name, value)) in labels.into_iter().enumerate() {
+        if place > 0 {
+            to.push(',');
+        }
+        to.push_str(name);
+        to.push_str("=\"");
+        push_escaped(to, value);
+        to.push('"');
+    }
+}
+
+fn push_escaped(to: &mut String, value: &str) {
+    let special = |byte| matches!(byte, b'\\' | b'"' | b'\n');
+    // All bytes rather than up to the first: the compiler looks at many of them at once.
+    if !value.bytes().fold(false, |found, byte| found | special(byte)) {
+        return to.push_str(value);
+    }
     for c in value.chars() {
         match c {
-            '\\' => out.push_str("\\\\"),
-            '"' => out.push_str("\\\""),
-            '\n' => out.push_str("\\n"),
-            c => out.push(c),
+            '\\' => to.push_str("\\\\"),
+            '"' => to.push_str("\\\""),
+            '\n' => to.push_str("\\n"),
+            c => to.push(c),
         }
     }
-    out.push('"');
-}
-
-fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("writing to a string cannot fail");
 }
 
 #[cfg(test)]
@@ -123,11 +276,20 @@ mod tests {
     use super::*;
     use crate::metrics::names;
 
+    fn written(write: impl FnOnce(&mut Text<'_>) -> Result<(), Gone>) -> String {
+        let mut out = String::new();
+        let mut text = Text::new(&mut out);
+        write(&mut text).and_then(|()| text.finish()).unwrap();
+        out
+    }
+
     #[test]
     fn label_values_are_escaped() {
-        let mut out = String::new();
         let block = Block::new([("domain", "a\\b\"c\nd")]);
-        Family::new(&mut out, &names::DOMAIN_EXCHANGERS).sample(&block, &[("resolver", "\"")], 2);
+        let out = written(|text| {
+            let mut family = Family::new(text, &names::DOMAIN_EXCHANGERS);
+            family.sample(&block, &[("resolver", "\"")], 2u8)
+        });
         let sample = "mx_domain_exchangers{domain=\"a\\\\b\\\"c\\nd\",resolver=\"\\\"\"} 2\n";
         assert!(out.ends_with(sample), "{out}");
         assert_eq!(out.lines().count(), 3, "{out}");
@@ -139,9 +301,9 @@ mod tests {
         for millis in [5, 5, 1500, 400_000] {
             histogram.observe(Duration::from_millis(millis));
         }
-        let mut out = String::new();
-        Family::new(&mut out, &names::CONNECT_DURATION)
-            .histogram(&Block::new([("mx", "a.example")]), &histogram);
+        let out = written(|text| {
+            Histograms::new(text, &names::CONNECT_DURATION).add("mx=\"a.example\"", &histogram)
+        });
         let values: Vec<&str> = out.lines().skip(2).filter_map(|l| l.split(' ').nth(1)).collect();
         assert_eq!(values, ["2", "2", "2", "3", "3", "3", "3", "4", "401.51", "4"], "{out}");
         assert!(out.contains("_bucket{mx=\"a.example\",le=\"0.01\"} 2\n"), "{out}");
@@ -150,8 +312,10 @@ mod tests {
 
     #[test]
     fn a_family_without_samples_is_not_written() {
-        let mut out = String::new();
-        let _ = Family::new(&mut out, &names::ROUTE);
+        let out = written(|text| {
+            let _ = Family::new(text, &names::ROUTE);
+            Ok(())
+        });
         assert_eq!(out, "");
     }
 }

@@ -31,6 +31,7 @@ mod routes;
 mod scrape;
 mod server;
 mod stall;
+mod streamed;
 mod summary;
 mod target;
 mod tls;
@@ -68,8 +69,8 @@ pub struct App {
     pub reload: Option<mpsc::Sender<ReloadRequest>>,
     /// Asks for a probe of a destination that is not configured.
     pub on_demand: mpsc::Sender<OnDemand>,
-    /// Answers made at the same time; the others wait, so that many scrapes at once neither take
-    /// all processors from the probes nor hold many copies of everything in memory.
+    /// Answers made at the same time; the others wait, so that many scrapes at once do not take all
+    /// processors from the probes. One whose client does not keep up waits without it.
     pub rendering: Arc<Semaphore>,
     /// Who may ask, and how.
     pub access: Access,

@@ -12,7 +12,7 @@ use tokio::{
 use super::{
     App, OnDemand,
     response::{self, Answer},
-    routes, scrape, target,
+    scrape, target,
 };
 use crate::{
     agent::state::Snapshot,
@@ -50,11 +50,9 @@ pub(super) async fn answer(app: Arc<App>, query: Option<&str>, headers: &HeaderM
         Err((status, why)) => return response::text(status, why),
     };
     let gzip = scrape::takes_gzip(headers);
-    routes::blocking(app, move |app| {
-        let mut body = String::new();
+    scrape::exposed(app, gzip, move |app, sink| {
         let detail = app.config.load().metrics.detail;
-        exposition::write_one(&snapshot, &destination, detail, &mut body);
-        scrape::exposed(body, gzip)
+        exposition::write_one(&snapshot, &destination, detail, sink)
     })
     .await
 }

@@ -1,7 +1,7 @@
 //! Responses of each kind, with the headers that belong to them.
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::{
     Response, StatusCode,
     header::{
@@ -11,7 +11,10 @@ use hyper::{
 };
 use serde::Serialize;
 
-pub(super) type Answer = Response<Full<Bytes>>;
+use super::streamed::Streamed;
+
+/// Whole, or sent while it is made.
+pub(super) type Answer = Response<Either<Full<Bytes>, Streamed>>;
 
 /// Nothing runs, nothing is fetched from elsewhere, nobody frames us: pages show text that mail
 /// servers of strangers wrote.
@@ -19,7 +22,16 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; for
                       frame-ancestors 'none'";
 
 pub(super) fn with_type(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    of_body(status, kind, Either::Left(Full::new(body.into())))
+}
+
+/// An answer that is not there yet.
+pub(super) fn streamed(status: StatusCode, kind: &'static str, body: Streamed) -> Answer {
+    of_body(status, kind, Either::Right(body))
+}
+
+fn of_body(status: StatusCode, kind: &'static str, body: Either<Full<Bytes>, Streamed>) -> Answer {
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -29,6 +41,12 @@ pub(super) fn with_type(status: StatusCode, kind: &'static str, body: impl Into<
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     answer
+}
+
+/// What is answered in place of a panic.
+pub(super) fn failed() -> Answer {
+    let why = "500: the answer could not be made; please report what the log says";
+    text(StatusCode::INTERNAL_SERVER_ERROR, why)
 }
 
 /// A line or two for people and logs.

@@ -1,5 +1,5 @@
 //! From method and path to the answer. A HEAD request is answered as GET; hyper keeps the
-//! content-length and leaves the body out. Request bodies are not read.
+//! content-length, where there is one, and leaves the body out. Request bodies are not read.
 
 use std::sync::Arc;
 
@@ -98,10 +98,7 @@ pub(super) async fn blocking(
         let _permit = permit;
         make(&app)
     };
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_panicked| {
-        let text = "500: the answer could not be made; please report what the log says";
-        response::text(StatusCode::INTERNAL_SERVER_ERROR, text)
-    })
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_panicked| response::failed())
 }
 
 fn not_allowed(methods: &'static str) -> Answer {

@@ -1,7 +1,9 @@
-//! `/metrics`, and the form in which `/probe` answers too: text 0.0.4, gzipped when asked for.
+//! `/metrics`, and the form in which `/probe` answers too: text 0.0.4, gzipped when asked for, sent
+//! while it is made.
 
-use std::{io::Write, sync::Arc};
+use std::{io::Write, mem, sync::Arc};
 
+use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use hyper::{
     HeaderMap, StatusCode,
@@ -12,16 +14,18 @@ use jiff::Timestamp;
 use super::{
     App,
     response::{self, Answer},
-    routes,
+    streamed::{self, Body, Feed},
 };
-use crate::metrics::exposition;
+use crate::metrics::{
+    exposition,
+    sink::{CHUNK, Gone, Sink},
+};
 
 pub(super) async fn metrics(app: Arc<App>, headers: &HeaderMap) -> Answer {
-    let gzip = takes_gzip(headers);
-    routes::blocking(app, move |app| {
+    exposed(app, takes_gzip(headers), |app, sink| {
         let snapshot = app.store.snapshot();
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        let config = app.config.load();
+        let config = app.config.load_full();
         app.own.destinations_configured.set(count(config.destinations.len()));
         app.own.destinations.set(count(snapshot.destinations.len()));
         let now = Timestamp::now();
@@ -29,33 +33,92 @@ pub(super) async fn metrics(app: Arc<App>, headers: &HeaderMap) -> Answer {
         app.own.destinations_overdue.set(count(overdue));
         let good = app.access.last_reload_successful();
         app.own.web_config_last_reload_successful.set(i64::from(good));
-        let mut body = String::new();
-        exposition::write(&snapshot, config.metrics.detail, &mut body);
-        app.own.encode(&mut body);
-        exposed(body, gzip)
+        let mut own = String::new();
+        app.own.encode(&mut own);
+        exposition::write(&snapshot, config.metrics.detail, sink)?;
+        sink.take(&mut own)
     })
     .await
 }
 
-/// Wraps a body of samples.
-pub(super) fn exposed(body: String, gzip: bool) -> Answer {
-    let compressed = gzip.then(|| compress(&body));
-    let encoded = compressed.is_some();
-    let body = compressed.unwrap_or_else(|| body.into_bytes());
-    let mut answer = response::with_type(StatusCode::OK, exposition::CONTENT_TYPE, body);
+/// Answers with the samples that `write` gives.
+pub(super) async fn exposed(
+    app: Arc<App>,
+    gzip: bool,
+    write: impl FnOnce(&App, &mut dyn Sink) -> Result<(), Gone> + Send + 'static,
+) -> Answer {
+    let body = streamed::made(app, move |app, feed| {
+        let mut coded = Coded::new(feed, gzip);
+        write(app, &mut coded)?;
+        coded.finish()
+    });
+    let kind = exposition::CONTENT_TYPE;
+    let mut answer = match body.await {
+        Some(Body::Whole(body)) => response::with_type(StatusCode::OK, kind, body),
+        Some(Body::Streamed(body)) => response::streamed(StatusCode::OK, kind, body),
+        None => return response::failed(),
+    };
     answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-    if encoded {
+    if gzip {
         answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     answer
 }
 
-fn compress(body: &str) -> Vec<u8> {
-    // The fastest level makes a tenth of it already.
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(body.as_bytes()).expect("a vector takes every byte");
-    encoder.finish().expect("a vector takes every byte")
+/// Text on its way to the client, and what is not a full chunk yet.
+struct Coded<'f> {
+    feed: &'f mut Feed,
+    coding: Coding,
 }
+
+enum Coding {
+    Identity(Vec<u8>),
+    Gzip(Box<GzEncoder<Vec<u8>>>),
+}
+
+impl<'f> Coded<'f> {
+    fn new(feed: &'f mut Feed, gzip: bool) -> Self {
+        let coding = if gzip {
+            // The fastest level makes a tenth of it already.
+            Coding::Gzip(Box::new(GzEncoder::new(Vec::new(), Compression::fast())))
+        } else {
+            Coding::Identity(Vec::new())
+        };
+        Self { feed, coding }
+    }
+
+    fn finish(self) -> Result<(), Gone> {
+        let rest = match self.coding {
+            Coding::Identity(rest) => rest,
+            Coding::Gzip(encoder) => encoder.finish().expect(TAKES_ALL),
+        };
+        self.feed.end(rest.into())
+    }
+}
+
+impl Sink for Coded<'_> {
+    fn take(&mut self, chunk: &mut String) -> Result<(), Gone> {
+        let full = match &mut self.coding {
+            Coding::Identity(before) if before.len() + chunk.len() <= CHUNK => {
+                before.extend_from_slice(chunk.as_bytes());
+                chunk.clear();
+                return Ok(());
+            }
+            Coding::Identity(before) => mem::replace(before, mem::take(chunk).into_bytes()),
+            Coding::Gzip(encoder) => {
+                encoder.write_all(chunk.as_bytes()).expect(TAKES_ALL);
+                chunk.clear();
+                if encoder.get_ref().len() < CHUNK {
+                    return Ok(());
+                }
+                mem::take(encoder.get_mut())
+            }
+        };
+        if full.is_empty() { Ok(()) } else { self.feed.send(Bytes::from(full)) }
+    }
+}
+
+const TAKES_ALL: &str = "a vector takes every byte";
 
 /// Whether the client takes gzip, and not less gladly than plain text (RFC 9110 §12.5.3).
 pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {

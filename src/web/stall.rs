@@ -1,7 +1,8 @@
 //! A TCP stream whose peer must take what is written to it within a time limit.
 //!
 //! hyper waits for ever on a client that does not read; such a client would hold a connection and
-//! a whole rendered response.
+//! what is rendered for it. How long one may take for a body that is sent while it is made, `streamed`
+//! limits.
 
 use std::{
     io,
@@ -29,7 +30,7 @@ impl Impatient {
     }
 
     /// Fails once the peer has hesitated for too long. The alarm is not wound up anew by progress,
-    /// only by the end of a response, so that a client cannot stretch it byte by byte.
+    /// only once all that hyper had is written, so that a client cannot stretch it byte by byte.
     fn or_alarm<T>(
         &mut self,
         cx: &mut Context<'_>,

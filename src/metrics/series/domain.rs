@@ -1,33 +1,37 @@
 //! Families about destinations: their routes, findings and labels.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::unix_seconds;
 use crate::{
-    agent::state::DestinationRound,
     facts::{self, MxLookup, Route},
     metrics::{
         names,
-        text::{Block, Family},
+        sink::Gone,
+        text::{Family, Text, push_labels},
         view::{Domain, View},
     },
     name::Exchanger,
 };
 
 /// Routes, labels, sizes and findings.
-pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
-    write_routes(view, out);
+pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
+    write_routes(view, out)?;
     let mut family = Family::new(out, &names::DESTINATION_INFO);
+    let mut all = String::new();
     for domain in &view.domains {
         let labels = user_labels(&domain.report.settings.labels);
-        let own = domain.labels.and("resolver", domain.report.primary_resolver());
-        let labels = labels.iter().fold(own, |all, (n, v)| all.and(n, v));
-        family.sample(&labels, &[], 1);
+        let own = [("domain", &*domain.name), ("resolver", domain.report.primary_resolver())];
+        let others = labels.iter().map(|(name, value)| (&**name, *value));
+        all.clear();
+        push_labels(&mut all, own.into_iter().chain(others));
+        family.sample(&all, &[], 1)?;
     }
     let mut family = Family::new(out, &names::DOMAIN_EXCHANGERS);
     for (domain, resolver, route) in mx_sets(view) {
         if !matches!(route, Route::Unknown) {
-            family.sample(&domain.labels, &[("resolver", resolver)], route.targets().len());
+            let labels = [("domain", &*domain.name), ("resolver", resolver)];
+            family.sample("", &labels, route.targets().len())?;
         }
     }
     let mut family = Family::new(out, &names::DOMAIN_FINDING);
@@ -39,10 +43,12 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
         let findings =
             facts::of_route(route, policy, |name| view.targets.get(&(name, resolver)).copied());
         for finding in findings.into_iter().take(MOST_FINDINGS) {
-            let more = [("resolver", resolver), ("finding", finding.label())];
-            family.sample(&domain.labels, &more, 1);
+            let labels =
+                [("domain", &*domain.name), ("resolver", resolver), ("finding", finding.label())];
+            family.sample("", &labels, 1)?;
         }
     }
+    Ok(())
 }
 
 /// Findings of one MX set that have a series, the gravest: a stranger's zone may bring about all of
@@ -50,59 +56,73 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
 const MOST_FINDINGS: usize = 2;
 
 /// When each domain and exchanger was last probed.
-pub(in crate::metrics) fn write_timestamps(view: &View<'_>, out: &mut String) {
+pub(in crate::metrics) fn write_timestamps(
+    view: &View<'_>,
+    out: &mut Text<'_>,
+) -> Result<(), Gone> {
     let domains = view
         .domains
         .iter()
-        .filter_map(|domain| Some(("domain", domain.name.as_str(), domain.round()?.observed_at)));
+        .filter_map(|domain| Some(("domain", &*domain.name, domain.round()?.observed_at)));
     let exchangers = view.exchangers.iter().filter_map(|exchanger| {
-        Some(("exchanger", exchanger.name.as_str(), exchanger.report.completed_at?))
+        Some(("exchanger", &*exchanger.name, exchanger.report.completed_at?))
     });
     let mut family = Family::new(out, &names::PROBE_TIMESTAMP);
     for (kind, name, at) in domains.chain(exchangers) {
-        family.sample(&Block::default(), &[("kind", kind), ("name", name)], unix_seconds(at));
+        family.sample("", &[("kind", kind), ("name", name)], unix_seconds(at))?;
     }
+    Ok(())
 }
 
-fn write_routes(view: &View<'_>, out: &mut String) {
+fn write_routes(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
     let mut family = Family::new(out, &names::ROUTE);
+    let mut hops = Vec::new();
+    let families = facts::Family::ALL.map(|of| format!(",family=\"{}\",", of.label()));
+    let (mut before, mut after) = (String::new(), String::new());
     for domain in &view.domains {
         let Some(round) = domain.round() else { continue };
-        for (mx, preference, provider) in hops(round, view.snapshot.mx_port) {
-            let preference = preference.to_string();
-            for address_family in facts::Family::ALL {
-                let more = [
-                    ("mx", mx.as_str()),
-                    ("family", address_family.label()),
-                    ("preference", preference.as_str()),
-                    ("provider", provider.as_str()),
-                ];
-                family.sample(&domain.labels, &more, 1);
+        hops.clear();
+        hops.extend(round.route.iter().map(|(preference, mx)| (*preference, view.label(mx), mx)));
+        distinct(&mut hops);
+        for (preference, mx, exchanger) in &hops {
+            let (preference, provider) = (preference.to_string(), exchanger.host.provider());
+            before.clear();
+            push_labels(&mut before, [("domain", &*domain.name), ("mx", mx)]);
+            after.clear();
+            push_labels(&mut after, [("preference", &*preference), ("provider", &provider)]);
+            for of in &families {
+                family.joined(&[&before, of, &after], 1)?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Leaves each exchanger of a route once, at its best preference, the best first: a second sample
+/// would break joins, which allow one route per domain and exchanger.
+fn distinct(hops: &mut Vec<(u16, Cow<'_, str>, &Exchanger)>) {
+    hops.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    let mut place = 0;
+    while place < hops.len() {
+        let (before, rest) = hops.split_at(place);
+        if before.iter().any(|(_, mx, _)| *mx == rest[0].1) {
+            hops.remove(place);
+        } else {
+            place += 1;
         }
     }
 }
 
-/// The exchangers on a route, each once at its best preference: a second sample would break
-/// joins, which allow one route per domain and exchanger.
-fn hops(round: &DestinationRound, mx_port: u16) -> Vec<(String, u16, String)> {
-    let mut seen = BTreeSet::new();
-    let hop =
-        |(preference, mx): &(u16, Exchanger)| (mx.label(mx_port), *preference, mx.host.provider());
-    let mut hops: Vec<_> = round.route.iter().map(hop).collect();
-    hops.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
-    hops.retain(|(mx, _, _)| seen.insert(mx.clone()));
-    hops
-}
-
 /// The MX set of each domain through each resolver, of two alike the first.
-fn mx_sets<'a>(view: &'a View<'a>) -> impl Iterator<Item = (&'a Domain<'a>, &'a str, &'a Route)> {
+fn mx_sets<'v, 'a: 'v>(
+    view: &'v View<'a>,
+) -> impl Iterator<Item = (&'v Domain<'a>, &'a str, &'a Route)> {
     view.domains.iter().flat_map(|domain| {
-        let lookups: &[MxLookup] = domain.round().map_or(&[], |round| &round.mx);
-        let mut seen = BTreeSet::new();
-        lookups.iter().filter_map(move |mx| {
-            let resolver = mx.lookup.resolver.as_ref();
-            seen.insert(resolver).then_some((domain, resolver, &mx.route))
+        let lookups: &'a [MxLookup] = domain.round().map_or(&[], |round| &round.mx);
+        lookups.iter().enumerate().filter_map(move |(place, mx)| {
+            let resolver = &*mx.lookup.resolver;
+            let first = lookups[..place].iter().all(|other| *other.lookup.resolver != *resolver);
+            first.then_some((domain, resolver, &mx.route))
         })
     })
 }

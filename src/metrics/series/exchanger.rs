@@ -5,18 +5,20 @@
 //! fires for a host that never had IPv6. A family that is not probed has its number of addresses
 //! and no session series either.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{ops::Range, time::Duration};
 
-use super::tls;
+use super::tls::{self, PartTls};
 use crate::{
     agent::state::{FamilyCounts, ReplyCode},
     config::Detail,
-    facts::{AddressPair, Family, Session, Stage, TlsaFacts},
+    facts::{Failure, Family, Session, Stage},
     metrics::{
         histogram::Histogram,
+        labelled::Labelled,
         names,
         names::Metric,
-        text::{self, Block},
+        sink::Gone,
+        text::{self, Closed, Histograms, Text},
         view::View,
     },
 };
@@ -25,175 +27,251 @@ use crate::{
 /// Those that decide whether mail can be sent, or how.
 const EXTENSIONS: [&str; 3] = ["REQUIRETLS", "SMTPUTF8", "STARTTLS"];
 
-/// One family with addresses.
+/// One family with addresses: what its sessions come to.
 pub(super) struct Part<'a> {
-    pub(super) labels: &'a Block,
-    addresses: usize,
-    pub(super) sessions: Vec<&'a Arc<Session>>,
-    pub(super) tlsa: &'a [Arc<TlsaFacts>],
-    pub(super) under_sts: bool,
+    /// Some address was called. What this host could not try says nothing about the exchanger.
+    tried: bool,
+    up: usize,
+    worst: Option<Failure>,
+    /// Its place among all stages.
+    stages: Range<usize>,
+    /// By their place in [`EXTENSIONS`].
+    offers: [bool; EXTENSIONS.len()],
+    size_limit: Option<u64>,
     counts: &'a FamilyCounts,
+    pub(super) tls: PartTls<'a>,
+}
+
+/// A stage of the last round of a family.
+struct PartStage {
+    stage: Stage,
+    /// At the slowest address.
+    duration: Duration,
+    /// The highest reply code.
+    code: Option<u16>,
+}
+
+/// All families, gathered before anything of them is written.
+struct Parts<'a> {
+    /// How many addresses each family has, those without any included.
+    addresses: Labelled<usize>,
+    /// The families that have some.
+    with_addresses: Labelled<Part<'a>>,
+    /// The stages of all of these.
+    stages: Vec<PartStage>,
 }
 
 /// All families.
-pub(in crate::metrics) fn write(view: &View<'_>, detail: Detail, out: &mut String) {
-    write_findings(view, out);
-    write_tlsa(view, out);
-    let parts = parts(view);
-    write_states(&parts, out);
-    let with_addresses: Vec<_> = parts.into_iter().filter(|part| part.addresses > 0).collect();
-    write_failures(&with_addresses, out);
-    write_counts(&with_addresses, detail, out);
-    write_stages(&with_addresses, detail, out);
-    tls::write(&with_addresses, detail, out);
+pub(in crate::metrics) fn write(
+    view: &View<'_>,
+    detail: Detail,
+    out: &mut Text<'_>,
+) -> Result<(), Gone> {
+    write_findings(view, out)?;
+    write_tlsa(view, out)?;
+    let parts = Parts::gather(view);
+    write_states(&parts, out)?;
+    write_failures(&parts.with_addresses, out)?;
+    write_counts(&parts.with_addresses, detail, out)?;
+    write_stages(&parts, detail, out)?;
+    tls::write(&parts.with_addresses, detail, out)?;
     if detail == Detail::Full {
-        write_extensions(&with_addresses, out);
+        write_extensions(&parts.with_addresses, out)?;
     }
+    Ok(())
 }
 
 /// What is remarkable about the address lookups: of the exchanger, not of one family.
-fn write_findings(view: &View<'_>, out: &mut String) {
+fn write_findings(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
     let mut family = text::Family::new(out, &names::EXCHANGER_FINDING);
     for exchanger in &view.exchangers {
-        for (resolver, pair) in exchanger.facts().into_iter().flat_map(AddressPair::by_resolver) {
-            if view.snapshot.is_down(resolver) {
-                continue;
-            }
-            for finding in pair.findings() {
-                let labels = [("mx", &*exchanger.name), ("resolver", resolver)];
-                family.sample(&Block::new(labels), &[("finding", finding.label())], 1);
+        for (resolver, finding) in &exchanger.findings {
+            if !view.snapshot.is_down(resolver) {
+                let labels = [
+                    ("mx", &*exchanger.name),
+                    ("resolver", *resolver),
+                    ("finding", finding.label()),
+                ];
+                family.sample("", &labels, 1)?;
             }
         }
     }
+    Ok(())
 }
 
-fn write_tlsa(view: &View<'_>, out: &mut String) {
+fn write_tlsa(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
     let mut family = text::Family::new(out, &names::TLSA_STATUS);
     for exchanger in &view.exchangers {
         let tlsa = exchanger.facts().into_iter().flat_map(|facts| &facts.tlsa);
         for tlsa in tlsa.filter(|tlsa| !view.snapshot.is_down(&tlsa.resolver)) {
-            let labels = [("mx", &*exchanger.name), ("resolver", &*tlsa.resolver)];
-            family.sample(&Block::new(labels), &[("status", tlsa.status.label())], 1);
+            let labels = [
+                ("mx", &*exchanger.name),
+                ("resolver", &*tlsa.resolver),
+                ("status", tlsa.status.label()),
+            ];
+            family.sample("", &labels, 1)?;
         }
+    }
+    Ok(())
+}
+
+impl<'a> Parts<'a> {
+    fn gather(view: &View<'a>) -> Self {
+        let many = view.exchangers.len();
+        let mut parts = Self {
+            addresses: Labelled::with_capacity(2 * many),
+            with_addresses: Labelled::with_capacity(many),
+            stages: Vec::with_capacity(4 * many),
+        };
+        let mut sessions = Vec::new();
+        for exchanger in &view.exchangers {
+            let Some(facts) = exchanger.facts() else { continue };
+            for family in Family::ALL {
+                let labels = [("mx", &*exchanger.name), ("family", family.label())];
+                let addresses = facts.addresses_of(family).count();
+                parts.addresses.push(labels, addresses);
+                if addresses == 0 {
+                    continue;
+                }
+                sessions.clear();
+                sessions.extend(facts.sessions_of(family).map(|session| &**session));
+                let stages = parts.add_stages(&sessions);
+                let part = Part {
+                    tried: sessions.iter().any(|session| session.tried()),
+                    up: sessions.iter().filter(|session| session.up()).count(),
+                    worst: sessions.iter().filter_map(|session| session.fault()).min(),
+                    stages,
+                    offers: offers(&sessions),
+                    size_limit: size_limit(&sessions),
+                    counts: exchanger.report.counts(family),
+                    tls: PartTls::new(&sessions, &facts.tlsa, exchanger.under_sts),
+                };
+                parts.with_addresses.push(labels, part);
+            }
+        }
+        parts
+    }
+
+    /// Adds what the sessions of one family say of each stage, in the order of the stages.
+    fn add_stages(&mut self, sessions: &[&Session]) -> Range<usize> {
+        let begin = self.stages.len();
+        for fact in sessions.iter().flat_map(|session| &session.stages) {
+            let (stage, duration) = (fact.stage, fact.duration);
+            let code = fact.reply.as_ref().map(|reply| reply.code);
+            match self.stages[begin..].iter_mut().find(|known| known.stage == stage) {
+                Some(known) => {
+                    known.duration = known.duration.max(duration);
+                    known.code = known.code.max(code);
+                }
+                None => self.stages.push(PartStage { stage, duration, code }),
+            }
+        }
+        self.stages[begin..].sort_by_key(|known| known.stage);
+        begin..self.stages.len()
     }
 }
 
-fn parts<'a>(view: &'a View<'a>) -> Vec<Part<'a>> {
-    let mut parts = Vec::with_capacity(2 * view.exchangers.len());
-    for exchanger in &view.exchangers {
-        let Some(facts) = exchanger.facts() else { continue };
-        for family in Family::ALL {
-            parts.push(Part {
-                labels: exchanger.labels(family),
-                addresses: facts.addresses_of(family).count(),
-                sessions: facts.sessions_of(family).collect(),
-                tlsa: &facts.tlsa,
-                under_sts: exchanger.under_sts,
-                counts: exchanger.report.counts(family),
-            });
-        }
-    }
-    parts
-}
-
-fn write_states(parts: &[Part<'_>], out: &mut String) {
-    // What this host could not try says nothing about the exchanger.
-    let tried = |part: &Part<'_>| part.sessions.iter().any(|session| session.tried());
-    let probed = || parts.iter().filter(|part| part.addresses > 0 && tried(part));
-    let up = |part: &Part<'_>| part.sessions.iter().filter(|session| session.up()).count();
+fn write_states(parts: &Parts<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
+    let probed = || parts.with_addresses.iter().filter(|(_, part)| part.tried);
     let mut family = text::Family::new(out, &names::EXCHANGER_UP);
-    for part in probed() {
-        family.sample(part.labels, &[], u8::from(up(part) > 0));
+    for (labels, part) in probed() {
+        family.sample(labels, &[], u8::from(part.up > 0))?;
     }
     let mut family = text::Family::new(out, &names::EXCHANGER_ADDRESSES);
-    for part in parts {
-        family.sample(part.labels, &[], part.addresses);
+    for (labels, addresses) in parts.addresses.iter() {
+        family.sample(labels, &[], *addresses)?;
     }
     let mut family = text::Family::new(out, &names::EXCHANGER_ADDRESSES_UP);
-    for part in probed() {
-        family.sample(part.labels, &[], up(part));
+    for (labels, part) in probed() {
+        family.sample(labels, &[], part.up)?;
     }
+    Ok(())
 }
 
-fn write_failures(parts: &[Part<'_>], out: &mut String) {
+fn write_failures(parts: &Labelled<Part<'_>>, out: &mut Text<'_>) -> Result<(), Gone> {
     let mut family = text::Family::new(out, &names::EXCHANGER_FAILURE);
-    for part in parts {
-        if let Some(worst) = part.sessions.iter().filter_map(|session| session.fault()).min() {
-            let more = [("stage", worst.stage.label()), ("reason", worst.reason.label())];
-            family.sample(part.labels, &more, 1);
+    let mut failure = Closed::new(["stage", "reason"]);
+    for (labels, part) in parts.iter() {
+        if let Some(worst) = part.worst {
+            let values = [worst.stage.label(), worst.reason.label()];
+            family.sample_of(labels, &mut failure, values, 1)?;
         }
     }
     let mut family = text::Family::new(out, &names::PROBE_BACKOFF);
-    for part in parts {
-        family.sample(part.labels, &[], part.counts.backoff.as_secs_f64());
+    for (labels, part) in parts.iter() {
+        family.sample(labels, &[], part.counts.backoff.as_secs_f64())?;
     }
+    Ok(())
 }
 
-fn write_counts(parts: &[Part<'_>], detail: Detail, out: &mut String) {
+fn write_counts(
+    parts: &Labelled<Part<'_>>,
+    detail: Detail,
+    out: &mut Text<'_>,
+) -> Result<(), Gone> {
     let mut family = text::Family::new(out, &names::SESSIONS);
-    for part in parts {
+    let mut ending = Closed::new(["stage", "reason"]);
+    for (labels, part) in parts.iter() {
         for ((stage, reason), count) in part.counts.sessions.iter() {
-            family.sample(part.labels, &[("stage", stage), ("reason", reason)], count);
+            family.sample_of(labels, &mut ending, [*stage, *reason], *count)?;
         }
     }
     if detail == Detail::Lean {
-        return;
+        return Ok(());
     }
-    write_histograms(parts, &names::CONNECT_DURATION, |counts| &counts.connect, out);
-    write_histograms(parts, &names::BANNER_DURATION, |counts| &counts.banner, out);
+    write_histograms(parts, &names::CONNECT_DURATION, |counts| &counts.connect, out)?;
+    write_histograms(parts, &names::BANNER_DURATION, |counts| &counts.banner, out)?;
     let mut family = text::Family::new(out, &names::SMTP_REPLIES);
-    for part in parts {
+    for (labels, part) in parts.iter() {
         for ((stage, code), count) in part.counts.replies.iter() {
+            let mut digits = itoa::Buffer::new();
             let code = match code {
-                ReplyCode::Code(code) => code.to_string(),
-                ReplyCode::Other => "other".to_owned(),
+                ReplyCode::Code(code) => digits.format(*code),
+                ReplyCode::Other => "other",
             };
-            family.sample(part.labels, &[("stage", stage), ("code", &code)], count);
+            family.sample(labels, &[("stage", *stage), ("code", code)], *count)?;
         }
     }
+    Ok(())
 }
 
 fn write_histograms(
-    parts: &[Part<'_>],
+    parts: &Labelled<Part<'_>>,
     metric: &'static Metric,
     of: impl Fn(&FamilyCounts) -> &Histogram,
-    out: &mut String,
-) {
-    let mut family = text::Family::new(out, metric);
+    out: &mut Text<'_>,
+) -> Result<(), Gone> {
+    let mut family = Histograms::new(out, metric);
     // A family that is never probed has no empty histogram to show for it.
-    for part in parts.iter().filter(|part| !part.counts.sessions.is_empty()) {
-        family.histogram(part.labels, of(part.counts));
+    for (labels, part) in parts.iter().filter(|(_, part)| !part.counts.sessions.is_empty()) {
+        family.add(labels, of(part.counts))?;
     }
+    Ok(())
 }
 
-fn write_stages(parts: &[Part<'_>], detail: Detail, out: &mut String) {
+fn write_stages(parts: &Parts<'_>, detail: Detail, out: &mut Text<'_>) -> Result<(), Gone> {
+    let mut stage = Closed::new(["stage"]);
     let mut family = text::Family::new(out, &names::STAGE_DURATION);
-    for part in parts {
-        let mut slowest: BTreeMap<Stage, Duration> = BTreeMap::new();
-        for fact in part.sessions.iter().flat_map(|session| &session.stages) {
-            let kept = slowest.entry(fact.stage).or_default();
-            *kept = fact.duration.max(*kept);
-        }
-        for (stage, duration) in slowest.into_iter().filter(|(stage, _)| timed(*stage, detail)) {
-            family.sample(part.labels, &[("stage", stage.label())], duration.as_secs_f64());
+    for (labels, part) in parts.with_addresses.iter() {
+        let known = parts.stages[part.stages.clone()].iter();
+        for known in known.filter(|known| timed(known.stage, detail)) {
+            let seconds = known.duration.as_secs_f64();
+            family.sample_of(labels, &mut stage, [known.stage.label()], seconds)?;
         }
     }
     if detail == Detail::Lean {
-        return;
+        return Ok(());
     }
     let mut family = text::Family::new(out, &names::SMTP_REPLY_CODE);
-    for part in parts {
-        let mut highest: BTreeMap<Stage, u16> = BTreeMap::new();
-        for fact in part.sessions.iter().flat_map(|session| &session.stages) {
-            if let Some(reply) = &fact.reply {
-                let kept = highest.entry(fact.stage).or_default();
-                *kept = reply.code.max(*kept);
+    for (labels, part) in parts.with_addresses.iter() {
+        let known = parts.stages[part.stages.clone()].iter();
+        for known in known.filter(|known| !usual(known.stage)) {
+            if let Some(code) = known.code {
+                family.sample_of(labels, &mut stage, [known.stage.label()], code)?;
             }
         }
-        for (stage, code) in highest.into_iter().filter(|(stage, _)| !usual(*stage)) {
-            family.sample(part.labels, &[("stage", stage.label())], code);
-        }
     }
+    Ok(())
 }
 
 /// Whether a stage has a time of its own: mail waits for connections, banners and handshakes.
@@ -210,24 +288,37 @@ const fn usual(stage: Stage) -> bool {
     matches!(stage, Stage::EhloTls | Stage::Quit)
 }
 
-fn write_extensions(parts: &[Part<'_>], out: &mut String) {
+fn write_extensions(parts: &Labelled<Part<'_>>, out: &mut Text<'_>) -> Result<(), Gone> {
     let mut family = text::Family::new(out, &names::SMTP_EXTENSION);
-    for part in parts {
-        let asked: Vec<_> = part.sessions.iter().filter(|session| told(session)).collect();
-        for extension in EXTENSIONS {
-            if !asked.is_empty() && asked.iter().all(|session| session.offers(extension)) {
-                family.sample(part.labels, &[("extension", extension)], 1);
-            }
+    let mut offered = Closed::new(["extension"]);
+    for (labels, part) in parts.iter() {
+        for (extension, _) in
+            EXTENSIONS.into_iter().zip(part.offers).filter(|(_, offered)| *offered)
+        {
+            family.sample_of(labels, &mut offered, [extension], 1)?;
         }
     }
     let mut family = text::Family::new(out, &names::SMTP_SIZE_LIMIT);
-    for part in parts {
-        // 0 says "no fixed limit" (RFC 1870 §3), so any other number is lower.
-        let limits = part.sessions.iter().filter_map(|session| session.size_limit());
-        if let Some(lowest) = limits.min_by_key(|limit| limit.checked_sub(1).unwrap_or(u64::MAX)) {
-            family.sample(part.labels, &[], lowest);
+    for (labels, part) in parts.iter() {
+        if let Some(lowest) = part.size_limit {
+            family.sample(labels, &[], lowest)?;
         }
     }
+    Ok(())
+}
+
+/// Which extensions all servers offer that told.
+fn offers(sessions: &[&Session]) -> [bool; EXTENSIONS.len()] {
+    let asked = || sessions.iter().filter(|session| told(session));
+    EXTENSIONS.map(|extension| {
+        asked().next().is_some() && asked().all(|session| session.offers(extension))
+    })
+}
+
+/// The lowest limit; 0 says "no fixed limit" (RFC 1870 §3), so any other number is lower.
+fn size_limit(sessions: &[&Session]) -> Option<u64> {
+    let limits = sessions.iter().filter_map(|session| session.size_limit());
+    limits.min_by_key(|limit| limit.checked_sub(1).unwrap_or(u64::MAX))
 }
 
 /// The server told what it offers: it took EHLO, or offers nothing because it knows only HELO.

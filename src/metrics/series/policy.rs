@@ -1,24 +1,31 @@
 //! Families about the policies of mail domains: MTA-STS and TLS-RPT.
 
 use super::unix_seconds;
-use crate::metrics::{names, text::Family, view::View};
+use crate::metrics::{
+    names,
+    sink::Gone,
+    text::{Family, Text},
+    view::View,
+};
 
 /// Of every domain whose policies were looked at.
-pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
+pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
     let looked = || view.domains.iter().filter_map(|d| Some((d, d.report.policies.as_deref()?)));
     let mut family = Family::new(out, &names::POLICY_INFO);
     for (domain, policies) in looked() {
-        let more = [
+        let labels = [
+            ("domain", &*domain.name),
             ("mta_sts", policies.mta_sts.status.label()),
             ("mode", policies.mta_sts.mode.label()),
             ("tls_rpt", policies.tls_rpt.status.label()),
         ];
-        family.sample(&domain.labels, &more, 1);
+        family.sample("", &labels, 1)?;
     }
     let mut family = Family::new(out, &names::MTA_STS_EXPIRY);
     for (domain, policies) in looked() {
         if let Some(policy) = &policies.mta_sts.policy {
-            family.sample(&domain.labels, &[], unix_seconds(policy.expires_at));
+            family.sample("", &[("domain", &*domain.name)], unix_seconds(policy.expires_at))?;
         }
     }
+    Ok(())
 }

@@ -7,7 +7,8 @@ use crate::{
     facts::{Family, RecipientClass, Stage, Transaction},
     metrics::{
         names,
-        text::{self, Block},
+        sink::Gone,
+        text::{self, Block, Text},
         view::{Exchanger, View},
     },
 };
@@ -26,14 +27,14 @@ impl<'a> Part<'a> {
 }
 
 /// All families.
-pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
+pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
     let parts = parts(view);
     let mut family = text::Family::new(out, &names::RECIPIENT_CLASS);
     for part in &parts {
         let classes: BTreeSet<RecipientClass> =
             part.own().filter_map(|asked| asked.class).collect();
         for class in classes {
-            family.sample(&part.labels, &[("class", class.label())], 1);
+            family.sample(&part.labels, &[("class", class.label())], 1)?;
         }
     }
     let mut family = text::Family::new(out, &names::RECIPIENT_REPLY_CODE);
@@ -46,7 +47,7 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
             }
         }
         for (stage, code) in highest {
-            family.sample(&part.labels, &[("stage", stage.label())], code);
+            family.sample(&part.labels, &[("stage", stage.label())], code)?;
         }
     }
     let mut family = text::Family::new(out, &names::RELAY_DENIED);
@@ -54,9 +55,10 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
         // One address that relays is enough.
         let tests = part.transactions.iter().filter_map(|asked| asked.relay_denied());
         if let Some(denied) = tests.min() {
-            family.sample(&part.labels, &[], u8::from(denied));
+            family.sample(&part.labels, &[], u8::from(denied))?;
         }
     }
+    Ok(())
 }
 
 fn parts<'a>(view: &'a View<'a>) -> Vec<Part<'a>> {
@@ -64,8 +66,7 @@ fn parts<'a>(view: &'a View<'a>) -> Vec<Part<'a>> {
     for domain in &view.domains {
         let wanted: Vec<_> = domain.report.settings.envelopes().collect();
         let Some(round) = domain.round().filter(|_| !wanted.is_empty()) else { continue };
-        let hosts: BTreeSet<String> =
-            round.exchangers().map(|mx| mx.label(view.snapshot.mx_port)).collect();
+        let hosts: BTreeSet<_> = round.exchangers().map(|mx| view.label(mx)).collect();
         for host in &hosts {
             let Some(facts) = view.exchanger(host).and_then(Exchanger::facts) else { continue };
             for family in Family::ALL {
@@ -74,7 +75,11 @@ fn parts<'a>(view: &'a View<'a>) -> Vec<Part<'a>> {
                     .flat_map(|session| &session.transactions)
                     .filter(|asked| wanted.contains(&asked.envelope))
                     .collect();
-                let labels = domain.labels.and("mx", host).and("family", family.label());
+                let labels = Block::new([
+                    ("domain", &*domain.name),
+                    ("mx", &**host),
+                    ("family", family.label()),
+                ]);
                 parts.push(Part { labels, transactions });
             }
         }

@@ -4,45 +4,76 @@
 //! A family that showed no certificate has none of them, but for policies that want one. Of several
 //! addresses the one that is worst off counts.
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
 use crate::{
     config::Detail,
-    facts::{Reason, Session, Tls, TlsaStatus},
+    facts::{Pkix, Reason, Session, Tls, TlsaFacts, TlsaStatus},
     metrics::{
+        labelled::Labelled,
         names,
         series::{exchanger::Part, unix_seconds},
-        text::Family,
+        sink::Gone,
+        text::{Closed, Family, Text},
     },
 };
 
+/// What the sessions of one family of an exchanger show of TLS.
+pub(super) struct PartTls<'a> {
+    /// The soonest end of a certificate.
+    not_after: Option<Timestamp>,
+    /// The worst that PKIX makes of one.
+    pkix: Option<Pkix>,
+    /// The handshake with the oldest version.
+    oldest: Option<&'a Tls>,
+    /// Whether what each policy wants is kept, where it applies: PKIX, DANE, MTA-STS.
+    kept: [Option<bool>; 3],
+}
+
+/// Values of the `policy` label, in the order of [`PartTls::kept`].
+const POLICIES: [&str; 3] = ["pkix", "dane", "mta_sts"];
+
+impl<'a> PartTls<'a> {
+    pub(super) fn new(sessions: &[&'a Session], tlsa: &[Arc<TlsaFacts>], under_sts: bool) -> Self {
+        let shown = || sessions.iter().filter_map(|session| session.tls.as_deref());
+        let agreed = shown().filter_map(|tls| Some((tls.version?, tls)));
+        let oldest = agreed.min_by_key(|(version, tls)| (*version, &tls.cipher));
+        Self {
+            not_after: shown().filter_map(Tls::not_after).min(),
+            pkix: shown().map(|tls| tls.pkix).max(),
+            oldest: oldest.map(|(_, tls)| tls),
+            kept: [pkix(sessions), dane(sessions, tlsa), mta_sts(sessions, under_sts)],
+        }
+    }
+}
+
 /// All families.
-pub(super) fn write(parts: &[Part<'_>], detail: Detail, out: &mut String) {
-    let shown: Vec<(&Part<'_>, Vec<&Tls>)> = parts
-        .iter()
-        .map(|part| {
-            (part, part.sessions.iter().filter_map(|session| session.tls.as_deref()).collect())
-        })
-        .filter(|(_, shown): &(_, Vec<_>)| !shown.is_empty())
-        .collect();
+pub(super) fn write(
+    parts: &Labelled<Part<'_>>,
+    detail: Detail,
+    out: &mut Text<'_>,
+) -> Result<(), Gone> {
     let mut family = Family::new(out, &names::TLS_CERTIFICATE_NOT_AFTER);
-    for (part, shown) in &shown {
-        if let Some(soonest) = shown.iter().filter_map(|tls| tls.not_after()).min() {
-            family.sample(part.labels, &[], unix_seconds(soonest));
+    for (labels, part) in parts.iter() {
+        if let Some(soonest) = part.tls.not_after {
+            family.sample(labels, &[], unix_seconds(soonest))?;
         }
     }
     let mut family = Family::new(out, &names::TLS_CERTIFICATE_STATUS);
-    for (part, shown) in &shown {
-        if let Some(worst) = shown.iter().map(|tls| tls.pkix).max() {
-            family.sample(part.labels, &[("status", worst.label())], 1);
+    let mut status = Closed::new(["status"]);
+    for (labels, part) in parts.iter() {
+        if let Some(worst) = part.tls.pkix {
+            family.sample_of(labels, &mut status, [worst.label()], 1)?;
         }
     }
     if detail == Detail::Lean {
-        return;
+        return Ok(());
     }
     let mut family = Family::new(out, &names::TLS_INFO);
-    for (part, shown) in &shown {
-        let agreed = shown.iter().filter_map(|tls| Some((tls.version?, *tls)));
-        let Some((version, tls)) = agreed.min_by_key(|(version, tls)| (*version, &tls.cipher))
-        else {
+    for (labels, part) in parts.iter() {
+        let Some((version, tls)) = part.tls.oldest.and_then(|tls| Some((tls.version?, tls))) else {
             continue;
         };
         let more = [
@@ -50,31 +81,32 @@ pub(super) fn write(parts: &[Part<'_>], detail: Detail, out: &mut String) {
             ("cipher", tls.cipher.as_deref().unwrap_or_default()),
             ("key_exchange", tls.key_exchange.as_deref().unwrap_or_default()),
         ];
-        family.sample(part.labels, &more, 1);
+        family.sample(labels, &more, 1)?;
     }
     let mut family = Family::new(out, &names::TLS_VERIFIED);
-    for part in parts {
-        let policies = [("pkix", pkix(part)), ("dane", dane(part)), ("mta_sts", mta_sts(part))];
-        for (policy, kept) in policies {
+    let mut policy = Closed::new(["policy"]);
+    for (labels, part) in parts.iter() {
+        for (name, kept) in POLICIES.into_iter().zip(part.tls.kept) {
             if let Some(kept) = kept {
-                family.sample(part.labels, &[("policy", policy)], u8::from(kept));
+                family.sample_of(labels, &mut policy, [name], u8::from(kept))?;
             }
         }
     }
+    Ok(())
 }
 
 /// Whether all addresses show certificates that are trusted; `None` where none shows any.
-fn pkix(part: &Part<'_>) -> Option<bool> {
-    let shown = part.sessions.iter().any(|session| session.tls.is_some());
-    every_address(part, |tls| Some(tls.pkix.trusted())).filter(|_| shown)
+fn pkix(sessions: &[&Session]) -> Option<bool> {
+    let shown = sessions.iter().any(|session| session.tls.is_some());
+    every_address(sessions, |tls| Some(tls.pkix.trusted())).filter(|_| shown)
 }
 
 /// Whether all addresses match the TLSA records of every resolver that proves any; `None` where none does.
-fn dane(part: &Part<'_>) -> Option<bool> {
-    let secure = || part.tlsa.iter().filter(|tlsa| tlsa.status == TlsaStatus::Secure);
+fn dane(sessions: &[&Session], tlsa: &[Arc<TlsaFacts>]) -> Option<bool> {
+    let secure = || tlsa.iter().filter(|tlsa| tlsa.status == TlsaStatus::Secure);
     secure().next()?;
     // A session from before there were records was held against none.
-    every_address(part, |tls| {
+    every_address(sessions, |tls| {
         let matched = tls.dane.as_deref()?;
         Some(secure().all(|tlsa| tlsa.matched_by(matched)))
     })
@@ -82,16 +114,15 @@ fn dane(part: &Part<'_>) -> Option<bool> {
 
 /// Whether the certificates hold by which MTA-STS knows an exchanger (RFC 8461 §4.2); `None` where no
 /// policy is in force. Whether the policy lists it is a finding of the domain.
-fn mta_sts(part: &Part<'_>) -> Option<bool> {
-    every_address(part, |tls| Some(tls.pkix.trusted())).filter(|_| part.under_sts)
+fn mta_sts(sessions: &[&Session], under_sts: bool) -> Option<bool> {
+    every_address(sessions, |tls| Some(tls.pkix.trusted())).filter(|_| under_sts)
 }
 
 /// Whether every address that takes mail, and of which it is known, encrypts and shows what is wanted;
 /// `None` where it is known of none.
-fn every_address(part: &Part<'_>, shows: impl Fn(&Tls) -> Option<bool>) -> Option<bool> {
-    let up = part.sessions.iter().filter(|session| session.up());
-    let known: Vec<bool> = up.filter_map(|session| encrypted(session, &shows)).collect();
-    (!known.is_empty()).then(|| known.into_iter().all(|shown| shown))
+fn every_address(sessions: &[&Session], shows: impl Fn(&Tls) -> Option<bool>) -> Option<bool> {
+    let up = sessions.iter().filter(|session| session.up());
+    up.filter_map(|session| encrypted(session, &shows)).reduce(|all, one| all && one)
 }
 
 /// What one session tells; `None` where it was not to encrypt, or the probe speaks less than others do.

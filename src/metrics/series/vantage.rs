@@ -4,7 +4,8 @@ use crate::{
     facts::{FamilyVantage, Way},
     metrics::{
         names::{self, Metric},
-        text::{Block, Family},
+        sink::Gone,
+        text::{Block, Family, Text},
         view::View,
     },
 };
@@ -12,20 +13,20 @@ use crate::{
 /// What is known of a family.
 type Known = fn(&FamilyVantage) -> Option<bool>;
 
-pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
-    let Some(vantage) = view.snapshot.vantage.as_deref() else { return };
+pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
+    let Some(vantage) = view.snapshot.vantage.as_deref() else { return Ok(()) };
     let sides = vantage.families.each_ref();
     let sides = sides.map(|side| (Block::new([("family", side.family.label())]), side));
     let mut family = Family::new(out, &names::VANTAGE_ROUTE);
     for (labels, side) in &sides {
-        family.sample(labels, &[], u8::from(side.way == Way::Open));
+        family.sample(labels, &[], u8::from(side.way == Way::Open))?;
     }
     let mut family = Family::new(out, &names::VANTAGE_SOURCE);
     for (labels, side) in &sides {
         let shown = |ip: Option<std::net::IpAddr>| ip.map(|ip| ip.to_string()).unwrap_or_default();
         let (source, seen_as) = (shown(side.source), shown(side.seen_as));
         if side.source.or(side.seen_as).is_some() {
-            family.sample(labels, &[("source", &source), ("seen_as", &seen_as)], 1);
+            family.sample(labels, &[("source", &source), ("seen_as", &seen_as)], 1)?;
         }
     }
     let known: [(&Metric, Known); 3] = [
@@ -37,8 +38,9 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut String) {
         let mut family = Family::new(out, metric);
         for (labels, side) in &sides {
             if let Some(known) = of(side) {
-                family.sample(labels, &[], u8::from(known));
+                family.sample(labels, &[], u8::from(known))?;
             }
         }
     }
+    Ok(())
 }

@@ -7,9 +7,11 @@ use crate::{
     config::Detail,
     facts::{NameServer, authority::newer, zone_findings::ZoneView},
     metrics::{
+        labelled::Labelled,
+        lookups::LastLookup,
         names,
-        text::{Block, Family},
-        view::View,
+        sink::Gone,
+        text::{Block, Family, Text},
     },
 };
 
@@ -20,34 +22,38 @@ const MAX_FINDINGS: usize = 16;
 const MAX_SERVERS: usize = 13;
 
 /// The newest picture of every zone.
-pub(in crate::metrics) fn write(view: &View<'_>, detail: Detail, out: &mut String) {
-    let lookups = view.lookups.iter().map(|(_, lookup)| *lookup);
+pub(in crate::metrics) fn write(
+    lookups: &Labelled<LastLookup<'_>>,
+    detail: Detail,
+    out: &mut Text<'_>,
+) -> Result<(), Gone> {
+    let lookups = lookups.rows().iter().filter(|last| last.of_zone).map(|last| last.lookup);
     let zones: Vec<(Block, ZoneView<'_>)> = ZoneView::all(lookups)
         .into_iter()
         .map(|zone| (Block::new([("zone", &*zone.zone.name)]), zone))
         .collect();
     let mut family = Family::new(out, &names::ZONE_SERVERS);
     for (labels, view) in &zones {
-        family.sample(labels, &[], view.zone.addresses());
+        family.sample(labels, &[], view.zone.addresses())?;
     }
     let mut family = Family::new(out, &names::ZONE_SERIALS);
     for (labels, view) in &zones {
-        family.sample(labels, &[], view.zone.serials().len());
+        family.sample(labels, &[], view.zone.serials().len())?;
     }
     let mut family = Family::new(out, &names::ZONE_SERVER_FINDING);
     for (labels, view) in &zones {
         for (server, finding) in view.findings().into_iter().take(MAX_FINDINGS) {
-            family.sample(labels, &[("server", server), ("finding", finding.label())], 1);
+            family.sample(labels, &[("server", server), ("finding", finding.label())], 1)?;
         }
     }
     if detail == Detail::Lean {
-        return;
+        return Ok(());
     }
     let mut family = Family::new(out, &names::ZONE_SERVER_DURATION);
     for (labels, view) in &zones {
         for server in view.zone.servers.iter().take(MAX_SERVERS) {
             if let Some(slowest) = server.slowest() {
-                family.sample(labels, &[("server", &server.name)], slowest.as_secs_f64());
+                family.sample(labels, &[("server", &server.name)], slowest.as_secs_f64())?;
             }
         }
     }
@@ -55,10 +61,11 @@ pub(in crate::metrics) fn write(view: &View<'_>, detail: Detail, out: &mut Strin
     for (labels, view) in &zones {
         for server in view.zone.servers.iter().take(MAX_SERVERS) {
             if let Some(serial) = oldest(server) {
-                family.sample(labels, &[("server", &server.name)], serial);
+                family.sample(labels, &[("server", &server.name)], serial)?;
             }
         }
     }
+    Ok(())
 }
 
 fn oldest(server: &NameServer) -> Option<u32> {
