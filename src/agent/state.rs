@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -236,10 +237,47 @@ impl Terms {
     }
 }
 
+/// Reports that are copied while nobody can publish.
+const PART: usize = 1024;
+
 impl Store {
-    /// The picture at this moment.
+    /// The picture at this moment, give or take what was replaced while it was taken: a hundred
+    /// thousand reports at once would hold up those who publish.
     pub fn snapshot(&self) -> Snapshot {
-        self.lock().clone()
+        let mut picture = {
+            let now = self.lock();
+            Snapshot {
+                destinations: BTreeMap::new(),
+                exchangers: BTreeMap::new(),
+                resolvers: now.resolvers.clone(),
+                vantage: now.vantage.clone(),
+                lookups: Arc::clone(&now.lookups),
+                mx_port: now.mx_port,
+                terms: Arc::clone(&now.terms),
+            }
+        };
+        picture.destinations = self.in_parts(|now| &now.destinations);
+        // After those who route to them, so that they are there.
+        picture.exchangers = self.in_parts(|now| &now.exchangers);
+        picture
+    }
+
+    fn in_parts<K: Clone + Ord, V: Clone>(
+        &self,
+        of: impl Fn(&Snapshot) -> &BTreeMap<K, V>,
+    ) -> BTreeMap<K, V> {
+        let mut copied: Vec<(K, V)> = Vec::new();
+        loop {
+            let before = copied.len();
+            let now = self.lock();
+            let last = copied.last().map(|(key, _)| key.clone());
+            let rest = (last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+            let part = of(&now).range::<K, _>(rest).take(PART);
+            copied.extend(part.map(|(key, value)| (key.clone(), value.clone())));
+            if copied.len() < before + PART {
+                return copied.into_iter().collect();
+            }
+        }
     }
 
     /// The part of it that belongs to one destination, without a copy of the rest.
