@@ -357,6 +357,7 @@ fn worst_exchanger(name: &str) -> Arc<ExchangerReport> {
     report.facts = Some(Arc::new(mxwatch::facts::ExchangerFacts { addresses, ..facts }));
     for family in Family::ALL {
         let counts = report.counts_mut(family);
+        (counts.sessions, counts.replies) = (Tallies::NONE, Tallies::NONE);
         let reasons = ["timeout", "refused", "reset"];
         assert_eq!(reasons.len() + 1, MAX_ENDINGS, "with done");
         let failed = reasons.map(|reason| ("connect", reason));

@@ -334,10 +334,33 @@ pub(crate) fn request(
     stream.write_all(text.as_bytes())?;
     let mut all = Vec::new();
     stream.read_to_end(&mut all)?;
-    let all = String::from_utf8_lossy(&all);
-    let (head, body) = all.split_once("\r\n\r\n").unwrap_or((&all, ""));
+    let end = all.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(all.len());
+    let (head, body) = all.split_at(end);
+    let (head, body) = (String::from_utf8_lossy(head), body.get(4..).unwrap_or_default());
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-    Ok(Reply { status, head: head.to_owned(), body: body.to_owned() })
+    let chunked = head.to_ascii_lowercase().contains("\r\ntransfer-encoding: chunked");
+    let body = if chunked { unchunked(body) } else { body.to_vec() };
+    let body = String::from_utf8_lossy(&body).into_owned();
+    Ok(Reply { status, head: head.into_owned(), body })
+}
+
+/// The content of chunks (RFC 9112 §7.1).
+///
+/// # Panics
+///
+/// When the last is missing.
+fn unchunked(mut body: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    loop {
+        let end = body.windows(2).position(|window| window == b"\r\n").expect("a chunk");
+        let length = str::from_utf8(&body[..end]).unwrap();
+        let length = usize::from_str_radix(length, 16).unwrap();
+        if length == 0 {
+            return content;
+        }
+        content.extend_from_slice(&body[end + 2..end + 2 + length]);
+        body = &body[end + 2 + length + 2..];
+    }
 }
 
 /// The samples of one scrape.

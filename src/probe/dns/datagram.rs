@@ -4,6 +4,9 @@
 //! exchanges with the same server share, which is what [`Ports`] has: a socket for each exchange costs
 //! more than everything else about it.
 //!
+//! No more than [`AT_ONCE`] of them are new and unanswered at a time: hundreds that are sent within a
+//! millisecond overflow the receive buffer of the server, and what is lost there looks like its silence.
+//!
 //! The kernel picks an unpredictable source port for each socket (RFC 5452 §9.2). A shared one is used for
 //! few queries and not for long. A forger has as much to guess then as with a socket each: of so many
 //! queries under way each has its identifier, and their ports are not known.
@@ -24,7 +27,7 @@ use socket2::SockRef;
 use tokio::{
     io::Interest,
     net::UdpSocket,
-    sync::oneshot,
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     task::AbortHandle,
     time::{Instant, timeout_at},
 };
@@ -73,13 +76,26 @@ impl Sent {
                 let response = receive(socket, |datagram| taken(query.read(datagram)));
                 timeout_at(until, response).await.unwrap_or(Err(Failed::SILENT))
             }
-            Self::Shared(waiting) => match timeout_at(until, &mut waiting.told).await {
-                Err(_) => Err(Failed::SILENT),
-                Ok(Ok(response)) => response,
-                Ok(Err(_gone)) => Err(Failed::network("the socket is closed")),
-            },
+            Self::Shared(waiting) => {
+                if waiting.place.is_some() {
+                    let soon = until.min(Instant::now() + NEW);
+                    if let Ok(told) = timeout_at(soon, &mut waiting.told).await {
+                        return received(told);
+                    }
+                    // It has left the buffer of the server, if it ever got there.
+                    waiting.place = None;
+                }
+                let told = timeout_at(until, &mut waiting.told).await;
+                told.map_or(Err(Failed::SILENT), received)
+            }
         }
     }
+}
+
+fn received(
+    told: Result<Result<Answer, Failed>, oneshot::error::RecvError>,
+) -> Result<Answer, Failed> {
+    told.unwrap_or_else(|_gone| Err(Failed::network("the socket is closed")))
 }
 
 /// The sockets to one server, each for some exchanges.
@@ -87,6 +103,7 @@ impl Sent {
 pub(super) struct Ports {
     server: SocketAddr,
     current: Mutex<Option<Port>>,
+    places: Arc<Semaphore>,
 }
 
 /// A socket in use, and for how long it still is.
@@ -99,7 +116,7 @@ struct Port {
 impl Ports {
     /// None yet.
     pub(super) fn new(server: SocketAddr) -> Self {
-        Self { server, current: Mutex::default() }
+        Self { server, current: Mutex::default(), places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// The server.
@@ -107,20 +124,23 @@ impl Ports {
         self.server
     }
 
-    /// Sends a query. Must be called within a runtime.
+    /// Sends a query when there is a place for it. Must be called within a runtime.
     pub(super) async fn send(&self, query: Wire) -> io::Result<Sent> {
         let query = Arc::new(query);
+        let mut place = Arc::clone(&self.places).acquire_owned().await.ok();
         if let Some(shared) = self.in_use()
-            && let Some(waiting) = shared.expect(&query)
-            && waiting.send().await.is_ok()
+            && let Some(waiting) = shared.expect(&query, &mut place)
         {
-            return Ok(Sent::Shared(waiting));
+            match waiting.send().await {
+                Ok(()) => return Ok(Sent::Shared(waiting)),
+                // The kernel says once what became of queries sent before, and says it to this one.
+                Err(error) => shared.inner.tell_all(&error.into()),
+            }
         }
-        // There is none, or another query has the same identifier, or what became of others is told
-        // to this one.
+        // There is none, or another query has the same identifier, or this one was not sent.
         let shared = Arc::new(Shared::new(open(self.server).await?));
         *lock(&self.current) = Some(Port { shared: Arc::clone(&shared), since: Instant::now() });
-        let waiting = shared.expect(&query).ok_or(io::ErrorKind::AddrInUse)?;
+        let waiting = shared.expect(&query, &mut place).ok_or(io::ErrorKind::AddrInUse)?;
         waiting.send().await?;
         Ok(Sent::Shared(waiting))
     }
@@ -169,7 +189,11 @@ impl Shared {
     }
 
     /// Notes a query that is about to be sent; `None` while another has its identifier.
-    fn expect(self: &Arc<Self>, query: &Arc<Wire>) -> Option<Waiting> {
+    fn expect(
+        self: &Arc<Self>,
+        query: &Arc<Wire>,
+        place: &mut Option<OwnedSemaphorePermit>,
+    ) -> Option<Waiting> {
         let mut waiting = lock(&self.inner.waiting);
         if waiting.contains_key(&query.id()) {
             return None;
@@ -177,7 +201,7 @@ impl Shared {
         let (tell, told) = oneshot::channel();
         let (shared, query) = (Arc::clone(self), Arc::clone(query));
         waiting.insert(query.id(), Expected { query: Arc::clone(&query), tell });
-        Some(Waiting { shared, query, told })
+        Some(Waiting { shared, query, told, place: place.take() })
     }
 }
 
@@ -196,11 +220,16 @@ impl Inner {
                 None::<Result<Infallible, Failed>>
             });
             let Err(failed) = failed.await;
-            // ICMP says that the server does not listen, to whichever query it was.
-            for (_, expected) in lock(&self.waiting).drain() {
-                // Who has gone does not mind.
-                let _ = expected.tell.send(Err(failed.clone()));
-            }
+            self.tell_all(&failed);
+        }
+    }
+
+    /// Tells everybody who waits that the server cannot be reached: ICMP does not say which query it is
+    /// about.
+    fn tell_all(&self, failed: &Failed) {
+        for (_, expected) in lock(&self.waiting).drain() {
+            // Who has gone does not mind.
+            let _ = expected.tell.send(Err(failed.clone()));
         }
     }
 
@@ -222,6 +251,8 @@ pub(super) struct Waiting {
     shared: Arc<Shared>,
     query: Arc<Wire>,
     told: oneshot::Receiver<Result<Answer, Failed>>,
+    /// Among those that are new.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Waiting {
@@ -232,7 +263,12 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        lock(&self.shared.inner.waiting).remove(&self.query.id());
+        let mut waiting = lock(&self.shared.inner.waiting);
+        // Another may have the same identifier by now.
+        let own = |expected: &Expected| Arc::ptr_eq(&expected.query, &self.query);
+        if waiting.get(&self.query.id()).is_some_and(own) {
+            waiting.remove(&self.query.id());
+        }
     }
 }
 
@@ -293,6 +329,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// More than is announced, because servers overdo it; never a jumbo buffer.
 const MAX_DATAGRAM: usize = 4 * UDP_PAYLOAD as usize;
 
+/// Queries that are new and unanswered; the buffer of a socket holds twice as many by default.
+const AT_ONCE: usize = 128;
+
+/// For how long a query is new: whoever has not taken it by then has lost it, or is at work on it.
+const NEW: Duration = Duration::from_millis(50);
+
 /// Queries from one port. By then it costs next to nothing, and what waits on it overflows no buffer.
 const MOST_QUERIES: u32 = 64;
 
@@ -303,6 +345,7 @@ const LONGEST_USE: Duration = Duration::from_secs(1);
 mod tests {
     use std::collections::HashSet;
 
+    use futures_util::FutureExt;
     use hickory_resolver::proto::rr::Name;
 
     use super::*;
@@ -411,6 +454,59 @@ mod tests {
             server.send_to(&answer(&query), from).await.unwrap();
             assert_eq!(status(sent).await, LookupStatus::Nxdomain);
         }
+    }
+
+    #[tokio::test]
+    async fn what_the_kernel_says_to_one_is_told_to_all_who_wait() {
+        let (server, ports) = server().await;
+        drop(server);
+        let mut waiting = Vec::new();
+        for _ in 0..100 {
+            // Whether it is the listener or the next to send who hears of it is left to chance.
+            waiting.push(ports.send(query("one.example.test.")).await);
+            tokio::task::yield_now().await;
+        }
+        for sent in waiting.into_iter().flatten() {
+            let mut sent = sent;
+            let failed = sent.response(Instant::now() + PATIENCE).await.unwrap_err();
+            assert_eq!(failed.status, LookupStatus::NetworkError);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn thousands_at_once_lose_nothing() {
+        let (server, ports) = server().await;
+        let (ports, server) = (Arc::new(ports), Arc::new(server));
+        let answering = Arc::clone(&server);
+        let answers = tokio::spawn(async move {
+            loop {
+                let (query, from) = received(&answering).await;
+                answering.send_to(&answer(&query), from).await.unwrap();
+            }
+        });
+        for _ in 0..100 {
+            let ask = |name: String| {
+                let ports = Arc::clone(&ports);
+                async move { status(ports.send(query(&name)).await.unwrap()).await }
+            };
+            let asked = (0..50).map(|n| tokio::spawn(ask(format!("n{n}.example.test."))));
+            for asked in asked.collect::<Vec<_>>() {
+                assert_eq!(asked.await.unwrap(), LookupStatus::Nxdomain);
+            }
+        }
+        answers.abort();
+    }
+
+    #[tokio::test]
+    async fn no_more_are_sent_at_once_than_a_server_has_room_for() {
+        let (_server, ports) = server().await;
+        let mut sent = Vec::new();
+        for _ in 0..AT_ONCE {
+            sent.push(ports.send(query("one.example.test.")).await.unwrap());
+        }
+        assert!(ports.send(query("two.example.test.")).now_or_never().is_none(), "it waits");
+        sent.pop();
+        ports.send(query("two.example.test.")).now_or_never().expect("there is a place").unwrap();
     }
 
     #[tokio::test]

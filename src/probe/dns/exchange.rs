@@ -133,34 +133,37 @@ async fn over_udp<F>(
 where
     F: Future<Output = io::Result<Sent>>,
 {
+    let failed =
+        |transport, failed, begun| (unanswered(server, transport, failed, begun), Pointers::NONE);
+    let Some(query) = Wire::encode(question) else {
+        return failed(Transport::Udp, unsendable(), Instant::now());
+    };
+    let sent = send(query).await;
+    // It may have waited for its turn, which is not the server's time.
     let begun = Instant::now();
     let until = begun + patience.timeout;
-    let failed = |transport, failed| (unanswered(server, transport, failed, begun), Pointers::NONE);
-    let Some(query) = Wire::encode(question) else {
-        return failed(Transport::Udp, unsendable());
-    };
-    let mut asked = match send(query).await {
+    let mut asked = match sent {
         Ok(asked) => asked,
-        Err(error) => return failed(Transport::Udp, error.into()),
+        Err(error) => return failed(Transport::Udp, error.into(), begun),
     };
     match asked.response(until).await {
         Ok(answer) if answer.truncated => {
             let mut over_tcp = match stream_exchange(server, &asked.query(), until).await {
                 Ok(answer) => answered(server, Transport::Tcp, answer, begun),
-                Err(other) => failed(Transport::Tcp, other),
+                Err(other) => failed(Transport::Tcp, other, begun),
             };
             over_tcp.0.truncated = true;
             over_tcp
         }
         Ok(answer) => answered(server, Transport::Udp, answer, begun),
         Err(silence @ Failed { status: LookupStatus::Timeout, .. }) => {
-            let mut silent = failed(Transport::Udp, silence);
+            let mut silent = failed(Transport::Udp, silence, begun);
             let late = asked.response(until + patience.late_window).await;
             // The time from the query to an answer that came after all.
             silent.0.late = late.ok().map(|_| begun.elapsed());
             silent
         }
-        Err(other) => failed(Transport::Udp, other),
+        Err(other) => failed(Transport::Udp, other, begun),
     }
 }
 
