@@ -345,7 +345,6 @@ const LONGEST_USE: Duration = Duration::from_secs(1);
 mod tests {
     use std::collections::HashSet;
 
-    use futures_util::FutureExt;
     use hickory_resolver::proto::rr::Name;
 
     use super::*;
@@ -504,9 +503,14 @@ mod tests {
         for _ in 0..AT_ONCE {
             sent.push(ports.send(query("one.example.test.")).await.unwrap());
         }
-        assert!(ports.send(query("two.example.test.")).now_or_never().is_none(), "it waits");
+        let mut next = std::pin::pin!(ports.send(query("two.example.test.")));
+        tokio::select! {
+            biased;
+            _ = &mut next => unreachable!("there is no place"),
+            () = tokio::task::yield_now() => assert_eq!(ports.places.available_permits(), 0),
+        }
         sent.pop();
-        ports.send(query("two.example.test.")).now_or_never().expect("there is a place").unwrap();
+        tokio::time::timeout(PATIENCE, next).await.unwrap().unwrap();
     }
 
     #[tokio::test]

@@ -138,11 +138,11 @@ where
     let Some(query) = Wire::encode(question) else {
         return failed(Transport::Udp, unsendable(), Instant::now());
     };
-    let sent = send(query).await;
+    let outcome = send(query).await;
     // It may have waited for its turn, which is not the server's time.
     let begun = Instant::now();
     let until = begun + patience.timeout;
-    let mut asked = match sent {
+    let mut asked = match outcome {
         Ok(asked) => asked,
         Err(error) => return failed(Transport::Udp, error.into(), begun),
     };
