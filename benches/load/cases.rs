@@ -101,7 +101,7 @@ impl Extent {
             tls_pace: 500,
             window: Duration::from_secs(10),
             many: 10_000,
-            long: Duration::from_secs(120),
+            long: Duration::from_secs(60),
             silent: 4_000,
             scraped: 7_500,
             sizes: &[100, 1_000, 10_000, 100_000],

@@ -208,10 +208,11 @@ impl Prober {
         publish: impl Fn(Progress),
     ) -> Option<Memory> {
         let resolvers = self.resolvers.among(&wanted.resolvers);
-        let look_up = addresses::look_up(&exchanger.host, &resolvers, self.deadline);
+        // Not a part of the round, which waits for silent servers long after it.
+        let look_up = Box::pin(addresses::look_up(&exchanger.host, &resolvers, self.deadline));
         let mut lookups = self.unless_stopped(look_up).await?;
         self.note(&lookups);
-        let look_up = tlsa::look_up(exchanger, &lookups, &resolvers, self.deadline);
+        let look_up = Box::pin(tlsa::look_up(exchanger, &lookups, &resolvers, self.deadline));
         let tlsa = self.unless_stopped(look_up).await?;
         self.note(tlsa.iter().flat_map(|tlsa| &tlsa.lookups));
         let known = memory.still_known(Instant::now());
