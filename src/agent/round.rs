@@ -362,8 +362,9 @@ impl Prober {
             return Call::Shared(session);
         }
         let _in_flight = InFlight::enter(&self.sessions_in_flight);
-        let Some(session) = turn.hold(session::run(plan.clone(), &self.tls, &mut stop)).await
-        else {
+        // Boxed, or it would have room twice: where it is made and where it is held.
+        let session = Box::pin(session::run(plan.clone(), &self.tls, &mut stop));
+        let Some(session) = turn.hold(session).await else {
             return Call::Stopped;
         };
         let session = Arc::new(session);
