@@ -339,9 +339,13 @@ fn scrape(extent: &Extent) -> Vec<Figure> {
     }
     let _ = fs::remove_file(&file);
     let budget = 2.0 * crate::report::median(&floor);
-    let figure = Figure::new(format!("CPU of one scrape, {series} series"), "ms", own);
+    let mut figure = Figure::new(format!("CPU of one scrape, {series} series"), "ms", own);
+    // A small one is less than the kernel accounts.
+    if budget > 0.0 {
+        figure = figure.budget(budget);
+    }
     vec![
-        figure.budget(budget).floor(&floor),
+        figure.floor(&floor),
         Figure::new("  time until its last byte, the longest of ten", "ms", took),
         Figure::new("  extra memory", "MiB", extra).budget(16.0),
     ]
