@@ -46,6 +46,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+mod alike;
 pub mod build;
 pub mod check;
 pub mod chosen;

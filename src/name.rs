@@ -4,6 +4,7 @@
 //! label and as map key. Nothing here looks anything up.
 
 use std::{
+    borrow::Cow,
     fmt::{self, Write as _},
     net::IpAddr,
     sync::Arc,
@@ -152,8 +153,12 @@ pub struct Exchanger {
 impl Exchanger {
     /// The value of the `mx` label: the host alone on the port all MX are probed at, else
     /// `host:port`.
-    pub fn label(&self, mx_port: u16) -> String {
-        if self.port == mx_port { self.host.to_string() } else { self.to_string() }
+    pub fn label(&self, mx_port: u16) -> Cow<'_, str> {
+        match &self.host {
+            Host::Name(name) if self.port == mx_port => name.as_str().into(),
+            host if self.port == mx_port => host.to_string().into(),
+            _ => self.to_string().into(),
+        }
     }
 }
 

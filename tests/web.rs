@@ -18,6 +18,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+#[path = "servers/chunked.rs"]
+mod chunked;
 #[allow(dead_code, reason = "shared with the test of the exposition, which needs more of it")]
 mod sample;
 use sample::destination;
@@ -137,7 +139,7 @@ impl Response {
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let mut response = Self { status, head, body: all[end + 4..].to_vec() };
         if response.header("transfer-encoding") == Some("chunked") && !response.body.is_empty() {
-            response.body = dechunked(&response.body);
+            response.body = chunked::content(&response.body);
         }
         response
     }
@@ -153,22 +155,6 @@ impl Response {
 
     fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
-    }
-}
-
-/// What the chunks of a body hold (RFC 9112 §7.1), which must be all there.
-fn dechunked(mut rest: &[u8]) -> Vec<u8> {
-    let mut all = Vec::new();
-    loop {
-        let end = rest.windows(2).position(|pair| pair == b"\r\n").expect("the size of a chunk");
-        let size = std::str::from_utf8(&rest[..end]).unwrap();
-        let size = usize::from_str_radix(size, 16).unwrap();
-        rest = &rest[end + 2..];
-        if size == 0 {
-            return all;
-        }
-        all.extend_from_slice(&rest[..size]);
-        rest = &rest[size + 2..];
     }
 }
 

@@ -141,6 +141,15 @@ impl Agent {
         Samples(self.try_get("/metrics").unwrap_or_else(|| fail("mxwatch does not answer")))
     }
 
+    /// What it did and cost in so much time, during which nobody asks it for anything.
+    pub(crate) fn over(&self, time: Duration) -> Stretch {
+        let before = self.scrape();
+        let (begun, cpu) = (Instant::now(), self.process.cpu());
+        sleep(time);
+        let (cpu, wall) = (self.process.cpu().saturating_sub(cpu), begun.elapsed());
+        Stretch { cpu, wall, before, after: self.scrape() }
+    }
+
     /// The bytes of all series, thrown away; how many, how long until the first, and until the last.
     pub(crate) fn drain(&self) -> (usize, Duration, Duration) {
         drain(self.address, "/metrics").unwrap_or_else(|error| fail(&error.to_string()))
@@ -188,6 +197,37 @@ fn configuration(watch: &Watch<'_>) -> String {
     text
 }
 
+/// Some time of an agent.
+pub(crate) struct Stretch {
+    pub(crate) cpu: Duration,
+    wall: Duration,
+    before: Samples,
+    pub(crate) after: Samples,
+}
+
+impl Stretch {
+    /// By how much the samples that begin so have grown, taken together.
+    pub(crate) fn grown(&self, head: &str) -> f64 {
+        self.after.sum(head) - self.before.sum(head)
+    }
+
+    /// Of the rounds that began, how late this share of them was at most, in milliseconds.
+    pub(crate) fn lag(&self, share: f64) -> f64 {
+        let name = "mxwatch_round_lag_seconds";
+        1e3 * quantile(share, &self.before.buckets(name), &self.after.buckets(name))
+    }
+
+    /// Processor time in percent of one core.
+    pub(crate) fn share_of_core(&self) -> f64 {
+        100.0 * self.cpu.as_secs_f64() / self.wall.as_secs_f64()
+    }
+
+    /// Processor time of a minute.
+    pub(crate) fn cpu_of_a_minute(&self) -> Duration {
+        self.cpu.mul_f64(60.0 / self.wall.as_secs_f64())
+    }
+}
+
 /// Samples of the text format.
 pub(crate) struct Samples(String);
 
@@ -202,10 +242,9 @@ impl Samples {
         self.0.lines().filter(|line| !line.starts_with('#')).count()
     }
 
-    /// The sum of those that begin so and hold all of these.
-    pub(crate) fn sum(&self, head: &str, all_of: &[&str]) -> f64 {
+    /// The sum of those that begin so.
+    pub(crate) fn sum(&self, head: &str) -> f64 {
         let lines = self.0.lines().filter(|line| line.starts_with(head));
-        let lines = lines.filter(|line| all_of.iter().all(|part| line.contains(part)));
         lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
     }
 

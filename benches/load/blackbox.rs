@@ -20,7 +20,7 @@ use std::{
 use crate::{
     agent::{self, World, drain, free_address},
     fail,
-    process::{Core, Process, Stretch},
+    process::{Core, Process},
     world,
 };
 
@@ -97,24 +97,24 @@ impl Blackbox {
 
     fn each(&self, times: usize, paths: impl Fn(usize) -> Vec<String> + Sync) -> Duration {
         let next = Arc::new(AtomicUsize::new(0));
-        let stretch = Stretch::begin(&self.process);
-        thread::scope(|scope| {
-            for _ in 0..IN_FLIGHT {
-                scope.spawn(|| {
-                    loop {
-                        let number = next.fetch_add(1, Ordering::Relaxed);
-                        if number >= times {
-                            break;
+        let cpu = self.process.cost(|| {
+            thread::scope(|scope| {
+                for _ in 0..IN_FLIGHT {
+                    scope.spawn(|| {
+                        loop {
+                            let number = next.fetch_add(1, Ordering::Relaxed);
+                            if number >= times {
+                                break;
+                            }
+                            for path in paths(number) {
+                                drain(self.address, &path)
+                                    .unwrap_or_else(|error| fail(&error.to_string()));
+                            }
                         }
-                        for path in paths(number) {
-                            drain(self.address, &path)
-                                .unwrap_or_else(|error| fail(&error.to_string()));
-                        }
-                    }
-                });
-            }
+                    });
+                }
+            });
         });
-        let (cpu, _) = stretch.end(&self.process);
         cpu / u32::try_from(times).unwrap_or(u32::MAX)
     }
 

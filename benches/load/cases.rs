@@ -12,7 +12,7 @@ use crate::{
     agent::{Agent, Watch, World, binary, drain, quantile, stripped_size, this_program},
     blackbox::Blackbox,
     fail,
-    process::{Core, Process, Stretch},
+    process::{Core, Process},
     report::Figure,
     scale,
     world::{Exchangers, Manners},
@@ -158,15 +158,10 @@ fn domain_check(extent: &Extent) -> Vec<Figure> {
     let mut lookups = vec![];
     let checks = extent.pace * usize::try_from(extent.window.as_secs()).unwrap_or(1);
     for _ in 0..extent.repeat {
-        let before = agent.scrape();
-        let stretch = Stretch::begin(&agent.process);
-        thread::sleep(extent.window);
-        let (cpu, _) = stretch.end(&agent.process);
-        let after = agent.scrape();
-        let grown = |head: &str| after.sum(head, &[]) - before.sum(head, &[]);
-        let sessions = grown("mx_sessions_total{");
-        own.push(micros(cpu) / (sessions / 2.0));
-        lookups.push(grown("mx_dns_lookups_total{") / (sessions / 2.0));
+        let stretch = agent.over(extent.window);
+        let done = stretch.grown("mx_sessions_total{") / 2.0;
+        own.push(micros(stretch.cpu) / done);
+        lookups.push(stretch.grown("mx_dns_lookups_total{") / done);
     }
     drop(agent);
     for _ in 0..extent.repeat {
@@ -205,13 +200,8 @@ fn starttls(extent: &Extent) -> Vec<Figure> {
     let (mut own, mut floor, mut by_peer) = (vec![], vec![], vec![]);
     let sessions = extent.tls_pace * usize::try_from(extent.window.as_secs()).unwrap_or(1);
     for _ in 0..extent.repeat {
-        let before = agent.scrape();
-        let stretch = Stretch::begin(&agent.process);
-        thread::sleep(extent.window);
-        let (cpu, _) = stretch.end(&agent.process);
-        let held =
-            agent.scrape().sum("mx_sessions_total{", &[]) - before.sum("mx_sessions_total{", &[]);
-        own.push(micros(cpu) / held);
+        let stretch = agent.over(extent.window);
+        own.push(micros(stretch.cpu) / stretch.grown("mx_sessions_total{"));
     }
     drop(agent);
     for _ in 0..extent.repeat {
@@ -226,15 +216,9 @@ fn memory(extent: &Extent) -> Vec<Figure> {
     let world = World::start(extent.many, Exchangers::Distinct, Manners::Healthy);
     let mut agent = Agent::start(&Watch::domains(&world, 60));
     agent.until_observed(world.exchangers());
-    let samples = agent.scrape();
-    let before = samples.buckets(LAG);
-    let stretch = Stretch::begin(&agent.process);
-    thread::sleep(extent.long);
-    let (cpu, wall) = stretch.end(&agent.process);
-    let after = agent.scrape();
+    let stretch = agent.over(extent.long);
     let many = extent.many;
     let peer: Vec<f64> = peer_memory(&world).into_iter().collect();
-    let lag = |share| 1e3 * quantile(share, &before, &after.buckets(LAG));
     vec![
         Figure::of(
             format!("memory, {many} domains with two exchangers"),
@@ -247,12 +231,12 @@ fn memory(extent: &Extent) -> Vec<Figure> {
         Figure::of(
             "  series of a domain with its exchangers",
             "",
-            after.series() as f64 / many as f64,
+            stretch.after.series() as f64 / many as f64,
         ),
         Figure::of("  the most it ever used, scrapes included", "MiB", mebi(agent.process.peak())),
-        Figure::of("  share of one core", "%", 100.0 * cpu.as_secs_f64() / wall.as_secs_f64()),
-        Figure::of(format!("lag of rounds, p50, {many} domains at 60 s"), "ms", lag(0.5)),
-        Figure::of(format!("lag of rounds, p99, {many} domains at 60 s"), "ms", lag(0.99))
+        Figure::of("  share of one core", "%", stretch.share_of_core()),
+        Figure::of(format!("lag of rounds, p50, {many} domains at 60 s"), "ms", stretch.lag(0.5)),
+        Figure::of(format!("lag of rounds, p99, {many} domains at 60 s"), "ms", stretch.lag(0.99))
             .budget(50.0),
     ]
 }
@@ -281,9 +265,7 @@ fn silent(extent: &Extent) -> Vec<Figure> {
         let mut agent = watch("", Some(65_535));
         #[expect(clippy::cast_precision_loss, reason = "it is not that many")]
         let all = world.exchangers() as f64;
-        agent.until("all wait", |agent| {
-            agent.scrape().sum("mxwatch_sessions_in_flight ", &[]) >= all
-        });
+        agent.until("all wait", |agent| agent.scrape().sum("mxwatch_sessions_in_flight ") >= all);
         #[expect(clippy::cast_precision_loss, reason = "it is not that much")]
         let more = agent.process.memory() as f64 - before as f64;
         runs.push(more / all / 1024.0);
@@ -329,9 +311,9 @@ fn scrape(extent: &Extent) -> Vec<Figure> {
     for _ in 0..extent.repeat.max(3) {
         let before = agent.process.memory();
         agent.process.forget_peak();
-        let stretch = Stretch::begin(&agent.process);
-        let last = (0..SCRAPES).map(|_| agent.drain().2).max().unwrap_or_default();
-        let (cpu, _) = stretch.end(&agent.process);
+        let mut last = Duration::ZERO;
+        let cpu =
+            agent.process.cost(|| (0..SCRAPES).for_each(|_| last = last.max(agent.drain().2)));
         extra.push(mebi(agent.process.peak().saturating_sub(before)));
         own.push(millis(cpu / SCRAPES));
         took.push(millis(last));
@@ -370,11 +352,12 @@ impl ReadyMade {
     }
 
     fn scrape(&self) -> Duration {
-        let stretch = Stretch::begin(&self.process);
-        for _ in 0..SCRAPES {
-            drain(self.address, "/").unwrap_or_else(|error| fail(&error.to_string()));
-        }
-        stretch.end(&self.process).0 / SCRAPES
+        let cost = self.process.cost(|| {
+            for _ in 0..SCRAPES {
+                drain(self.address, "/").unwrap_or_else(|error| fail(&error.to_string()));
+            }
+        });
+        cost / SCRAPES
     }
 }
 
@@ -474,7 +457,5 @@ pub(crate) fn mebi(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-/// How late rounds begin.
-pub(crate) const LAG: &str = "mxwatch_round_lag_seconds";
 /// How late timers fire.
 const DELAY: &str = "mxwatch_runtime_delay_seconds";

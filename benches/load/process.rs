@@ -8,7 +8,7 @@ use std::{
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::fail;
@@ -108,6 +108,13 @@ impl Process {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
     }
 
+    /// What it spends on something.
+    pub(crate) fn cost(&self, something: impl FnOnce()) -> Duration {
+        let before = self.cpu();
+        something();
+        self.cpu().saturating_sub(before)
+    }
+
     fn status(&self, key: &str) -> u64 {
         let status = self.proc("status");
         let line = status.lines().find_map(|line| line.strip_prefix(key));
@@ -138,22 +145,4 @@ fn pinned(program: &Path, core: Core) -> Command {
     let mut command = Command::new("taskset");
     command.arg("-c").arg((core as u8).to_string()).arg(program);
     command
-}
-
-/// What one stretch of time cost a process.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stretch {
-    begun: Instant,
-    cpu: Duration,
-}
-
-impl Stretch {
-    pub(crate) fn begin(process: &Process) -> Self {
-        Self { begun: Instant::now(), cpu: process.cpu() }
-    }
-
-    /// Processor time and wall time since.
-    pub(crate) fn end(self, process: &Process) -> (Duration, Duration) {
-        (process.cpu().saturating_sub(self.cpu), self.begun.elapsed())
-    }
 }

@@ -3,9 +3,8 @@
 use std::thread;
 
 use crate::{
-    agent::{Agent, Watch, World, quantile},
-    cases::{Extent, LAG, mebi, millis},
-    process::Stretch,
+    agent::{Agent, Watch, World},
+    cases::{Extent, mebi, millis},
     report::Figure,
     world::{Exchangers, Manners},
 };
@@ -26,30 +25,23 @@ fn one(domains: usize, which: Exchangers, extent: &Extent) -> Vec<Figure> {
     agent.until_observed(world.exchangers());
     // The rounds of the start go on at their own pace.
     thread::sleep(extent.long / 2);
-    let before = agent.scrape();
-    let stretch = Stretch::begin(&agent.process);
-    thread::sleep(extent.long);
-    let (cpu, wall) = stretch.end(&agent.process);
-    let after = agent.scrape();
+    let stretch = agent.over(extent.long);
     let (bytes, _, took) = agent.drain();
-    let lag = |share| 1e3 * quantile(share, &before.buckets(LAG), &after.buckets(LAG));
-    let skipped =
-        |samples: &crate::agent::Samples| samples.sum("mxwatch_rounds_skipped_total{", &[]);
     let of = |what: &str| format!("{domains} domains, {} exchangers: {what}", which.word());
-    let minutes = wall.as_secs_f64() / 60.0;
+    let cpu = millis(stretch.cpu_of_a_minute());
     #[expect(clippy::cast_precision_loss, reason = "it is not that many")]
     let each = |number: f64| number / domains as f64;
     vec![
         Figure::of(of("memory"), "MiB", mebi(agent.process.memory())),
         Figure::of(of("memory each"), "KiB", 1024.0 * each(mebi(agent.process.memory()))),
-        Figure::of(of("CPU of a round"), "ms", millis(cpu) / minutes),
-        Figure::of(of("CPU of a round each"), "µs", 1e3 * each(millis(cpu) / minutes)),
-        Figure::of(of("share of one core"), "%", 100.0 * cpu.as_secs_f64() / wall.as_secs_f64()),
-        Figure::of(of("lag p50"), "ms", lag(0.5)),
-        Figure::of(of("lag p99"), "ms", lag(0.99)),
-        Figure::of(of("rounds left out"), "", skipped(&after) - skipped(&before)),
+        Figure::of(of("CPU of a round"), "ms", cpu),
+        Figure::of(of("CPU of a round each"), "µs", 1e3 * each(cpu)),
+        Figure::of(of("share of one core"), "%", stretch.share_of_core()),
+        Figure::of(of("lag p50"), "ms", stretch.lag(0.5)),
+        Figure::of(of("lag p99"), "ms", stretch.lag(0.99)),
+        Figure::of(of("rounds left out"), "", stretch.grown("mxwatch_rounds_skipped_total{")),
         #[expect(clippy::cast_precision_loss, reason = "it is not that many")]
-        Figure::of(of("series"), "", after.series() as f64),
+        Figure::of(of("series"), "", stretch.after.series() as f64),
         Figure::of(of("scrape"), "ms", millis(took)),
         Figure::of(of("scrape"), "MiB", mebi(bytes as u64)),
         #[expect(clippy::cast_precision_loss, reason = "it is not that many")]

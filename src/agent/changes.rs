@@ -204,6 +204,7 @@ pub fn log_verdict(destination: &Destination, before: &[Standing], after: &Stand
     let was = old.map_or("not known yet", Outcome::label);
     let (outcome, reason) = (verdict.outcome.label(), verdict.why.label());
     let mx = verdict.at.as_ref().map(|at| at.exchanger.label(mx_port));
+    let mx = mx.as_deref();
     let wait_seconds = verdict.wait_worst.as_secs_f64();
     let domain = destination;
     match (verdict.outcome, old) {

@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::{
+    alike::Alike,
     config::{DestinationSettings, SessionSettings},
     envelope::Envelope,
     name::{Destination, Exchanger},
@@ -43,7 +44,7 @@ pub struct Demand {
     routes: BTreeMap<Destination, (Arc<DestinationSettings>, Vec<Exchanger>)>,
     wanted: BTreeMap<Exchanger, Shared>,
     /// Ways that were wanted lately: most want the same, and hold one in memory together.
-    recent: Vec<Arc<Wanted>>,
+    alike: Alike<Wanted, RECENT>,
 }
 
 /// How one exchanger is wanted.
@@ -97,7 +98,7 @@ impl Demand {
             return Changes::default();
         }
         let wanted = Wanted::by(settings);
-        let way = self.shared(wanted.way());
+        let way = self.alike.shared(wanted.way());
         let value = (Arc::clone(settings), exchangers.to_vec());
         let before = self.routes.insert(destination.clone(), value);
         for exchanger in exchangers {
@@ -128,19 +129,6 @@ impl Demand {
         if let Some(shared) = self.wanted.get_mut(from) {
             shared.leave(had);
         }
-    }
-
-    /// The same as one that was wanted lately, if there was any.
-    fn shared(&mut self, wanted: Wanted) -> Arc<Wanted> {
-        if let Some(known) = self.recent.iter().find(|known| ***known == wanted) {
-            return Arc::clone(known);
-        }
-        if self.recent.len() == RECENT {
-            self.recent.remove(0);
-        }
-        let wanted = Arc::new(wanted);
-        self.recent.push(Arc::clone(&wanted));
-        wanted
     }
 
     /// Works out once for each exchanger what is different now.

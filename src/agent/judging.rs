@@ -7,7 +7,7 @@
 //! would falsify their times.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -22,6 +22,7 @@ use super::{
     state::{Snapshot, Store},
 };
 use crate::{
+    alike::Alike,
     delivery::Verdict,
     metrics::own::Own,
     name::{Destination, Exchanger},
@@ -128,7 +129,7 @@ struct Bench {
     waiting: HashSet<Destination>,
     /// Verdicts given lately. Senders that do the same and domains at the same exchangers share
     /// one: thousands of them are held in memory.
-    recent: VecDeque<Arc<Verdict>>,
+    verdicts: Alike<Verdict, RECENT>,
 }
 
 /// Destinations judged at a time, between two looks at what else there is.
@@ -147,7 +148,7 @@ impl Bench {
             routes: HashMap::new(),
             dependents: HashMap::new(),
             waiting: HashSet::new(),
-            recent: VecDeque::with_capacity(RECENT),
+            verdicts: Alike::default(),
         }
     }
 
@@ -190,21 +191,10 @@ impl Bench {
                 self.waiting.remove(&destination);
             }
             for standing in &mut judgement.standings {
-                self.share(&mut standing.verdict);
+                standing.verdict = self.verdicts.shared(Arc::clone(&standing.verdict));
             }
             self.hand_down(&destination, &one, &judgement.standings);
         }
-    }
-
-    fn share(&mut self, verdict: &mut Arc<Verdict>) {
-        if let Some(known) = self.recent.iter().find(|known| *known == verdict) {
-            verdict.clone_from(known);
-            return;
-        }
-        if self.recent.len() == RECENT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(Arc::clone(verdict));
     }
 
     /// Remembers what the destination depends on now.
@@ -309,7 +299,7 @@ mod tests {
         unjudged.everything();
         assert_eq!(work(&mut bench, &unjudged), 301);
         assert_eq!(outcomes(&store), [Outcome::Deliver; 301]);
-        assert_eq!(bench.recent.len(), 1, "all share one verdict");
+        assert_eq!(bench.verdicts.len(), 1, "all share one verdict");
 
         let failing = &facts(AAAA_FAILS).exchangers[0];
         let mx = &failing.exchanger;

@@ -7,13 +7,12 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use tracing::warn;
 
@@ -25,6 +24,7 @@ use super::{
     state::{DestinationReport, DestinationRound, Store},
 };
 use crate::{
+    alike::Alike,
     facts::{
         DomainPolicies, ExchangerFacts, Family, Reason, ResolverFacts, Route, Session, Vantage,
     },
@@ -38,14 +38,13 @@ pub(super) struct Publisher {
     unjudged: Unjudged,
     /// Families of which the log has said that this host has no way out.
     no_way_out: Arc<[AtomicBool; 2]>,
-    /// The policies of the domain before: of thousands most have none, and share that.
-    last_policies: Arc<ArcSwapOption<DomainPolicies>>,
+    /// Of thousands of domains most have no policies, and share that.
+    alike: Arc<Mutex<Alike<DomainPolicies, 1>>>,
 }
 
 impl Publisher {
     pub(super) fn new(store: Store, unjudged: Unjudged) -> Self {
-        let (no_way_out, last_policies) = (Arc::default(), Arc::default());
-        Self { store, unjudged, no_way_out, last_policies }
+        Self { store, unjudged, no_way_out: Arc::default(), alike: Arc::default() }
     }
 
     /// Takes a destination's round and returns the exchangers to be watched: while the lookup fails,
@@ -91,7 +90,9 @@ impl Publisher {
     /// Takes a look at the policies of a domain.
     pub(super) fn policies(&self, domain: &Domain, policies: DomainPolicies) {
         let destination = Destination::Domain(domain.clone());
-        let now = self.shared(policies);
+        let mut alike = self.alike.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = alike.shared(policies);
+        drop(alike);
         let then = self.store.update(|state| {
             let report = Arc::make_mut(state.destinations.get_mut(&destination)?);
             Some(report.policies.replace(Arc::clone(&now)))
@@ -101,15 +102,6 @@ impl Publisher {
             self.unjudged.destination(&destination);
         }
         changes::log_policies(domain, then.as_deref(), &now);
-    }
-
-    fn shared(&self, policies: DomainPolicies) -> Arc<DomainPolicies> {
-        let last = self.last_policies.load_full().filter(|last| **last == policies);
-        last.unwrap_or_else(|| {
-            let policies = Arc::new(policies);
-            self.last_policies.store(Some(Arc::clone(&policies)));
-            policies
-        })
     }
 
     /// Takes what an exchanger's round has to tell so far.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{destination::DestinationSettings, problem::Place, table::Node};
-use crate::name::Destination;
+use crate::{alike::Alike, name::Destination};
 
 /// The destinations of all documents read so far.
 #[derive(Default)]
@@ -19,8 +19,8 @@ pub(super) struct DestinationList {
     found: BTreeMap<Destination, Found>,
     document: usize,
     repeats: Repeats,
-    /// Those of the destination before: of thousands most have the same, and share them.
-    last: Option<Arc<DestinationSettings>>,
+    /// Of thousands of destinations most have the settings of the one before.
+    alike: Alike<DestinationSettings, 1>,
 }
 
 /// What it means when one document names a destination twice.
@@ -69,9 +69,7 @@ impl DestinationList {
         destination: Destination,
         settings: DestinationSettings,
     ) {
-        let same = self.last.take().filter(|last| **last == settings);
-        let settings = same.unwrap_or_else(|| Arc::new(settings));
-        self.last = Some(Arc::clone(&settings));
+        let settings = self.alike.shared(settings);
         match self.found.entry(destination) {
             Entry::Vacant(entry) => {
                 let (place, key, document) = (node.place(), node.key(), self.document);

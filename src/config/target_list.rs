@@ -1,6 +1,6 @@
 //! A list of targets that came over the network: what a `file_sd` file in JSON holds, without a file.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path};
 
 use figment::Figment;
 
@@ -12,7 +12,7 @@ use super::{
     problem::Problems,
     reading::Reading,
 };
-use crate::name::Destination;
+use crate::{alike::Alike, name::Destination};
 
 /// Destinations with their labels, each once. Never one without mistakes only in part.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -58,12 +58,10 @@ impl Config {
         let base = self.default_settings();
         for (name, list) in lists {
             let mut differing = Vec::new();
-            let mut last: Option<Arc<DestinationSettings>> = None;
+            let mut alike = Alike::<_, 1>::default();
             for (destination, labels) in &list.0 {
-                let same = last.take().filter(|last| last.labels == *labels);
-                let own = || DestinationSettings { labels: labels.clone(), ..base.clone() };
-                let settings = same.unwrap_or_else(|| Arc::new(own()));
-                last = Some(Arc::clone(&settings));
+                let own = DestinationSettings { labels: labels.clone(), ..base.clone() };
+                let settings = alike.shared(own);
                 match joined.destinations.get(destination) {
                     None => {
                         joined.destinations.insert(destination.clone(), settings);
@@ -89,6 +87,8 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;

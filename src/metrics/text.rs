@@ -34,6 +34,12 @@ impl<'s> Text<'s> {
         self.sink.take(&mut self.chunk)
     }
 
+    /// Ends a line with the value of its sample.
+    fn end_with(&mut self, value: impl Number) -> Result<(), Gone> {
+        value.push(&mut self.chunk);
+        self.end_line()
+    }
+
     /// Ends a line.
     fn end_line(&mut self) -> Result<(), Gone> {
         self.chunk.push('\n');
@@ -112,10 +118,7 @@ impl<'t, 's> Family<'t, 's> {
         more: &[(&str, &str)],
         value: impl Number,
     ) -> Result<(), Gone> {
-        debug_assert!(self.metric.kind != Kind::Histogram, "{}", self.metric.name);
-        self.begin()?;
-        let chunk = &mut self.text.chunk;
-        chunk.push_str(self.metric.name);
+        let chunk = self.begin_line()?;
         if !labels.is_empty() || !more.is_empty() {
             chunk.push('{');
             chunk.push_str(labels);
@@ -126,23 +129,18 @@ impl<'t, 's> Family<'t, 's> {
             chunk.push('}');
         }
         chunk.push(' ');
-        value.push(chunk);
-        self.text.end_line()
+        self.text.end_with(value)
     }
 
     /// One sample with what was rendered of its labels, piece by piece in their order.
     pub(super) fn joined(&mut self, pieces: &[&str], value: impl Number) -> Result<(), Gone> {
-        debug_assert!(self.metric.kind != Kind::Histogram, "{}", self.metric.name);
-        self.begin()?;
-        let chunk = &mut self.text.chunk;
-        chunk.push_str(self.metric.name);
+        let chunk = self.begin_line()?;
         chunk.push('{');
         for piece in pieces {
             chunk.push_str(piece);
         }
         chunk.push_str("} ");
-        value.push(chunk);
-        self.text.end_line()
+        self.text.end_with(value)
     }
 
     /// One sample with the rendered labels of a block, which has some, and others of a closed set.
@@ -153,15 +151,20 @@ impl<'t, 's> Family<'t, 's> {
         values: [&'static str; N],
         value: impl Number,
     ) -> Result<(), Gone> {
+        let chunk = self.begin_line()?;
+        chunk.push('{');
+        chunk.push_str(labels);
+        chunk.push_str(closed.rendered(values));
+        self.text.end_with(value)
+    }
+
+    /// Begins the line of a sample with the name of the family.
+    fn begin_line(&mut self) -> Result<&mut String, Gone> {
         debug_assert!(self.metric.kind != Kind::Histogram, "{}", self.metric.name);
         self.begin()?;
         let chunk = &mut self.text.chunk;
         chunk.push_str(self.metric.name);
-        chunk.push('{');
-        chunk.push_str(labels);
-        chunk.push_str(closed.rendered(values));
-        value.push(chunk);
-        self.text.end_line()
+        Ok(chunk)
     }
 
     fn begin(&mut self) -> Result<(), Gone> {
@@ -169,15 +172,17 @@ impl<'t, 's> Family<'t, 's> {
             return Ok(());
         }
         self.begun = true;
-        begin(self.text, self.metric)
+        let Metric { name, kind, help, .. } = self.metric;
+        for part in ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind.word()] {
+            self.text.chunk.push_str(part);
+        }
+        self.text.end_line()
     }
 }
 
 /// Writes the series of one family of histograms.
 pub(super) struct Histograms<'t, 's> {
-    text: &'t mut Text<'s>,
-    metric: &'static Metric,
-    begun: bool,
+    family: Family<'t, 's>,
     /// The names of the series, each up to its labels.
     bucket: String,
     sum: String,
@@ -195,23 +200,21 @@ impl<'t, 's> Histograms<'t, 's> {
             None => ",le=\"+Inf\"} ".to_owned(),
         });
         let (bucket, sum, count) = (head("_bucket"), head("_sum"), head("_count"));
-        Self { text, metric, begun: false, bucket, sum, count, bounds }
+        Self { family: Family::new(text, metric), bucket, sum, count, bounds }
     }
 
     /// The series of one histogram: buckets cumulative, `+Inf` last, then sum and count. There are
     /// labels.
     pub(super) fn add(&mut self, labels: &str, histogram: &Histogram) -> Result<(), Gone> {
-        if !self.begun {
-            self.begun = true;
-            begin(self.text, self.metric)?;
-        }
+        self.family.begin()?;
+        let text = &mut *self.family.text;
         let mut total = 0;
         for (count, bound) in histogram.counts.iter().zip(&self.bounds) {
             total += count;
-            series(self.text, &self.bucket, labels, bound, total)?;
+            series(text, &self.bucket, labels, bound, total)?;
         }
-        series(self.text, &self.sum, labels, "} ", histogram.sum)?;
-        series(self.text, &self.count, labels, "} ", total)
+        series(text, &self.sum, labels, "} ", histogram.sum)?;
+        series(text, &self.count, labels, "} ", total)
     }
 }
 
@@ -225,16 +228,7 @@ fn series(
     text.chunk.push_str(head);
     text.chunk.push_str(labels);
     text.chunk.push_str(tail);
-    value.push(&mut text.chunk);
-    text.end_line()
-}
-
-fn begin(text: &mut Text<'_>, metric: &Metric) -> Result<(), Gone> {
-    let Metric { name, kind, help, .. } = metric;
-    for part in ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind.word()] {
-        text.chunk.push_str(part);
-    }
-    text.end_line()
+    text.end_with(value)
 }
 
 /// Appends `a="1",b="2"`.

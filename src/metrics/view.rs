@@ -69,15 +69,7 @@ impl<'a> View<'a> {
 
     /// The `mx` label of an exchanger.
     pub(super) fn label<'e>(&self, exchanger: &'e name::Exchanger) -> Cow<'e, str> {
-        label(exchanger, self.snapshot.mx_port)
-    }
-}
-
-/// As [`name::Exchanger::label`], without a copy of a name that stands for itself.
-fn label(exchanger: &name::Exchanger, mx_port: u16) -> Cow<'_, str> {
-    match &exchanger.host {
-        Host::Name(name) if exchanger.port == mx_port => Cow::Borrowed(name.as_str()),
-        _ => Cow::Owned(exchanger.label(mx_port)),
+        exchanger.label(self.snapshot.mx_port)
     }
 }
 
@@ -100,7 +92,7 @@ fn exchangers(snapshot: &Snapshot) -> (Vec<Exchanger<'_>>, Targets<'_>) {
     let mut targets = HashMap::new();
     let mut exchangers = Vec::with_capacity(snapshot.exchangers.len());
     for (exchanger, report) in &snapshot.exchangers {
-        let name = label(exchanger, snapshot.mx_port);
+        let name = exchanger.label(snapshot.mx_port);
         let mut findings = Vec::new();
         if let Some(facts) = report.facts.as_deref() {
             for (resolver, pair) in AddressPair::by_resolver(facts) {
@@ -139,5 +131,5 @@ fn under_sts(snapshot: &Snapshot) -> HashSet<Cow<'_, str>> {
     });
     let rounds = bound.filter_map(|report| report.last.as_ref());
     let routed = rounds.flat_map(|round| &round.route);
-    routed.map(|(_, exchanger)| label(exchanger, snapshot.mx_port)).collect()
+    routed.map(|(_, exchanger)| exchanger.label(snapshot.mx_port)).collect()
 }

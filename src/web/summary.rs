@@ -260,7 +260,7 @@ pub(super) fn one(snapshot: &Snapshot, destination: &Destination) -> Summary {
     let route = round.map_or(&[][..], |round| &round.route);
     let hop = |preference: u16, mx: &Exchanger| {
         let report = snapshot.exchangers.get(mx).map(AsRef::as_ref);
-        Hop::new(preference, mx.label(snapshot.mx_port), report, snapshot)
+        Hop::new(preference, mx.label(snapshot.mx_port).into_owned(), report, snapshot)
     };
     let mut exchangers: Vec<Hop> = route.iter().map(|(best, mx)| hop(*best, mx)).collect();
     let state = match round.map(|round| round.mx.first().map(|mx| &mx.route)) {

@@ -5,6 +5,9 @@
 //! waits for is an event with a generous limit; when it does not come, and whenever a test fails
 //! while an [`Agent`] lives, command, configuration, log and last scrape are printed.
 
+#[path = "../servers/chunked.rs"]
+mod chunked;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -338,29 +341,10 @@ pub(crate) fn request(
     let (head, body) = all.split_at(end);
     let (head, body) = (String::from_utf8_lossy(head), body.get(4..).unwrap_or_default());
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-    let chunked = head.to_ascii_lowercase().contains("\r\ntransfer-encoding: chunked");
-    let body = if chunked { unchunked(body) } else { body.to_vec() };
+    let in_chunks = head.to_ascii_lowercase().contains("\r\ntransfer-encoding: chunked");
+    let body = if in_chunks { chunked::content(body) } else { body.to_vec() };
     let body = String::from_utf8_lossy(&body).into_owned();
     Ok(Reply { status, head: head.into_owned(), body })
-}
-
-/// The content of chunks (RFC 9112 §7.1).
-///
-/// # Panics
-///
-/// When the last is missing.
-fn unchunked(mut body: &[u8]) -> Vec<u8> {
-    let mut content = Vec::new();
-    loop {
-        let end = body.windows(2).position(|window| window == b"\r\n").expect("a chunk");
-        let length = str::from_utf8(&body[..end]).unwrap();
-        let length = usize::from_str_radix(length, 16).unwrap();
-        if length == 0 {
-            return content;
-        }
-        content.extend_from_slice(&body[end + 2..end + 2 + length]);
-        body = &body[end + 2 + length + 2..];
-    }
 }
 
 /// The samples of one scrape.

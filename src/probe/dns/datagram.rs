@@ -127,22 +127,37 @@ impl Ports {
     /// Sends a query when there is a place for it. Must be called within a runtime.
     pub(super) async fn send(&self, query: Wire) -> io::Result<Sent> {
         let query = Arc::new(query);
-        let mut place = Arc::clone(&self.places).acquire_owned().await.ok();
-        if let Some(shared) = self.in_use()
-            && let Some(waiting) = shared.expect(&query, &mut place)
-        {
-            match waiting.send().await {
-                Ok(()) => return Ok(Sent::Shared(waiting)),
+        let place = Arc::clone(&self.places).acquire_owned().await.ok();
+        let mut waiting = match self.on_current(&query).await {
+            Some(waiting) => waiting,
+            None => self.on_another(&query).await?,
+        };
+        waiting.place = place;
+        Ok(Sent::Shared(waiting))
+    }
+
+    /// Sends a query on the socket of the moment; `None` where there is none, another query has the same
+    /// identifier, or it was not sent.
+    async fn on_current(&self, query: &Arc<Wire>) -> Option<Waiting> {
+        let shared = self.in_use()?;
+        let waiting = shared.expect(query)?;
+        match waiting.send().await {
+            Ok(()) => Some(waiting),
+            Err(error) => {
                 // The kernel says once what became of queries sent before, and says it to this one.
-                Err(error) => shared.inner.tell_all(&error.into()),
+                shared.inner.tell_all(&error.into());
+                None
             }
         }
-        // There is none, or another query has the same identifier, or this one was not sent.
+    }
+
+    /// Sends a query on a socket that is opened for it, and used from now on.
+    async fn on_another(&self, query: &Arc<Wire>) -> io::Result<Waiting> {
         let shared = Arc::new(Shared::new(open(self.server).await?));
         *lock(&self.current) = Some(Port { shared: Arc::clone(&shared), since: Instant::now() });
-        let waiting = shared.expect(&query, &mut place).ok_or(io::ErrorKind::AddrInUse)?;
+        let waiting = shared.expect(query).ok_or(io::ErrorKind::AddrInUse)?;
         waiting.send().await?;
-        Ok(Sent::Shared(waiting))
+        Ok(waiting)
     }
 
     /// The socket of the moment, if it may be used once more.
@@ -189,11 +204,7 @@ impl Shared {
     }
 
     /// Notes a query that is about to be sent; `None` while another has its identifier.
-    fn expect(
-        self: &Arc<Self>,
-        query: &Arc<Wire>,
-        place: &mut Option<OwnedSemaphorePermit>,
-    ) -> Option<Waiting> {
+    fn expect(self: &Arc<Self>, query: &Arc<Wire>) -> Option<Waiting> {
         let mut waiting = lock(&self.inner.waiting);
         if waiting.contains_key(&query.id()) {
             return None;
@@ -201,7 +212,7 @@ impl Shared {
         let (tell, told) = oneshot::channel();
         let (shared, query) = (Arc::clone(self), Arc::clone(query));
         waiting.insert(query.id(), Expected { query: Arc::clone(&query), tell });
-        Some(Waiting { shared, query, told, place: place.take() })
+        Some(Waiting { shared, query, told, place: None })
     }
 }
 
