@@ -36,7 +36,10 @@ use super::{
     failed::Failed,
     message::{Answer, Reading, UDP_PAYLOAD, Wire},
 };
-use crate::{facts::LookupStatus, probe::routing::any_source};
+use crate::{
+    facts::LookupStatus,
+    probe::{routing::any_source, words},
+};
 
 /// A query that was sent.
 #[derive(Debug)]
@@ -140,24 +143,15 @@ impl Ports {
     /// identifier, or it was not sent.
     async fn on_current(&self, query: &Arc<Wire>) -> Option<Waiting> {
         let shared = self.in_use()?;
-        let waiting = shared.expect(query)?;
-        match waiting.send().await {
-            Ok(()) => Some(waiting),
-            Err(error) => {
-                // The kernel says once what became of queries sent before, and says it to this one.
-                shared.inner.tell_all(&error.into());
-                None
-            }
-        }
+        shared.expect(query)?.send().await.ok()
     }
 
     /// Sends a query on a socket that is opened for it, and used from now on.
     async fn on_another(&self, query: &Arc<Wire>) -> io::Result<Waiting> {
         let shared = Arc::new(Shared::new(open(self.server).await?));
         *lock(&self.current) = Some(Port { shared: Arc::clone(&shared), since: Instant::now() });
-        let waiting = shared.expect(query).ok_or(io::ErrorKind::AddrInUse)?;
-        waiting.send().await?;
-        Ok(waiting)
+        // Others may have sent on it in the meantime.
+        shared.expect(query).ok_or(io::ErrorKind::AddrInUse)?.send().await
     }
 
     /// The socket of the moment, if it may be used once more.
@@ -267,8 +261,14 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    async fn send(&self) -> io::Result<()> {
-        self.shared.inner.socket.send(&self.query.bytes).await.map(|_sent| ())
+    async fn send(self) -> io::Result<Self> {
+        let Err(error) = self.shared.inner.socket.send(&self.query.bytes).await else {
+            return Ok(self);
+        };
+        // The kernel says once what became of queries sent before, and says it to this one.
+        let failed = Failed::network(&words::of_io(&error));
+        self.shared.inner.tell_all(&failed);
+        Err(error)
     }
 }
 
@@ -373,6 +373,13 @@ mod tests {
         (server, ports)
     }
 
+    /// A port where nobody listens to us, though no other test can have it, and the way to it.
+    async fn nobody() -> (UdpSocket, Ports) {
+        let (server, ports) = server().await;
+        server.connect("127.0.0.2:9").await.unwrap();
+        (server, ports)
+    }
+
     fn query(name: &str) -> Wire {
         let name = Name::from_ascii(name).unwrap();
         Wire::encode(&Question::new(name, RecordType::A)).unwrap()
@@ -468,8 +475,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_kernel_says_to_one_is_told_to_all_who_wait() {
-        let (server, ports) = server().await;
-        drop(server);
+        let (_nobody, ports) = nobody().await;
         let mut waiting = Vec::new();
         for _ in 0..100 {
             // Whether it is the listener or the next to send who hears of it is left to chance.
@@ -480,6 +486,27 @@ mod tests {
             let mut sent = sent;
             let failed = sent.response(Instant::now() + PATIENCE).await.unwrap_err();
             assert_eq!(failed.status, LookupStatus::NetworkError);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn many_at_once_hear_that_nobody_listens() {
+        for _ in 0..200 {
+            let (_nobody, ports) = nobody().await;
+            let ports = Arc::new(ports);
+            let ask = |name: String| {
+                let ports = Arc::clone(&ports);
+                async move {
+                    match ports.send(query(&name)).await {
+                        Ok(mut sent) => sent.response(Instant::now() + PATIENCE).await.unwrap_err(),
+                        Err(error) => error.into(),
+                    }
+                }
+            };
+            let asked = (0..10).map(|n| tokio::spawn(ask(format!("n{n}.example.test."))));
+            for asked in asked.collect::<Vec<_>>() {
+                assert_eq!(asked.await.unwrap().status, LookupStatus::NetworkError);
+            }
         }
     }
 
