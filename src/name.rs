@@ -38,6 +38,11 @@ impl Domain {
         absolute(&self.0)
     }
 
+    /// The same to be asked about.
+    pub fn query_name(&self) -> QueryName {
+        QueryName { name: self.to_dns(), text: Arc::clone(&self.0) }
+    }
+
     /// The exchanger that stands in when a domain has no MX (RFC 5321 §5.1).
     pub fn implicit_exchanger(&self) -> ExchangerName {
         ExchangerName(Arc::clone(&self.0))
@@ -76,6 +81,11 @@ impl ExchangerName {
         absolute(&self.0)
     }
 
+    /// The same to be asked about.
+    pub fn query_name(&self) -> QueryName {
+        QueryName { name: self.to_dns(), text: Arc::clone(&self.0) }
+    }
+
     /// Whether the name spells an IPv4 or IPv6 address, in brackets or not, which is no host name
     /// (RFC 5321 §5.1).
     pub fn spells_address(&self) -> bool {
@@ -105,6 +115,33 @@ impl ExchangerName {
         let name = self.to_dns();
         let labels: Vec<&[u8]> = name.iter().collect();
         Some(String::from_utf8_lossy(&labels.join(&b'.')).into_owned())
+    }
+}
+
+/// What a DNS query is about, the QNAME (RFC 1035 §4.1.2), and how the result says so. A name that is
+/// asked about again and again is held as text once.
+#[derive(Clone, Debug)]
+pub struct QueryName {
+    name: Name,
+    text: Arc<str>,
+}
+
+impl QueryName {
+    /// For the query.
+    pub fn as_dns(&self) -> &Name {
+        &self.name
+    }
+
+    /// For the result: without the final dot, empty for the root.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+}
+
+impl From<Name> for QueryName {
+    fn from(name: Name) -> Self {
+        let text = presentation(&name).into();
+        Self { name, text }
     }
 }
 
@@ -299,14 +336,16 @@ fn host_name(text: &str) -> Result<String, NameError> {
 /// A DNS name as text that holds only printable ASCII, lower case, without the final dot:
 /// RFC 1035 §5.1 with every byte but letters, digits, `-`, `_` and `/` as `\DDD`.
 pub(crate) fn presentation(name: &Name) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(name.len());
     for label in name {
         if !text.is_empty() {
             text.push('.');
         }
-        for byte in label.to_ascii_lowercase() {
-            match byte {
-                b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'/' => text.push(char::from(byte)),
+        for byte in label {
+            match byte.to_ascii_lowercase() {
+                byte @ (b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'/') => {
+                    text.push(char::from(byte));
+                }
                 // Writing to a String cannot fail.
                 other => drop(write!(text, "\\{other:03}")),
             }
@@ -317,8 +356,19 @@ pub(crate) fn presentation(name: &Name) -> String {
 
 /// Reads [`presentation`] back; `None` for what it would not have written.
 fn from_presentation(text: &str) -> Option<Name> {
-    let mut labels = Vec::new();
-    for label in text.split('.') {
+    let name = if text.contains('\\') {
+        Name::from_labels(escaped_labels(text)?.iter().map(Vec::as_slice))
+    } else {
+        Name::from_labels(text.split('.').map(str::as_bytes))
+    };
+    let mut name = name.ok()?;
+    name.set_fqdn(true);
+    Some(name)
+}
+
+/// The labels of a text in which some bytes stand as `\DDD`.
+fn escaped_labels(text: &str) -> Option<Vec<Vec<u8>>> {
+    let labels = text.split('.').map(|label| {
         let mut bytes = Vec::new();
         let mut rest = label.as_bytes();
         while let [first, tail @ ..] = rest {
@@ -331,11 +381,9 @@ fn from_presentation(text: &str) -> Option<Name> {
                 bytes.push(*first);
             }
         }
-        labels.push(bytes);
-    }
-    let mut name = Name::from_labels(labels.iter().map(Vec::as_slice)).ok()?;
-    name.set_fqdn(true);
-    Some(name)
+        Some(bytes)
+    });
+    labels.collect()
 }
 
 /// The DNS name of a text that one of the types above holds.

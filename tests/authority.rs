@@ -69,7 +69,7 @@ impl Internet {
 }
 
 async fn ask(resolvers: &Resolvers, name: &str, rtype: RecordType) -> Lookup {
-    let name = Domain::parse(name).unwrap().to_dns();
+    let name = Domain::parse(name).unwrap().query_name();
     let asked = resolvers.lookup(&name, rtype, None);
     tokio::time::timeout(Duration::from_secs(60), asked).await.expect("it ends").remove(0)
 }

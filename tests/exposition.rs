@@ -11,8 +11,9 @@ use std::{
 use mxwatch::{
     agent::{
         counting::{MAX_ENDINGS, MAX_REPLIES},
+        family_counts::{Ending, Replied},
         standing::Standing,
-        state::{DestinationReport, ExchangerReport, ReplyCode, Snapshot},
+        state::{DestinationReport, ExchangerReport, Snapshot},
         tallies::Tallies,
     },
     config::Detail,
@@ -171,7 +172,7 @@ fn an_address_that_is_not_probed_is_neither_up_nor_down() {
     let mut report = ExchangerReport::clone(&snapshot.exchangers[&mx]);
     let mut facts = report.facts.as_deref().unwrap().clone();
     facts.sessions.retain(|session| session.family() == Family::Ipv4);
-    report.counts_mut(Family::Ipv6).sessions = Tallies::NONE;
+    report.counts_mut(Family::Ipv6).sessions = Tallies::default();
     report.facts = Some(Arc::new(facts));
     snapshot.exchangers.insert(mx, Arc::new(report));
     let body = text(&snapshot, Detail::Full);
@@ -357,18 +358,17 @@ fn worst_exchanger(name: &str) -> Arc<ExchangerReport> {
     report.facts = Some(Arc::new(mxwatch::facts::ExchangerFacts { addresses, ..facts }));
     for family in Family::ALL {
         let counts = report.counts_mut(family);
-        (counts.sessions, counts.replies) = (Tallies::NONE, Tallies::NONE);
-        let reasons = ["timeout", "refused", "reset"];
+        (counts.sessions, counts.replies) = (Tallies::default(), Tallies::default());
+        let reasons = [Reason::Timeout, Reason::Refused, Reason::Reset];
         assert_eq!(reasons.len() + 1, MAX_ENDINGS, "with done");
-        let failed = reasons.map(|reason| ("connect", reason));
-        for ending in failed.into_iter().chain([("done", "ok"), ("other", "other")]) {
+        let failed = reasons.map(|reason| Ending::Fault(Failure { stage: Stage::Connect, reason }));
+        for ending in failed.into_iter().chain([Ending::Done, Ending::Other]) {
             *counts.sessions.entry(ending) += 1;
         }
-        let codes = (220..).take(MAX_REPLIES).map(ReplyCode::Code);
-        for reply in codes.map(|code| (Stage::Banner.label(), code)) {
-            *counts.replies.entry(reply) += 1;
+        for code in (220..).take(MAX_REPLIES) {
+            *counts.replies.entry(Replied::Code(Stage::Banner, code)) += 1;
         }
-        *counts.replies.entry(("other", ReplyCode::Other)) += 1;
+        *counts.replies.entry(Replied::Other) += 1;
     }
     Arc::new(report)
 }

@@ -45,7 +45,7 @@ fn patient(servers: &[SocketAddr], patience: Dns) -> Resolvers {
 }
 
 async fn ask(resolvers: &Resolvers, name: &str, rtype: RecordType) -> Lookup {
-    let name = Domain::parse(&format!("{name}.lookups.test")).unwrap().to_dns();
+    let name = Domain::parse(&format!("{name}.lookups.test")).unwrap().query_name();
     let until = Instant::now() + Duration::from_secs(30);
     resolvers.lookup(&name, rtype, Some(until)).await.remove(0)
 }
@@ -163,7 +163,7 @@ async fn all_resolvers_are_asked_at_the_same_moment_and_answer_in_their_order() 
     let named =
         |name, server: &DnsServer| Resolver::of_servers(name, vec![server.addr()], Dns::default());
     let resolvers = Resolvers::new(&[named("test", &one), named("other", &two)], None);
-    let name = Domain::parse("slow.lookups.test").unwrap().to_dns();
+    let name = Domain::parse("slow.lookups.test").unwrap().query_name();
     let answers = resolvers.lookup(&name, RecordType::A, None).await;
     let seen: Vec<_> = answers.iter().map(|l| (&*l.resolver, l.status())).collect();
     assert_eq!(seen, [("test", LookupStatus::Noerror), ("other", LookupStatus::Refused)]);
@@ -178,7 +178,7 @@ async fn each_resolver_has_its_own_patience_and_every_try_is_an_exchange() {
         Resolver::of_servers(name, vec![server.addr()], patience)
     };
     let resolvers = Resolvers::new(&[named("once", 1, 400), named("thrice", 3, 100)], None);
-    let name = Domain::parse("silent.lookups.test").unwrap().to_dns();
+    let name = Domain::parse("silent.lookups.test").unwrap().query_name();
     let answers = resolvers.lookup(&name, RecordType::A, None).await;
     for (lookup, (tries, least)) in answers.iter().zip([(1, 400), (3, 100)]) {
         assert_eq!(lookup.exchanges.len(), tries, "{}", lookup.resolver);

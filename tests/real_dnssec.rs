@@ -50,7 +50,7 @@ fn servers() -> Option<(Bind, Unbound, Dig)> {
 
 async fn look_up(server: SocketAddr, name: &str, rtype: RecordType) -> Lookup {
     let resolver = Resolver::of_servers("test", vec![server], Dns::default());
-    let name = Domain::parse(name).unwrap().to_dns();
+    let name = Domain::parse(name).unwrap().query_name();
     Resolvers::new(&[resolver], None).lookup(&name, rtype, None).await.remove(0)
 }
 

@@ -98,7 +98,7 @@ impl Servers {
 const TRUSTED: &str = "ca_file = \"ca.pem\"\ntls_name = \"dns.example.net\"";
 
 async fn look_up(resolvers: &Resolvers, name: &str, rtype: RecordType) -> Lookup {
-    let name = Domain::parse(name).unwrap().to_dns();
+    let name = Domain::parse(name).unwrap().query_name();
     resolvers.lookup(&name, rtype, None).await.remove(0)
 }
 

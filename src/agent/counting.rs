@@ -6,7 +6,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    state::{FamilyCounts, LookupCounts, LookupKey, ReplyCode},
+    family_counts::{Ending, FamilyCounts, Replied},
+    state::{LookupCounts, LookupKey},
     tallies::Tallies,
 };
 use crate::facts::{Lookup, Session, Stage};
@@ -16,22 +17,13 @@ pub const MAX_ENDINGS: usize = 4;
 /// Different replies likewise.
 pub const MAX_REPLIES: usize = 4;
 
-/// How a session ends that could have handed mail over.
-const SUCCESS: (&str, &str) = ("done", "ok");
-
-/// The stage of what there is no room to count apart.
-const OTHER: &str = "other";
-
 /// Counts one session.
 pub fn count_session(counts: &mut FamilyCounts, session: &Session) {
     // There from the start, so that a rate over it never begins from nothing.
-    counts.sessions.entry(SUCCESS);
-    let ending = match session.fault() {
-        None => SUCCESS,
-        Some(failure) => (failure.stage.label(), failure.reason.label()),
-    };
+    counts.sessions.entry(Ending::Done);
+    let ending = session.fault().map_or(Ending::Done, Ending::Fault);
     let full = counts.sessions.len() >= MAX_ENDINGS && counts.sessions.get(&ending).is_none();
-    *counts.sessions.entry(if full { (OTHER, OTHER) } else { ending }) += 1;
+    *counts.sessions.entry(if full { Ending::Other } else { ending }) += 1;
     for fact in &session.stages {
         if let Some(reply) = &fact.reply {
             // Every session ends with these where nothing is wrong.
@@ -49,10 +41,10 @@ pub fn count_session(counts: &mut FamilyCounts, session: &Session) {
     }
 }
 
-fn count_reply(replies: &mut Tallies<(&'static str, ReplyCode)>, stage: Stage, code: u16) {
-    let key = (stage.label(), ReplyCode::Code(code));
+fn count_reply(replies: &mut Tallies<Replied>, stage: Stage, code: u16) {
+    let key = Replied::Code(stage, code);
     let room = replies.len() < MAX_REPLIES || replies.get(&key).is_some();
-    *replies.entry(if room { key } else { (OTHER, ReplyCode::Other) }) += 1;
+    *replies.entry(if room { key } else { Replied::Other }) += 1;
 }
 
 /// Counts every exchange of a lookup, but for one that was counted when it was made.
@@ -85,10 +77,7 @@ mod tests {
             count_reply(&mut counts.replies, Stage::Ehlo, code);
         }
         assert_eq!(counts.replies.len(), MAX_REPLIES + 1);
-        assert_eq!(counts.replies.iter().map(|(_, count)| count).sum::<u64>(), 400);
-        assert_eq!(
-            counts.replies.get(&("other", ReplyCode::Other)),
-            Some(400 - MAX_REPLIES as u64)
-        );
+        assert_eq!(counts.replies.iter().map(|(_, count)| count).sum::<u32>(), 400);
+        assert_eq!(counts.replies.get(&Replied::Other), u32::try_from(400 - MAX_REPLIES).ok());
     }
 }

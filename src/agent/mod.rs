@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod changes;
 pub mod counting;
 pub mod demand;
+pub mod family_counts;
 pub mod health;
 pub mod judgement;
 pub mod judging;

@@ -180,7 +180,7 @@ impl Prober {
             let targets = answer.route.targets().into_iter().take(MAX_EXCHANGERS);
             targets.map(|target| (target.preference, exchanger(target.exchanger)))
         });
-        let route: Vec<_> = hops.next().into_iter().flatten().collect();
+        let route: Vec<_> = hops.next().map(Iterator::collect).unwrap_or_default();
         let mut also: Vec<Exchanger> = Vec::new();
         for (_, exchanger) in hops.flatten() {
             let known = also.contains(&exchanger) || route.iter().any(|(_, mx)| *mx == exchanger);

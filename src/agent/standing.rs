@@ -29,7 +29,14 @@ pub struct Standing {
 pub struct History {
     outcome: Outcome,
     since: Timestamp,
-    /// The last outcome that was known, and since when; `None` while none ever was.
+    /// What came before; most never change.
+    past: Option<Box<Past>>,
+}
+
+/// What came before the outcome that holds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Past {
+    /// While the outcome that holds is unknown: the last that was known, and since when.
     settled: Option<(Outcome, Timestamp)>,
     changes: Vec<Change>,
 }
@@ -67,8 +74,7 @@ impl Standing {
 
 impl History {
     fn begin(outcome: Outcome, at: Timestamp) -> Self {
-        let settled = (outcome != Outcome::Unknown).then_some((outcome, at));
-        Self { outcome, since: at, settled, changes: Vec::new() }
+        Self { outcome, since: at, past: None }
     }
 
     fn then(&self, outcome: Outcome, at: Timestamp) -> Self {
@@ -77,20 +83,22 @@ impl History {
         }
         // Facts that were put together from others may be older than what was judged before.
         let at = at.max(self.since);
-        let mut next = Self { outcome, since: at, ..self.clone() };
-        match self.settled {
-            _ if outcome == Outcome::Unknown => {}
-            Some((before, since)) if before == outcome => next.since = since,
+        let mut changes = self.changes().to_vec();
+        let (since, settled) = match self.settled() {
+            settled if outcome == Outcome::Unknown => (at, settled),
+            Some((before, since)) if before == outcome => (since, None),
             Some((from, _)) => {
-                next.settled = Some((outcome, at));
-                if next.changes.len() == MAX_CHANGES {
-                    next.changes.remove(0);
+                if changes.len() == MAX_CHANGES {
+                    changes.remove(0);
                 }
-                next.changes.push(Change { at, from, to: outcome });
+                changes.push(Change { at, from, to: outcome });
+                (at, None)
             }
-            None => next.settled = Some((outcome, at)),
-        }
-        next
+            None => (at, None),
+        };
+        let nothing = settled.is_none() && changes.is_empty();
+        let past = (!nothing).then(|| Box::new(Past { settled, changes }));
+        Self { outcome, since, past }
     }
 
     /// The outcome that holds.
@@ -106,12 +114,15 @@ impl History {
     /// The last outcome that was known, and when it was first observed; while the current one is
     /// known, that.
     pub fn settled(&self) -> Option<(Outcome, Timestamp)> {
-        self.settled
+        if self.outcome != Outcome::Unknown {
+            return Some((self.outcome, self.since));
+        }
+        self.past.as_ref()?.settled
     }
 
     /// The last changes, the newest last.
     pub fn changes(&self) -> &[Change] {
-        &self.changes
+        self.past.as_ref().map_or(&[], |past| &past.changes)
     }
 }
 

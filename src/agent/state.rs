@@ -7,13 +7,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{health::ResolverReport, standing::Standing, tallies::Tallies};
+use super::{family_counts::FamilyCounts, health::ResolverReport, standing::Standing};
 use crate::{
     config::DestinationSettings,
     delivery::Sender,
@@ -161,7 +161,7 @@ pub struct ExchangerReport {
 impl ExchangerReport {
     /// What was counted for a family.
     pub fn counts(&self, family: Family) -> &FamilyCounts {
-        static NOTHING: FamilyCounts = FamilyCounts::NOTHING;
+        static NOTHING: LazyLock<FamilyCounts> = LazyLock::new(FamilyCounts::default);
         self.families[family as usize].as_deref().unwrap_or(&NOTHING)
     }
 
@@ -169,41 +169,6 @@ impl ExchangerReport {
     pub fn counts_mut(&mut self, family: Family) -> &mut FamilyCounts {
         self.families[family as usize].get_or_insert_default()
     }
-}
-
-/// What is counted for one exchanger and family.
-#[derive(Clone, Debug, Default)]
-pub struct FamilyCounts {
-    /// Sessions by how they ended: `(stage, reason)`, `("done", "ok")` when nothing failed.
-    pub sessions: Tallies<(&'static str, &'static str)>,
-    /// Replies by stage and code, `("other", Other)` for those there is no room for.
-    pub replies: Tallies<(&'static str, ReplyCode)>,
-    /// TCP handshakes that succeeded.
-    pub connect: Histogram,
-    /// Established connection to complete banner.
-    pub banner: Histogram,
-    /// How long the most refusing address is being left alone; zero when none is.
-    pub backoff: Duration,
-}
-
-impl FamilyCounts {
-    const NOTHING: Self = Self {
-        sessions: Tallies::NONE,
-        replies: Tallies::NONE,
-        connect: Histogram::EMPTY,
-        banner: Histogram::EMPTY,
-        backoff: Duration::ZERO,
-    };
-}
-
-/// A reply code as label; the tail of the distribution is folded so that a server cannot create
-/// series at will.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum ReplyCode {
-    /// This code.
-    Code(u16),
-    /// One of too many different codes.
-    Other,
 }
 
 /// What lookups are counted by.

@@ -1,31 +1,29 @@
-//! Counts by key, for a handful of keys: one allocation where a map would make room for eleven.
+//! Counts by key, for a handful of keys: one small allocation where a map would make room for eleven.
 //!
 //! It does not know what it counts, nor how many keys are too many.
 
-/// How often each key was counted, in the order of the keys.
+/// How often each key was counted, in the order of the keys: what happens once a second fills a count
+/// in 136 years.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Tallies<K>(Vec<(K, u64)>);
+pub struct Tallies<K>(Box<[(K, u32)]>);
 
 impl<K> Default for Tallies<K> {
     fn default() -> Self {
-        Self::NONE
+        Self(Box::default())
     }
-}
-
-impl<K> Tallies<K> {
-    /// Nothing counted.
-    pub const NONE: Self = Self(Vec::new());
 }
 
 impl<K: Ord> Tallies<K> {
     /// The count of a key, at zero where it was never counted.
-    pub fn entry(&mut self, key: K) -> &mut u64 {
+    pub fn entry(&mut self, key: K) -> &mut u32 {
         let place = match self.0.binary_search_by(|(known, _)| known.cmp(&key)) {
             Ok(place) => place,
             Err(place) => {
                 // Most stay at one or two for ever.
-                self.0.reserve_exact(1);
-                self.0.insert(place, (key, 0));
+                let mut all = std::mem::take(&mut self.0).into_vec();
+                all.reserve_exact(1);
+                all.insert(place, (key, 0));
+                self.0 = all.into_boxed_slice();
                 place
             }
         };
@@ -33,13 +31,13 @@ impl<K: Ord> Tallies<K> {
     }
 
     /// The count of a key, if it is there.
-    pub fn get(&self, key: &K) -> Option<u64> {
+    pub fn get(&self, key: &K) -> Option<u32> {
         let place = self.0.binary_search_by(|(known, _)| known.cmp(key)).ok()?;
         Some(self.0[place].1)
     }
 
     /// Keys with their counts, in the order of the keys.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &(K, u64)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &(K, u32)> {
         self.0.iter()
     }
 

@@ -205,12 +205,16 @@ impl<'t, 's> Histograms<'t, 's> {
 
     /// The series of one histogram: buckets cumulative, `+Inf` last, then sum and count. There are
     /// labels.
-    pub(super) fn add(&mut self, labels: &str, histogram: &Histogram) -> Result<(), Gone> {
+    pub(super) fn add<C: Copy + Into<u64>>(
+        &mut self,
+        labels: &str,
+        histogram: &Histogram<C>,
+    ) -> Result<(), Gone> {
         self.family.begin()?;
         let text = &mut *self.family.text;
-        let mut total = 0;
+        let mut total: u64 = 0;
         for (count, bound) in histogram.counts.iter().zip(&self.bounds) {
-            total += count;
+            total += (*count).into();
             series(text, &self.bucket, labels, bound, total)?;
         }
         series(text, &self.sum, labels, "} ", histogram.sum)?;
@@ -291,7 +295,7 @@ mod tests {
 
     #[test]
     fn histograms_are_cumulative_and_end_with_inf() {
-        let mut histogram = Histogram::default();
+        let mut histogram: Histogram = Histogram::default();
         for millis in [5, 5, 1500, 400_000] {
             histogram.observe(Duration::from_millis(millis));
         }

@@ -14,7 +14,7 @@ use crate::{
 /// Per resolver, A comes before AAAA; resolvers in their order.
 pub async fn look_up(host: &Host, resolvers: &Resolvers, deadline: Option<Instant>) -> Vec<Lookup> {
     let Host::Name(name) = host else { return Vec::new() };
-    let name = name.to_dns();
+    let name = name.query_name();
     let (a, aaaa) = tokio::join!(
         resolvers.lookup(&name, RecordType::A, deadline),
         resolvers.lookup(&name, RecordType::Aaaa, deadline),

@@ -16,7 +16,7 @@ pub async fn look_up(
     resolvers: &Resolvers,
     deadline: Option<Instant>,
 ) -> Vec<MxLookup> {
-    let lookups = resolvers.lookup(&domain.to_dns(), RecordType::Mx, deadline).await;
+    let lookups = resolvers.lookup(&domain.query_name(), RecordType::Mx, deadline).await;
     lookups.into_iter().map(|lookup| MxLookup { route: route(domain, &lookup), lookup }).collect()
 }
 
@@ -41,7 +41,7 @@ pub fn route(domain: &Domain, lookup: &Lookup) -> Route {
 }
 
 fn from_records(records: &[Record]) -> Route {
-    let mut targets = Vec::new();
+    let mut targets = Vec::with_capacity(records.len());
     let mut null = false;
     for record in records {
         match record {
@@ -60,6 +60,7 @@ fn from_records(records: &[Record]) -> Route {
     // A host listed twice keeps its best preference, which the sort put first.
     let mut seen = std::collections::BTreeSet::new();
     targets.retain(|target| seen.insert(target.exchanger.clone()));
+    targets.shrink_to_fit();
     Route::Mx { duplicate: targets.len() < listed, targets, null_mixed: null }
 }
 

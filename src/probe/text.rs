@@ -19,5 +19,5 @@ pub(super) async fn look_up(
 ) -> Option<Lookup> {
     let below = |name: Name, label: &&str| name.prepend_label(label.as_bytes());
     let name = labels.iter().rev().try_fold(domain.to_dns(), below).ok()?;
-    Some(view.lookup(&name, RecordType::Txt, deadline).await)
+    Some(view.lookup(&name.into(), RecordType::Txt, deadline).await)
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::dns::{Resolvers, View};
 use crate::{
     facts::{Lookup, LookupStatus, Record, RecordType, TlsaFacts, TlsaRecord, TlsaStatus},
-    name::{Exchanger, ExchangerName, Host},
+    name::{Exchanger, ExchangerName, Host, QueryName},
 };
 
 /// Asks every resolver that is trusted and, by the address `lookups` made before, gives an address;
@@ -124,7 +124,7 @@ impl Asking<'_> {
             Plan::Bases(bases) => bases,
             Plan::Nothing => return Some(self.facts(TlsaStatus::Insecure, lookups)),
             Plan::Alias => {
-                let own = self.ask(&self.host.to_dns(), RecordType::Cname).await;
+                let own = self.ask(&self.host.query_name(), RecordType::Cname).await;
                 let proved = alias(&own);
                 lookups.push(own);
                 match proved {
@@ -136,7 +136,7 @@ impl Asking<'_> {
         let mut facts = self.facts(TlsaStatus::Absent, lookups);
         for base in bases {
             let lookup = match service(&base, self.port) {
-                Some(name) => self.ask(&name, RecordType::Tlsa).await,
+                Some(name) => self.ask(&name.into(), RecordType::Tlsa).await,
                 // No name of that length exists.
                 None => continue,
             };
@@ -154,7 +154,7 @@ impl Asking<'_> {
         Some(facts)
     }
 
-    async fn ask(&self, name: &Name, rtype: RecordType) -> Lookup {
+    async fn ask(&self, name: &QueryName, rtype: RecordType) -> Lookup {
         self.view.lookup(name, rtype, self.deadline).await
     }
 

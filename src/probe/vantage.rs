@@ -73,12 +73,12 @@ async fn look_at(
     let helo = Helo::read(&plan.helo_name);
     let forward = async {
         let Some(Helo::Name(name)) = &helo else { return None };
-        Some(view.lookup(&name.to_dns(), family.record_type(), deadline).await)
+        Some(view.lookup(&name.query_name(), family.record_type(), deadline).await)
     };
-    let reverse_name = Name::from(address);
+    let reverse_name = Name::from(address).into();
     let reverse = view.lookup(&reverse_name, RecordType::Ptr, deadline);
     let (forward, reverse) = tokio::join!(forward, reverse);
-    let to_names = reverse.names().take(MAX_NAMES).map(ExchangerName::to_dns);
+    let to_names = reverse.names().take(MAX_NAMES).map(ExchangerName::query_name);
     let back = to_names.map(async |name| view.lookup(&name, family.record_type(), deadline).await);
     let back = join_all(back).await;
     FamilyVantage {

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use mxwatch::{
     agent::{
+        family_counts::{Ending, Replied},
         health::ResolverReport,
         standing::Standing,
         state::{
-            DestinationReport, DestinationRound, ExchangerReport, LookupCounts, LookupKey,
-            ReplyCode, Snapshot,
+            DestinationReport, DestinationRound, ExchangerReport, LookupCounts, LookupKey, Snapshot,
         },
     },
     config::{DestinationSettings, Dns, PolicySettings, Resolver, SessionSettings},
@@ -270,12 +270,11 @@ pub(crate) fn report(
     let mut report = ExchangerReport::default();
     for session in &sessions {
         let counts = report.counts_mut(session.family());
-        let end = session.failure.map_or(("done", "ok"), |f| (f.stage.label(), f.reason.label()));
+        let end = session.failure.map_or(Ending::Done, Ending::Fault);
         *counts.sessions.entry(end) += 1;
         for fact in &session.stages {
             if let Some(reply) = &fact.reply {
-                let code = ReplyCode::Code(reply.code);
-                *counts.replies.entry((fact.stage.label(), code)) += 1;
+                *counts.replies.entry(Replied::Code(fact.stage, reply.code)) += 1;
             }
             match fact.stage {
                 Stage::Connect => counts.connect.observe(fact.duration),

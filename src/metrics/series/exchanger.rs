@@ -9,7 +9,7 @@ use std::{ops::Range, time::Duration};
 
 use super::tls::{self, PartTls};
 use crate::{
-    agent::state::{FamilyCounts, ReplyCode},
+    agent::family_counts::{FamilyCounts, OTHER},
     config::Detail,
     facts::{Failure, Family, Session, Stage},
     metrics::{
@@ -212,8 +212,8 @@ fn write_counts(
     let mut family = text::Family::new(out, &names::SESSIONS);
     let mut ending = Closed::new(["stage", "reason"]);
     for (labels, part) in parts.iter() {
-        for ((stage, reason), count) in part.counts.sessions.iter() {
-            family.sample_of(labels, &mut ending, [*stage, *reason], *count)?;
+        for (ended, count) in part.counts.sessions.iter() {
+            family.sample_of(labels, &mut ending, ended.labels(), *count)?;
         }
     }
     if detail == Detail::Lean {
@@ -223,13 +223,10 @@ fn write_counts(
     write_histograms(parts, &names::BANNER_DURATION, |counts| &counts.banner, out)?;
     let mut family = text::Family::new(out, &names::SMTP_REPLIES);
     for (labels, part) in parts.iter() {
-        for ((stage, code), count) in part.counts.replies.iter() {
+        for (replied, count) in part.counts.replies.iter() {
             let mut digits = itoa::Buffer::new();
-            let code = match code {
-                ReplyCode::Code(code) => digits.format(*code),
-                ReplyCode::Other => "other",
-            };
-            family.sample(labels, &[("stage", *stage), ("code", code)], *count)?;
+            let code = replied.code().map_or(OTHER, |code| digits.format(code));
+            family.sample(labels, &[("stage", replied.stage()), ("code", code)], *count)?;
         }
     }
     Ok(())
@@ -238,7 +235,7 @@ fn write_counts(
 fn write_histograms(
     parts: &Labelled<Part<'_>>,
     metric: &'static Metric,
-    of: impl Fn(&FamilyCounts) -> &Histogram,
+    of: impl Fn(&FamilyCounts) -> &Histogram<u32>,
     out: &mut Text<'_>,
 ) -> Result<(), Gone> {
     let mut family = Histograms::new(out, metric);

@@ -32,7 +32,6 @@ mod view;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use hickory_resolver::proto::rr::Name;
 use tokio::time::Instant;
 
 use self::resolv_conf::ResolvConf;
@@ -40,6 +39,7 @@ pub use self::view::View;
 use crate::{
     config::{Resolver, ResolverKind},
     facts::{Lookup, RecordType},
+    name::QueryName,
 };
 
 /// The resolvers to ask; clones share what those hold on to.
@@ -103,7 +103,7 @@ impl Resolvers {
     /// Each begins when not too many others are under way with it, and is given up at `deadline`.
     pub async fn lookup(
         &self,
-        name: &Name,
+        name: &QueryName,
         rtype: RecordType,
         deadline: Option<Instant>,
     ) -> Vec<Lookup> {

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     config::{Dns, Resolver, ResolverKind},
     facts::{Exchange, Lookup, LookupStatus, RecordType, ResolverFacts, ServerFacts},
-    name::presentation,
+    name::{QueryName, presentation},
 };
 
 /// A named view of the DNS, with what is held on to between lookups.
@@ -156,13 +156,13 @@ impl View {
     /// lookup, which must not be taken for a server's silence. Without a turn there is no exchange.
     pub async fn lookup(
         &self,
-        name: &Name,
+        asked: &QueryName,
         rtype: RecordType,
         deadline: Option<Instant>,
     ) -> Lookup {
+        let name = asked.as_dns();
         let made = |exchanges| {
-            let asked = presentation(name).into();
-            Lookup::new(Arc::clone(self.name()), rtype, asked, exchanges)
+            Lookup::new(Arc::clone(self.name()), rtype, Arc::clone(asked.text()), exchanges)
         };
         let (addresses, channel) = match &self.source {
             // Each of its queries waits for its turn.
@@ -277,7 +277,7 @@ mod tests {
         let (_socket, resolver) = silent(Dns { late_window, ..Dns::default() }).await;
         let resolvers = Resolvers::new(&[resolver], None);
         let until = Instant::now() + Duration::from_millis(200);
-        let name = Name::root();
+        let name = QueryName::from(Name::root());
         let lookup = resolvers.lookup(&name, RecordType::A, Some(until));
         let found = tokio::time::timeout(Duration::from_secs(20), lookup).await.unwrap();
         assert_eq!(found[0].status(), LookupStatus::Timeout);
@@ -289,7 +289,7 @@ mod tests {
         let patience = Dns { timeout, attempts: 1, late_window, ..Dns::default() };
         let (_socket, resolver) = silent(patience).await;
         let view = View::new("silent".into(), resolver, 0);
-        let name = Name::root();
+        let name = QueryName::from(Name::root());
         let deadline = Instant::now() + Duration::from_millis(20);
         let given_up = view.lookup(&name, RecordType::A, Some(deadline)).await;
         assert_eq!(given_up.exchanges.len(), 0, "it was not its turn");
@@ -316,7 +316,7 @@ mod tests {
         // The clock goes on by itself as soon as there is nothing to do but to wait.
         tokio::time::pause();
         let seconds = async || {
-            let lookup = view.lookup(&Name::root(), RecordType::A, None).await;
+            let lookup = view.lookup(&Name::root().into(), RecordType::A, None).await;
             (lookup.exchanges.len(), lookup.took().as_secs_f64().round())
         };
         assert_eq!(seconds().await, (4, 20.0));

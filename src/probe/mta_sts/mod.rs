@@ -126,7 +126,7 @@ async fn addresses(
     lookups: &mut Vec<Lookup>,
 ) -> Result<Vec<IpAddr>, Failed> {
     let no_name = || Failed::new(StsStatus::HostUnresolved, "its name is too long");
-    let name = ExchangerName::parse(host).map_err(|_| no_name())?.to_dns();
+    let name = ExchangerName::parse(host).map_err(|_| no_name())?.query_name();
     let [a, aaaa] = Family::ALL.map(|f| view.lookup(&name, f.record_type(), Some(until)));
     let (a, aaaa) = tokio::join!(a, aaaa);
     let found = by_turns(&aaaa, &a);
