@@ -133,6 +133,11 @@ impl<T: Keyed> DenseMap<T> {
             stays
         });
     }
+
+    /// All of them, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.values.iter().map(|(_, value)| value)
+    }
 }
 
 #[cfg(test)]
@@ -205,7 +210,7 @@ mod tests {
                         model.retain(|_, known| *known > number / 2);
                     }
                 }
-                let found: HashMap<u8, u32> = map.values.iter().map(|(_, pair)| (pair.0, pair.1)).collect();
+                let found: HashMap<u8, u32> = map.iter().map(|pair| (pair.0, pair.1)).collect();
                 prop_assert_eq!(&found, &model);
                 prop_assert_eq!((map.len(), map.is_empty()), (model.len(), model.is_empty()));
                 prop_assert!(model.iter().all(|(&k, &n)| map.get(&k) == Some(&Pair(k, n))));
