@@ -417,6 +417,20 @@ mod tests {
     }
 
     #[test]
+    fn other_settings_keep_the_route_and_none_is_known_before_the_first() {
+        let mut demand = Demand::default();
+        let (mx, domain) = (exchanger("mx.example.net"), destination("example.com"));
+        assert_eq!(demand.set(&domain, &settings(30, &Family::ALL)), Changes::default());
+        assert!(demand.destinations().eq([&domain]));
+        demand.set_route(&domain, &settings(30, &Family::ALL), from_ref(&mx));
+        let slower = settings(90, &Family::ALL);
+        assert_eq!(demand.set(&domain, &slower).set[0].0, mx);
+        assert_eq!(demand.settings(&domain), Some(&slower));
+        assert_eq!(demand.remove(&domain).gone, [mx]);
+        assert_eq!(demand.settings(&domain), None);
+    }
+
+    #[test]
     fn thousands_that_share_an_exchanger_may_all_change_at_once() {
         let mut demand = Demand::default();
         let mx = exchanger("mx.provider.example");

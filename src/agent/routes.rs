@@ -69,6 +69,24 @@ impl Routes {
         }
     }
 
+    /// Takes an exchanger out of all routes, and gives the destinations that it was the last one of.
+    pub(super) fn take_out(&mut self, exchanger: &Exchanger) -> Vec<Destination> {
+        let Some(to) = self.exchangers.place(exchanger) else { return Vec::new() };
+        let Some(target) = self.exchangers.remove(exchanger) else { return Vec::new() };
+        let mut done = Vec::new();
+        for from in target.destinations {
+            let Some(dependent) = self.destinations.at_mut(from) else { continue };
+            dependent.exchangers.retain(|place| *place != to);
+            if dependent.exchangers.is_empty() {
+                done.push(dependent.destination.clone());
+            }
+        }
+        for destination in &done {
+            self.destinations.remove(destination);
+        }
+        done
+    }
+
     /// The exchangers of a destination.
     fn of(&self, destination: &Destination) -> impl Iterator<Item = &Exchanger> {
         let places = self.destinations.get(destination).into_iter().flat_map(|d| &d.exchangers);
@@ -122,18 +140,45 @@ mod tests {
         Destination::parse(&format!("d{n}.example.com")).unwrap()
     }
 
+    /// What is done to routes.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(u8, Vec<u8>),
+        TakeOut(u8),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..8_u8, prop::collection::vec(0..8_u8, 0..7)).prop_map(|(d, mx)| Step::Set(d, mx)),
+            (0..8_u8).prop_map(Step::TakeOut),
+        ]
+    }
+
     proptest! {
         #[test]
-        fn each_end_tells_what_is_at_the_other(
-            steps in prop::collection::vec((0..8_u8, prop::collection::vec(0..8_u8, 0..7)), 0..60)
-        ) {
+        fn each_end_tells_what_is_at_the_other(steps in prop::collection::vec(step(), 0..60)) {
             let (mut routes, mut model) = (Routes::default(), BTreeMap::new());
-            for (from, to) in steps {
-                let route: Vec<Exchanger> = to.into_iter().map(exchanger).collect();
-                routes.set(&destination(from), &route.iter().collect::<Vec<_>>());
-                model.insert(destination(from), route);
-                for (destination, route) in &model {
-                    prop_assert!(routes.of(destination).eq(route));
+            for step in steps {
+                match step {
+                    Step::Set(d, mx) => {
+                        let route: Vec<Exchanger> = mx.into_iter().map(exchanger).collect();
+                        routes.set(&destination(d), &route.iter().collect::<Vec<_>>());
+                        model.insert(destination(d), route);
+                        model.retain(|_, route| !route.is_empty());
+                    }
+                    Step::TakeOut(mx) => {
+                        let mut done: Vec<Destination> = routes.take_out(&exchanger(mx));
+                        for route in model.values_mut() {
+                            route.retain(|known| *known != exchanger(mx));
+                        }
+                        let left = model.iter().filter(|(_, route)| route.is_empty());
+                        done.sort();
+                        prop_assert!(left.map(|(destination, _)| destination).eq(&done));
+                        model.retain(|_, route| !route.is_empty());
+                    }
+                }
+                for d in (0..8).map(destination) {
+                    prop_assert!(routes.of(&d).eq(model.get(&d).into_iter().flatten()));
                 }
                 for exchanger in (0..8).map(exchanger) {
                     let found: Vec<_> = routes.to(&exchanger).collect();
@@ -142,7 +187,6 @@ mod tests {
                     let dependents = model.iter().filter(|(_, route)| route.contains(&exchanger));
                     prop_assert_eq!(distinct, dependents.map(|(destination, _)| destination).collect());
                 }
-                model.retain(|_, route| !route.is_empty());
                 let exchangers: BTreeSet<_> = model.values().flatten().collect();
                 prop_assert_eq!(routes.destinations.len(), model.len());
                 prop_assert_eq!(routes.exchangers.len(), exchangers.len());
