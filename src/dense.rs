@@ -70,7 +70,7 @@ impl<T: Keyed> DenseMap<T> {
         self.places.find(hash, |place| self.values[place.index()].key() == key).copied()
     }
 
-    /// The value at a place; another one if that at which it was noted has gone.
+    /// The value at a place: maybe another than when the place was noted, if that one was removed.
     pub(crate) fn at(&self, place: Place) -> Option<&T> {
         self.values.get(place.index())
     }
