@@ -57,6 +57,7 @@ pub mod connectivity_log;
 pub mod daemon;
 pub mod delivery;
 pub mod demo;
+mod dense;
 pub mod document;
 pub mod ended;
 pub mod envelope;

@@ -10,9 +10,12 @@ use std::{
     time::Duration,
 };
 
+use smallvec::SmallVec;
+
 use crate::{
     alike::Alike,
     config::{DestinationSettings, SessionSettings},
+    dense::{DenseMap, Keyed, Place},
     envelope::Envelope,
     name::{Destination, Exchanger},
 };
@@ -38,25 +41,57 @@ pub const MAX_ENVELOPES: usize = 20;
 /// Ways that are looked through for one that is the same.
 const RECENT: usize = 8;
 
-/// The routes of all destinations and what follows from them.
+/// All destinations with their settings and routes, and what follows from them.
 #[derive(Debug, Default)]
 pub struct Demand {
-    routes: BTreeMap<Destination, (Arc<DestinationSettings>, Vec<Exchanger>)>,
-    wanted: BTreeMap<Exchanger, Shared>,
+    routes: DenseMap<Route>,
+    wanted: DenseMap<Shared>,
     /// Ways that were wanted lately: most want the same, and hold one in memory together.
     alike: Alike<Wanted, RECENT>,
 }
 
+/// Where the mail of one destination goes.
+#[derive(Debug)]
+struct Route {
+    destination: Destination,
+    settings: Arc<DestinationSettings>,
+    /// Among those wanted; none before they were first looked up.
+    exchangers: SmallVec<[Place; 4]>,
+}
+
+impl Keyed for Route {
+    type Key = Destination;
+
+    fn key(&self) -> &Destination {
+        &self.destination
+    }
+}
+
 /// How one exchanger is wanted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    exchanger: Exchanger,
     /// What follows from all who want it; `None` until the first was counted.
     merged: Option<Arc<Wanted>>,
-    /// The different ways it is wanted, with how many want it so. Few even where thousands of
-    /// destinations share it, so a change for each of them need not look at all others.
-    ways: Vec<(Arc<Wanted>, usize)>,
-    /// What it is asked to take, by whether that is meant for a session with a login, with how many want
-    /// to know. Not part of the ways: each destination has its own.
+    /// The different ways it is wanted, with how many want it so. Mostly one, and few even where thousands
+    /// of destinations share it, so a change for each of them need not look at all others.
+    ways: SmallVec<[(Arc<Wanted>, usize); 1]>,
+    /// Not part of the ways: each destination has its own. `None` where nothing is asked about.
+    asked: Option<Box<Asked>>,
+}
+
+impl Keyed for Shared {
+    type Key = Exchanger;
+
+    fn key(&self) -> &Exchanger {
+        &self.exchanger
+    }
+}
+
+/// What an exchanger is to be asked to take.
+#[derive(Debug, Default)]
+struct Asked {
+    /// By whether it is meant for a session with a login, with how many want to know.
     envelopes: BTreeMap<(bool, Envelope), usize>,
     /// There are more of those than one session asks about.
     crowded: bool,
@@ -79,9 +114,24 @@ impl Demand {
         self.wanted.get(exchanger).and_then(|shared| shared.merged.as_ref())
     }
 
-    /// The exchangers of a destination; `None` before its route was set.
-    pub fn route(&self, destination: &Destination) -> Option<&[Exchanger]> {
-        self.routes.get(destination).map(|(_, exchangers)| exchangers.as_slice())
+    /// All destinations, in no order.
+    pub fn destinations(&self) -> impl Iterator<Item = &Destination> {
+        self.routes.iter().map(|route| &route.destination)
+    }
+
+    /// The settings of a destination, if it is known.
+    pub fn settings(&self, destination: &Destination) -> Option<&Arc<DestinationSettings>> {
+        self.routes.get(destination).map(|route| &route.settings)
+    }
+
+    /// Takes up a destination, or gives one other settings, which keeps its route.
+    pub fn set(
+        &mut self,
+        destination: &Destination,
+        settings: &Arc<DestinationSettings>,
+    ) -> Changes {
+        let route: Vec<Exchanger> = self.route(destination).cloned().collect();
+        self.set_route(destination, settings, &route)
     }
 
     /// Gives a destination its route.
@@ -91,56 +141,67 @@ impl Demand {
         settings: &Arc<DestinationSettings>,
         exchangers: &[Exchanger],
     ) -> Changes {
-        if let Some((had, before)) = self.routes.get(destination)
-            && *before == exchangers
-            && had == settings
-        {
+        if self.settings(destination) == Some(settings) && self.route(destination).eq(exchangers) {
             return Changes::default();
         }
         let wanted = Wanted::by(settings);
         let way = self.alike.shared(wanted.way());
-        let value = (Arc::clone(settings), exchangers.to_vec());
-        let before = self.routes.insert(destination.clone(), value);
-        for exchanger in exchangers {
-            self.wanted.entry(exchanger.clone()).or_default().join(&way, &wanted.envelopes);
-        }
-        let mut touched: BTreeSet<Exchanger> = exchangers.iter().cloned().collect();
-        if let Some((had, left)) = before {
-            let had = Wanted::by(&had);
-            for exchanger in left {
-                self.leave(&had, &exchanger);
-                touched.insert(exchanger);
+        let join = |exchanger: &Exchanger| {
+            let place = self.wanted.place_or_insert(Shared::by_nobody(exchanger.clone()));
+            if let Some(shared) = self.wanted.at_mut(place) {
+                shared.join(&way, &wanted.envelopes);
             }
+            place
+        };
+        let route = Route {
+            destination: destination.clone(),
+            settings: Arc::clone(settings),
+            exchangers: exchangers.iter().map(join).collect(),
+        };
+        let mut touched: BTreeSet<Place> = route.exchangers.iter().copied().collect();
+        if let Some(before) = self.routes.insert(route) {
+            self.leave(&before);
+            touched.extend(before.exchangers);
         }
         self.settle(touched)
     }
 
     /// Forgets a destination.
     pub fn remove(&mut self, destination: &Destination) -> Changes {
-        let Some((had, left)) = self.routes.remove(destination) else { return Changes::default() };
-        let had = Wanted::by(&had);
-        for exchanger in &left {
-            self.leave(&had, exchanger);
-        }
-        self.settle(left)
+        let Some(before) = self.routes.remove(destination) else { return Changes::default() };
+        self.leave(&before);
+        self.settle(before.exchangers.into_iter().collect())
     }
 
-    fn leave(&mut self, had: &Wanted, from: &Exchanger) {
-        if let Some(shared) = self.wanted.get_mut(from) {
-            shared.leave(had);
+    /// The exchangers of a destination.
+    fn route(&self, destination: &Destination) -> impl Iterator<Item = &Exchanger> {
+        let places = self.routes.get(destination).into_iter().flat_map(|route| &route.exchangers);
+        places.filter_map(|&place| self.wanted.at(place)).map(|shared| &shared.exchanger)
+    }
+
+    fn leave(&mut self, route: &Route) {
+        let had = Wanted::by(&route.settings);
+        for &place in &route.exchangers {
+            if let Some(shared) = self.wanted.at_mut(place) {
+                shared.leave(&had);
+            }
         }
     }
 
     /// Works out once for each exchanger what is different now.
-    fn settle(&mut self, touched: impl IntoIterator<Item = Exchanger>) -> Changes {
+    fn settle(&mut self, touched: BTreeSet<Place>) -> Changes {
         let mut changes = Changes::default();
-        for exchanger in touched {
-            let Some(shared) = self.wanted.get_mut(&exchanger) else { continue };
-            let crowded = shared.envelopes.len() > MAX_ENVELOPES;
-            if crowded && !shared.crowded {
-                changes.crowded.push((exchanger.clone(), shared.envelopes.len()));
+        for place in touched {
+            let Some(shared) = self.wanted.at_mut(place) else { continue };
+            let exchanger = shared.exchanger.clone();
+            if let Some(asked) = &mut shared.asked {
+                let number = asked.envelopes.len();
+                let crowded = number > MAX_ENVELOPES;
+                if crowded && !asked.crowded {
+                    changes.crowded.push((exchanger.clone(), number));
+                }
+                asked.crowded = crowded;
             }
-            shared.crowded = crowded;
             let ways = shared.ways.iter().map(|(way, _)| Arc::clone(way));
             match ways.reduce(|a, b| Arc::new(merge(&a, &b))) {
                 None => {
@@ -184,27 +245,46 @@ impl Wanted {
 }
 
 impl Shared {
+    fn by_nobody(exchanger: Exchanger) -> Self {
+        Self { exchanger, merged: None, ways: SmallVec::new(), asked: None }
+    }
+
     fn join(&mut self, wanted: &Arc<Wanted>, envelopes: &[Envelope]) {
         if let Some((_, count)) = self.ways.iter_mut().find(|(way, _)| way == wanted) {
             *count += 1;
         } else {
-            // Another way is the exception, and a vector would take room for four.
-            self.ways.reserve_exact(1);
             self.ways.push((Arc::clone(wanted), 1));
         }
         for envelope in envelopes {
             let key = (wanted.session.login.is_some(), envelope.clone());
-            *self.envelopes.entry(key).or_default() += 1;
+            *self.asked.get_or_insert_default().envelopes.entry(key).or_default() += 1;
         }
     }
 
     /// What one session asks about. Who is logged in may be allowed more, so in such a session nothing
     /// is asked for those who do not log in: a relay test would find every relay open.
     fn asked_about(&self, login: bool) -> Arc<[Envelope]> {
-        let fitting = self.envelopes.keys().filter(|(logged_in, _)| *logged_in == login);
+        let all = self.asked.iter().flat_map(|asked| asked.envelopes.keys());
+        let fitting = all.filter(|(logged_in, _)| *logged_in == login);
         fitting.take(MAX_ENVELOPES).map(|(_, envelope)| envelope.clone()).collect()
     }
 
+    fn leave(&mut self, had: &Wanted) {
+        if let Some(asked) = &mut self.asked {
+            asked.leave(had);
+            self.asked.take_if(|asked| asked.envelopes.is_empty());
+        }
+        let had = had.way();
+        if let Some(place) = self.ways.iter().position(|(way, _)| **way == had) {
+            self.ways[place].1 -= 1;
+            if self.ways[place].1 == 0 {
+                self.ways.swap_remove(place);
+            }
+        }
+    }
+}
+
+impl Asked {
     fn leave(&mut self, had: &Wanted) {
         for envelope in &*had.envelopes {
             let key = (had.session.login.is_some(), envelope.clone());
@@ -213,13 +293,6 @@ impl Shared {
                 if *count == 0 {
                     self.envelopes.remove(&key);
                 }
-            }
-        }
-        let had = had.way();
-        if let Some(place) = self.ways.iter().position(|(way, _)| **way == had) {
-            self.ways[place].1 -= 1;
-            if self.ways[place].1 == 0 {
-                self.ways.swap_remove(place);
             }
         }
     }
@@ -341,6 +414,20 @@ mod tests {
         assert_eq!(slower.gone, []);
         assert_eq!(slower.set.len(), 1);
         assert_eq!(demand.wanted(&mx).unwrap().interval, Duration::from_secs(90));
+    }
+
+    #[test]
+    fn other_settings_keep_the_route_and_none_is_known_before_the_first() {
+        let mut demand = Demand::default();
+        let (mx, domain) = (exchanger("mx.example.net"), destination("example.com"));
+        assert_eq!(demand.set(&domain, &settings(30, &Family::ALL)), Changes::default());
+        assert!(demand.destinations().eq([&domain]));
+        demand.set_route(&domain, &settings(30, &Family::ALL), from_ref(&mx));
+        let slower = settings(90, &Family::ALL);
+        assert_eq!(demand.set(&domain, &slower).set[0].0, mx);
+        assert_eq!(demand.settings(&domain), Some(&slower));
+        assert_eq!(demand.remove(&domain).gone, [mx]);
+        assert_eq!(demand.settings(&domain), None);
     }
 
     #[test]

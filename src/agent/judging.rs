@@ -7,7 +7,7 @@
 //! would falsify their times.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -18,6 +18,7 @@ use tracing::{debug, error};
 use super::{
     changes,
     judgement::{self, Judgement},
+    routes::Routes,
     standing::Standing,
     state::{Snapshot, Store},
 };
@@ -122,9 +123,7 @@ struct Bench {
     /// To be judged next.
     due: HashSet<Destination>,
     /// The exchangers each destination was last judged with.
-    routes: HashMap<Destination, Vec<Exchanger>>,
-    /// The same the other way round, in order: mostly one or two, at times thousands.
-    dependents: HashMap<Exchanger, Vec<Destination>>,
+    routes: Routes,
     /// Those with a verdict that waits for the end of a round.
     waiting: HashSet<Destination>,
     /// Verdicts given lately. Senders that do the same and domains at the same exchangers share
@@ -145,8 +144,7 @@ impl Bench {
             own,
             judge: judgement::judge,
             due: HashSet::new(),
-            routes: HashMap::new(),
-            dependents: HashMap::new(),
+            routes: Routes::default(),
             waiting: HashSet::new(),
             verdicts: Alike::default(),
         }
@@ -160,13 +158,13 @@ impl Bench {
         }
         self.due.extend(noted.destinations);
         for exchanger in &noted.exchangers {
-            self.due.extend(self.dependents.get(exchanger).into_iter().flatten().cloned());
+            self.due.extend(self.routes.to(exchanger).cloned());
         }
         if self.waiting.is_empty() {
             return;
         }
         for exchanger in &noted.ended {
-            let dependents = self.dependents.get(exchanger).into_iter().flatten();
+            let dependents = self.routes.to(exchanger);
             self.due.extend(dependents.filter(|d| self.waiting.contains(*d)).cloned());
         }
     }
@@ -178,7 +176,10 @@ impl Bench {
         for destination in next {
             self.due.remove(&destination);
             let one = self.store.only(&destination);
-            self.follow(&destination, &one);
+            let report = one.destinations.get(&destination);
+            let round = report.and_then(|report| report.last.as_ref());
+            let exchangers = round.iter().flat_map(|round| round.exchangers());
+            self.routes.set(&destination, &exchangers.collect::<Vec<_>>());
             let judged = catch_unwind(AssertUnwindSafe(|| (self.judge)(&one, &destination)));
             let mut judgement = judged.unwrap_or_else(|_panic| {
                 self.own.probe_panics.inc();
@@ -195,39 +196,11 @@ impl Bench {
             }
             self.hand_down(&destination, &one, &judgement.standings);
         }
-    }
-
-    /// Remembers what the destination depends on now.
-    fn follow(&mut self, destination: &Destination, one: &Snapshot) {
-        let report = one.destinations.get(destination);
-        let round = report.and_then(|report| report.last.as_ref());
-        let route: Vec<&Exchanger> = round.iter().flat_map(|round| round.exchangers()).collect();
-        let before = self.routes.get(destination).map_or(&[][..], Vec::as_slice);
-        if before.iter().eq(route.iter().copied()) {
-            return;
-        }
-        for exchanger in self.routes.remove(destination).unwrap_or_default() {
-            let Some(dependents) = self.dependents.get_mut(&exchanger) else { continue };
-            if let Ok(place) = dependents.binary_search(destination) {
-                dependents.remove(place);
+        if self.due.is_empty() {
+            // Once all are due, and wait for a first round; later few at a time are and do.
+            for few in [&mut self.due, &mut self.waiting] {
+                few.shrink_to(AT_A_TIME.max(few.len() * 2));
             }
-            if dependents.is_empty() {
-                self.dependents.remove(&exchanger);
-            }
-        }
-        for &exchanger in &route {
-            let dependents = self.dependents.entry(exchanger.clone()).or_default();
-            if let Err(place) = dependents.binary_search(destination) {
-                if dependents.is_empty() {
-                    // Mostly it remains the only one.
-                    dependents.reserve_exact(1);
-                }
-                dependents.insert(place, destination.clone());
-            }
-        }
-        if !route.is_empty() {
-            let route = route.into_iter().cloned().collect();
-            self.routes.insert(destination.clone(), route);
         }
     }
 
@@ -317,7 +290,7 @@ mod tests {
         work(&mut bench, &unjudged);
         unjudged.exchanger(mx);
         assert_eq!(work(&mut bench, &unjudged), 300);
-        assert!(!bench.routes.contains_key(&gone));
+        assert!(bench.routes.to(mx).all(|known| *known != gone));
     }
 
     #[test]

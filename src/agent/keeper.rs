@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     config::{Config, DestinationSettings},
+    dense::{DenseMap, Keyed},
     facts::{ResolverFacts, Vantage},
     name::{Destination, Domain, Exchanger},
     probe::{
@@ -92,8 +93,7 @@ struct Agent {
     prober: Arc<ArcSwap<Prober>>,
     schedule: Schedule<Key>,
     demand: Demand,
-    settings: BTreeMap<Destination, Arc<DestinationSettings>>,
-    memories: HashMap<Exchanger, Memory>,
+    memories: DenseMap<Remembered>,
     /// MTA-STS policies that hold until they expire.
     policies: HashMap<Domain, mta_sts::Memory>,
     /// The resolvers whose health is looked at.
@@ -102,6 +102,20 @@ struct Agent {
     vantage: Option<(Plan, Arc<View>)>,
     rounds: Rounds<Key, Found>,
     readiness: Readiness,
+}
+
+/// What the last round of an exchanger left to the next.
+struct Remembered {
+    exchanger: Exchanger,
+    memory: Memory,
+}
+
+impl Keyed for Remembered {
+    type Key = Exchanger;
+
+    fn key(&self) -> &Exchanger {
+        &self.exchanger
+    }
 }
 
 /// What came of a round; `None` inside when the program ended it.
@@ -122,8 +136,7 @@ impl Agent {
             setup,
             schedule: Schedule::default(),
             demand: Demand::default(),
-            settings: BTreeMap::new(),
-            memories: HashMap::new(),
+            memories: DenseMap::default(),
             policies: HashMap::new(),
             views: BTreeMap::new(),
             vantage: None,
@@ -158,13 +171,13 @@ impl Agent {
         self.watch_vantage(&settings.resolvers, config, now);
 
         let gone: Vec<Destination> =
-            self.settings.keys().filter(|known| !config.watches(known)).cloned().collect();
+            self.demand.destinations().filter(|known| !config.watches(known)).cloned().collect();
         for destination in gone {
             self.remove(&destination);
         }
         let mut new = 0;
         for (destination, wanted) in config.own_destinations() {
-            match self.settings.get(destination) {
+            match self.demand.settings(destination) {
                 Some(had) if had == wanted => {}
                 Some(_) => self.set(destination, wanted, Duration::ZERO, now),
                 None => {
@@ -229,25 +242,21 @@ impl Agent {
         delay: Duration,
         now: Now,
     ) {
-        let settings = Arc::clone(settings);
         self.schedule.set(&Key::Destination(destination.clone()), settings.interval, delay, now);
         if let Destination::Domain(domain) = destination {
             let key = Key::Policies(domain.clone());
             self.schedule.set(&key, settings.policy.interval, delay, now);
         }
         self.setup.store.update(|state| {
-            let settings = Arc::clone(&settings);
+            let settings = Arc::clone(settings);
             let report = match state.destinations.get(destination) {
                 Some(known) => DestinationReport { settings, ..DestinationReport::clone(known) },
                 None => DestinationReport::unobserved(settings),
             };
             state.destinations.insert(destination.clone(), Arc::new(report));
         });
-        if let Some(route) = self.demand.route(destination).map(<[Exchanger]>::to_vec) {
-            let changes = self.demand.set_route(destination, &settings, &route);
-            self.follow(changes, now);
-        }
-        self.settings.insert(destination.clone(), settings);
+        let changes = self.demand.set(destination, settings);
+        self.follow(changes, now);
     }
 
     fn remove(&mut self, destination: &Destination) {
@@ -256,7 +265,6 @@ impl Agent {
             self.schedule.remove(&Key::Policies(domain.clone()));
             self.policies.remove(domain);
         }
-        self.settings.remove(destination);
         self.readiness.forget(destination);
         let changes = self.demand.remove(destination);
         self.setup.store.update(|state| state.destinations.remove(destination));
@@ -309,7 +317,7 @@ impl Agent {
         let prober = self.prober.load_full();
         match due.key.clone() {
             Key::Destination(destination) => {
-                let Some(settings) = self.settings.get(&destination).cloned() else { return };
+                let Some(settings) = self.demand.settings(&destination).cloned() else { return };
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;
                     let round = prober.route(&destination, &settings.resolvers).await;
@@ -319,7 +327,8 @@ impl Agent {
             Key::Exchanger(exchanger) => {
                 let Some(wanted) = self.demand.wanted(&exchanger).cloned() else { return };
                 // Back with the end of the round, unless that panics: then it begins anew.
-                let memory = self.memories.remove(&exchanger).unwrap_or_default();
+                let known = self.memories.remove(&exchanger);
+                let memory = known.map(|known| known.memory).unwrap_or_default();
                 let publisher = self.publisher.clone();
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;
@@ -330,7 +339,7 @@ impl Agent {
             }
             Key::Policies(domain) => {
                 let destination = Destination::Domain(domain.clone());
-                let Some(settings) = self.settings.get(&destination).cloned() else { return };
+                let Some(settings) = self.demand.settings(&destination).cloned() else { return };
                 let memory = self.policies.get(&domain).cloned().unwrap_or_default();
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;
@@ -387,24 +396,23 @@ impl Agent {
 
     fn destination_ended(&mut self, destination: &Destination, round: DestinationRound) {
         // Removed by a reload while its round was under way.
-        let Some(settings) = self.settings.get(destination).cloned() else { return };
+        let Some(settings) = self.demand.settings(destination).cloned() else { return };
         let Some(exchangers) = self.publisher.destination(destination, round) else { return };
         let changes = self.demand.set_route(destination, &settings, &exchangers);
         self.follow(changes, Now::read());
-        let route = self.demand.route(destination).unwrap_or_default();
-        self.readiness.routed(destination, route);
+        self.readiness.routed(destination, &exchangers);
     }
 
     fn exchanger_ended(&mut self, exchanger: Exchanger, memory: Memory) {
         let Some(wanted) = self.demand.wanted(&exchanger) else { return };
         self.publisher.exchanger_ended(&exchanger, &memory.called, wanted.interval);
         self.readiness.probed(&exchanger);
-        self.memories.insert(exchanger, memory);
+        self.memories.insert(Remembered { exchanger, memory });
     }
 
     fn policies_ended(&mut self, domain: Domain, round: PolicyRound) {
         // Removed by a reload while its round was under way.
-        if !self.settings.contains_key(&Destination::Domain(domain.clone())) {
+        if self.demand.settings(&Destination::Domain(domain.clone())).is_none() {
             return;
         }
         self.publisher.policies(&domain, round.policies);

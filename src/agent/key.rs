@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use crate::name::{Destination, Domain, Exchanger};
 
 /// One thing that has rounds.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Key {
     Destination(Destination),
     Exchanger(Exchanger),

@@ -23,6 +23,7 @@ pub mod readiness;
 mod recent;
 pub mod round;
 pub mod rounds;
+mod routes;
 pub mod runtime_delay;
 pub mod schedule;
 pub mod standing;

@@ -5,54 +5,50 @@ use std::collections::{HashMap, HashSet};
 
 use tokio::{sync::watch, time::Instant};
 
+use super::routes::Routes;
 use crate::name::{Destination, Exchanger};
 
 /// The destinations still waited for.
 #[derive(Debug)]
 pub struct Readiness {
-    waiting: HashMap<Destination, Waiting>,
+    /// Each with its deadline.
+    waiting: HashMap<Destination, Instant>,
     probed: HashSet<Exchanger>,
-    /// Who waits for the first round of an exchanger.
-    wanted_by: HashMap<Exchanger, Vec<Destination>>,
+    /// What their routes lead to and was not probed yet.
+    missing: Routes,
     ready: watch::Sender<bool>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    deadline: Instant,
-    /// What its route leads to and was not probed yet; `None` before the route is known.
-    missing: Option<HashSet<Exchanger>>,
 }
 
 impl Readiness {
     /// Nothing waited for, nothing said yet.
     pub fn new(ready: watch::Sender<bool>) -> Self {
-        let (waiting, probed, wanted_by) = (HashMap::new(), HashSet::new(), HashMap::new());
-        Self { waiting, probed, wanted_by, ready }
+        let (waiting, probed, missing) = (HashMap::new(), HashSet::new(), Routes::default());
+        Self { waiting, probed, missing, ready }
     }
 
     /// Waits for one more, until `deadline`.
     pub fn expect(&mut self, destination: &Destination, deadline: Instant) {
         if !*self.ready.borrow() {
-            self.waiting.insert(destination.clone(), Waiting { deadline, missing: None });
+            self.waiting.insert(destination.clone(), deadline);
         }
     }
 
     /// No longer configured.
     pub fn forget(&mut self, destination: &Destination) {
         self.waiting.remove(destination);
+        self.missing.set(destination, &[]);
     }
 
     /// The route of a destination became known.
     pub fn routed(&mut self, destination: &Destination, route: &[Exchanger]) {
-        if let Some(waiting) = self.waiting.get_mut(destination) {
-            let missing = route.iter().filter(|e| !self.probed.contains(e)).cloned();
-            let missing: HashSet<Exchanger> = missing.collect();
-            for exchanger in &missing {
-                self.wanted_by.entry(exchanger.clone()).or_default().push(destination.clone());
-            }
-            waiting.missing = Some(missing);
-            self.settle(destination);
+        if !self.waiting.contains_key(destination) {
+            return;
+        }
+        let missing: Vec<&Exchanger> = route.iter().filter(|e| !self.probed.contains(e)).collect();
+        self.missing.set(destination, &missing);
+        if missing.is_empty() {
+            self.waiting.remove(destination);
+            self.conclude();
         }
     }
 
@@ -62,33 +58,22 @@ impl Readiness {
             return;
         }
         self.probed.insert(exchanger.clone());
-        for destination in self.wanted_by.remove(exchanger).unwrap_or_default() {
-            let waiting = self.waiting.get_mut(&destination);
-            if let Some(missing) = waiting.and_then(|w| w.missing.as_mut()) {
-                missing.remove(exchanger);
-                self.settle(&destination);
-            }
+        for destination in self.missing.take_out(exchanger) {
+            self.waiting.remove(&destination);
         }
+        self.conclude();
     }
 
     /// Lets go of those whose deadline has passed, and says ready when none is left.
     pub fn patrol(&mut self, now: Instant) {
-        self.waiting.retain(|_, waiting| waiting.deadline > now);
+        self.waiting.retain(|_, deadline| *deadline > now);
         self.conclude();
-    }
-
-    fn settle(&mut self, destination: &Destination) {
-        let missing = self.waiting.get(destination).and_then(|w| w.missing.as_ref());
-        if missing.is_some_and(HashSet::is_empty) {
-            self.waiting.remove(destination);
-            self.conclude();
-        }
     }
 
     fn conclude(&mut self) {
         if self.waiting.is_empty() && !self.ready.send_replace(true) {
             self.probed = HashSet::new();
-            self.wanted_by = HashMap::new();
+            self.missing = Routes::default();
             self.waiting = HashMap::new();
         }
     }

@@ -3,7 +3,6 @@
 //! thousands of them to a few addresses.
 
 use std::{
-    collections::HashMap,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -12,6 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
+    dense::{DenseMap, Keyed},
     facts::{Pkix, Reason, Session, Stage, Tls},
     name::Host,
     probe::{smtp::session::Plan, tls::dane::Expected},
@@ -25,7 +25,7 @@ pub(super) struct Recent {
 
 #[derive(Debug, Default)]
 struct Known {
-    held: HashMap<SocketAddr, Held>,
+    held: DenseMap<Held>,
     /// The terms of the last session: of thousands most have the same, and share them.
     terms: Option<Arc<Terms>>,
 }
@@ -37,26 +37,38 @@ struct Held {
     dane: Option<Arc<Expected>>,
     session: Arc<Session>,
     ended: Instant,
-    /// When nobody has a use for it any more.
-    stale: Instant,
 }
 
-/// What of a plan is the same for all exchangers that are probed alike: the plan without them.
+impl Keyed for Held {
+    type Key = SocketAddr;
+
+    fn key(&self) -> &SocketAddr {
+        &self.session.peer
+    }
+}
+
+/// What is the same for all exchangers that are probed alike.
 #[derive(Debug)]
-struct Terms(Plan);
+struct Terms {
+    /// Their plan, without them.
+    plan: Plan,
+    /// How long after its end somebody may have a use for a session.
+    fresh: Duration,
+}
 
 impl Terms {
     /// Whether a session under this plan would be the same client's, who wants to know the same.
     fn same_client(&self, plan: &Plan) -> bool {
-        let Self(had) = self;
+        let had = &self.plan;
         (&had.helo_name, had.source, had.security, &had.login, &had.envelopes)
             == (&plan.helo_name, plan.source, plan.security, &plan.login, &plan.envelopes)
     }
 
-    /// Whether these are the terms of a plan.
-    fn are_of(&self, plan: &Plan) -> bool {
-        let Self(had) = self;
-        self.same_client(plan) && had.as_patient_as(plan) && plan.as_patient_as(had)
+    /// Whether these are the terms of such a session.
+    fn are_of(&self, plan: &Plan, fresh: Duration) -> bool {
+        let had = &self.plan;
+        let as_patient = had.as_patient_as(plan) && plan.as_patient_as(had);
+        self.same_client(plan) && as_patient && self.fresh == fresh
     }
 }
 
@@ -69,7 +81,7 @@ impl Recent {
         // Who wants to know of other recipients asks himself.
         let same_client = known.terms.same_client(plan) && known.dane == plan.dane;
         // What did not answer in time might have with more patience; a refusal stays one.
-        let same_end = !timed_out(&known.session) || known.terms.0.as_patient_as(plan);
+        let same_end = !timed_out(&known.session) || known.terms.plan.as_patient_as(plan);
         let usable = same_client
             && same_end
             && shows_for(&known.session, &known.host, &plan.host)
@@ -87,17 +99,15 @@ impl Recent {
         let now = Instant::now();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let Known { held, terms } = &mut *known;
-        let (peer, host, dane) = (plan.peer, plan.host.clone(), plan.dane.clone());
-        let same = terms.take().filter(|terms| terms.are_of(&plan));
-        let of_plan = same.unwrap_or_else(|| Arc::new(Terms(plan)));
-        *terms = Some(Arc::clone(&of_plan));
-        let session = Arc::clone(session);
+        let (host, dane) = (plan.host.clone(), plan.dane.clone());
+        let same = terms.take().filter(|terms| terms.are_of(&plan, fresh));
+        let terms = terms.insert(same.unwrap_or_else(|| Arc::new(Terms { plan, fresh })));
         // Growing is what makes it due: then what is stale goes first.
         if held.len() == held.capacity() {
-            held.retain(|_, known| known.stale > now);
+            held.retain(|known| now.saturating_duration_since(known.ended) < known.terms.fresh);
         }
-        let stale = now + fresh;
-        held.insert(peer, Held { terms: of_plan, host, dane, session, ended: now, stale });
+        let (terms, session) = (Arc::clone(terms), Arc::clone(session));
+        held.insert(Held { terms, host, dane, session, ended: now });
     }
 }
 
@@ -265,7 +275,8 @@ mod tests {
         for round in 0..50 {
             for last in 0..=255 {
                 let peer = ([192, 0, round, last], 25).into();
-                recent.keep(Plan { peer, ..plan(1, MINUTE) }, &session(None), MINUTE);
+                let held = Session { peer, ..Session::clone(&session(None)) };
+                recent.keep(Plan { peer, ..plan(1, MINUTE) }, &Arc::new(held), MINUTE);
             }
             tokio::time::advance(MINUTE).await;
         }

@@ -12,6 +12,7 @@ use std::{
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use prometheus::IntGauge;
+use smallvec::SmallVec;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -70,12 +71,12 @@ pub struct Prober {
 /// What one round of an exchanger leaves to the next.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    /// The addresses found last.
-    pub addresses: Vec<IpAddr>,
+    /// The addresses found last: of most exchangers one.
+    pub addresses: SmallVec<[IpAddr; 1]>,
     /// When a resolver last answered about each family: index by `Family as usize`.
     pub answered: [Option<Instant>; 2],
     /// How it went with each that was called.
-    pub called: Vec<Called>,
+    pub called: SmallVec<[Called; 1]>,
     /// What each resolver gave lately.
     pub pools: Pools,
 }
@@ -265,7 +266,7 @@ impl Prober {
             let address = session.peer.ip();
             let known = before.iter().position(|call| call.address == address);
             let place = known.unwrap_or_else(|| {
-                // Most exchangers have one address and keep to it.
+                // Who has more than one address keeps to them.
                 before.reserve_exact(1);
                 let (backoff, told) = (Backoff::default(), Arc::clone(&session));
                 before.push(Called { address, backoff, told });
@@ -279,7 +280,8 @@ impl Prober {
             }
             publish(Progress::Session { session, held });
         }
-        (!stopped).then_some(Memory { addresses: found, answered, called: before, pools })
+        let addresses = SmallVec::from_slice(&found);
+        (!stopped).then_some(Memory { addresses, answered, called: before, pools })
     }
 
     /// Looks at the policies of a domain through its primary resolver, given what the look before left.
@@ -451,7 +453,7 @@ mod tests {
         let (v4, v6): (IpAddr, IpAddr) =
             ("192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap());
         let memory = Memory {
-            addresses: vec![v4, v6],
+            addresses: SmallVec::from_slice(&[v4, v6]),
             answered: [Some(now), Some(now + KEPT_LONGEST / 2)],
             ..Memory::default()
         };

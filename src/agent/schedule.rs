@@ -6,13 +6,16 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    collections::BinaryHeap,
     fmt::Display,
     hash::Hash,
+    num::NonZeroU64,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::time::Instant;
+
+use crate::dense::{DenseMap, Keyed, Place};
 
 /// One moment on both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -33,30 +36,58 @@ impl Now {
 /// What is due and when, for keys of one kind.
 #[derive(Debug)]
 pub struct Schedule<K> {
-    queue: BinaryHeap<Reverse<Slot<K>>>,
-    entries: HashMap<K, Entry>,
-    serial: u64,
+    queue: BinaryHeap<Reverse<Slot>>,
+    entries: DenseMap<Entry<K>>,
+    /// When the first key was set.
+    begin: Option<Instant>,
 }
 
+/// The round of the entry at a place. It counts only if that is due then; others are leftovers.
 #[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Slot<K> {
-    at: Instant,
-    serial: u64,
-    key: K,
+struct Slot {
+    at: Moment,
+    place: Place,
+}
+
+/// Nanoseconds since one before the schedule began, enough for five centuries. There are tens of thousands
+/// of them, and an [`Instant`] is twice as large.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Moment(NonZeroU64);
+
+impl Moment {
+    const BEGIN: Self = Self(NonZeroU64::MIN);
+
+    fn after(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(wait)))
+    }
+
+    fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
+    }
 }
 
 #[derive(Debug)]
-struct Entry {
-    interval: Duration,
-    /// Where in each interval its slots are, as a share of 2^64. Worked out once: a key is written out for it.
-    phase: u64,
-    /// Identifies the slot in the queue that counts; others are leftovers.
-    serial: u64,
+struct Entry<K> {
+    key: K,
+    /// In nanoseconds.
+    interval: u64,
+    /// When its next round is due; `None` for one that was removed while its round runs.
+    next: Option<Moment>,
     /// When its last round began.
-    started: Option<Instant>,
+    started: Option<Moment>,
+    /// Where in each interval its slots are, as a share of 2^32. Worked out once: a key is written out for it.
+    phase: u32,
     running: bool,
     /// What follows when the running round ends.
     then: Then,
+}
+
+impl<K: Eq + Hash> Keyed for Entry<K> {
+    type Key = K;
+
+    fn key(&self) -> &K {
+        &self.key
+    }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -80,45 +111,42 @@ pub struct Due<K> {
     pub skipped: bool,
 }
 
-impl<K> Default for Schedule<K>
-where
-    K: Ord,
-{
+impl<K> Default for Schedule<K> {
     fn default() -> Self {
-        Self { queue: BinaryHeap::new(), entries: HashMap::new(), serial: 0 }
+        Self { queue: BinaryHeap::new(), entries: DenseMap::default(), begin: None }
     }
 }
 
-impl<K: Clone + Display + Eq + Hash + Ord> Schedule<K> {
+impl<K: Clone + Display + Eq + Hash> Schedule<K> {
     /// Adds a key whose first round is due after `delay`, or gives a known one another interval.
     /// A known key with the same interval keeps its place.
     pub fn set(&mut self, key: &K, interval: Duration, delay: Duration, now: Now) {
-        match self.entries.get_mut(key) {
-            Some(entry) if entry.then != Then::Wait => {
-                entry.then = Then::StartAnew;
-                entry.interval = interval;
-            }
-            Some(entry) if entry.interval == interval => {}
-            Some(entry) => {
-                entry.interval = interval;
-                // As after any start: three quarters of the interval at least.
-                let since = entry.started.map_or(interval, |started| now.instant - started);
-                let earliest = (interval * 3 / 4).saturating_sub(since);
-                let wait = until_next_slot(entry.phase, interval, now.wall, earliest);
-                self.enqueue(key.clone(), now.instant + wait);
-            }
-            None => {
-                let entry = Entry {
-                    interval,
-                    phase: phase(key),
-                    serial: NO_SLOT,
-                    started: None,
-                    running: false,
-                    then: Then::Wait,
-                };
-                self.entries.insert(key.clone(), entry);
-                self.enqueue(key.clone(), now.instant + delay);
-            }
+        self.begin.get_or_insert(now.instant);
+        let at = self.moment(now.instant);
+        let Some(place) = self.entries.place(key) else {
+            let entry = Entry {
+                key: key.clone(),
+                interval: nanos(interval),
+                next: None,
+                started: None,
+                phase: phase(key),
+                running: false,
+                then: Then::Wait,
+            };
+            let place = self.entries.place_or_insert(entry);
+            self.enqueue(place, at.after(delay));
+            return;
+        };
+        let Some(entry) = self.entries.at_mut(place) else { return };
+        let same = std::mem::replace(&mut entry.interval, nanos(interval)) == nanos(interval);
+        if entry.then != Then::Wait {
+            entry.then = Then::StartAnew;
+        } else if !same {
+            // As after any start: three quarters of the interval at least.
+            let since = entry.started.map_or(interval, |started| at.since(started));
+            let earliest = (interval * 3 / 4).saturating_sub(since);
+            let wait = until_next_slot(entry.phase, interval, now.wall, earliest);
+            self.enqueue(place, at.after(wait));
         }
     }
 
@@ -128,7 +156,7 @@ impl<K: Clone + Display + Eq + Hash + Ord> Schedule<K> {
         match self.entries.get_mut(key) {
             Some(entry) if entry.running => {
                 entry.then = Then::Forget;
-                entry.serial = NO_SLOT;
+                entry.next = None;
             }
             _ => {
                 self.entries.remove(key);
@@ -139,82 +167,98 @@ impl<K: Clone + Display + Eq + Hash + Ord> Schedule<K> {
     /// When to look again.
     pub fn next_due(&mut self) -> Option<Instant> {
         self.drop_leftovers();
-        self.queue.peek().map(|Reverse(slot)| slot.at)
+        let Reverse(slot) = self.queue.peek()?;
+        self.instant(slot.at)
     }
 
     /// Takes one key that is due, marks it running and plans its next round, at least one interval
     /// after this start.
     pub fn take_due(&mut self, now: Now) -> Option<Due<K>> {
         self.drop_leftovers();
-        if self.queue.peek()?.0.at > now.instant {
+        let at = self.moment(now.instant);
+        if self.queue.peek()?.0.at > at {
             return None;
         }
         let Reverse(slot) = self.queue.pop()?;
-        let entry = self.entries.get_mut(&slot.key)?;
+        let entry = self.entries.at_mut(slot.place)?;
+        let key = entry.key.clone();
         let skipped = std::mem::replace(&mut entry.running, true);
         if !skipped {
-            entry.started = Some(now.instant);
+            entry.started = Some(at);
         }
-        let (interval, phase) = (entry.interval, entry.phase);
+        let interval = Duration::from_nanos(entry.interval);
         // A quarter of grace: a start that was late by a little must not cost a whole slot.
         let earliest = interval * 3 / 4;
-        let wait = until_next_slot(phase, interval, now.wall, earliest);
-        self.enqueue(slot.key.clone(), now.instant + wait);
-        Some(Due { key: slot.key, at: slot.at, skipped })
+        let wait = until_next_slot(entry.phase, interval, now.wall, earliest);
+        self.enqueue(slot.place, at.after(wait));
+        Some(Due { key, at: self.instant(slot.at)?, skipped })
     }
 
     /// Notes that the round of a key has ended.
     pub fn ended(&mut self, key: &K, now: Now) {
-        let Some(entry) = self.entries.get_mut(key) else { return };
+        let at = self.moment(now.instant);
+        let Some(place) = self.entries.place(key) else { return };
+        let Some(entry) = self.entries.at_mut(place) else { return };
         entry.running = false;
         match std::mem::replace(&mut entry.then, Then::Wait) {
             Then::Forget => {
                 self.entries.remove(key);
             }
-            Then::StartAnew => self.enqueue(key.clone(), now.instant),
+            Then::StartAnew => self.enqueue(place, at),
             Then::Wait => {}
         }
     }
 
-    fn enqueue(&mut self, key: K, at: Instant) {
-        self.serial += 1;
-        if let Some(entry) = self.entries.get_mut(&key) {
-            entry.serial = self.serial;
+    fn enqueue(&mut self, place: Place, at: Moment) {
+        if let Some(entry) = self.entries.at_mut(place) {
+            entry.next = Some(at);
         }
-        self.queue.push(Reverse(Slot { at, serial: self.serial, key }));
+        self.queue.push(Reverse(Slot { at, place }));
     }
 
     fn drop_leftovers(&mut self) {
         while let Some(Reverse(slot)) = self.queue.peek() {
-            if self.entries.get(&slot.key).is_some_and(|entry| entry.serial == slot.serial) {
+            // Should another entry stand there by now that is due at the same moment, it is all the same.
+            if self.entries.at(slot.place).is_some_and(|entry| entry.next == Some(slot.at)) {
                 break;
             }
             self.queue.pop();
         }
     }
+
+    fn moment(&self, instant: Instant) -> Moment {
+        let since = |begin| instant.saturating_duration_since(begin);
+        Moment::BEGIN.after(self.begin.map(since).unwrap_or_default())
+    }
+
+    fn instant(&self, moment: Moment) -> Option<Instant> {
+        Some(self.begin? + moment.since(Moment::BEGIN))
+    }
 }
 
-/// The serial number of no slot in the queue.
-const NO_SLOT: u64 = 0;
+/// As whole nanoseconds.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
 
 /// How long until the next slot of this phase that is at least `earliest` away.
 fn until_next_slot(
-    phase: u64,
+    phase: u32,
     interval: Duration,
     wall: SystemTime,
     earliest: Duration,
 ) -> Duration {
     let interval_ns = interval.as_nanos().max(1);
     let now_ns = wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let phase_ns = (u128::from(phase) * interval_ns) >> 64;
+    let phase_ns = (u128::from(phase) * interval_ns) >> 32;
     let from = now_ns + earliest.as_nanos();
     let past_phase = (from + interval_ns - phase_ns) % interval_ns;
     let wait = earliest.as_nanos() + (interval_ns - past_phase) % interval_ns;
     Duration::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX))
 }
 
-fn phase(key: &impl Display) -> u64 {
-    stable_hash(&key.to_string())
+fn phase(key: &impl Display) -> u32 {
+    (stable_hash(&key.to_string()) >> 32) as u32
 }
 
 /// 64 bits that are the same in every release: FNV-1a with a final mix, because FNV alone leaves
@@ -243,6 +287,8 @@ const FIRST_ROUND_PACE: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
