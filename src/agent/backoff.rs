@@ -71,7 +71,8 @@ mod tests {
     use crate::facts::{Failure, Reply, StageFact};
 
     fn session(stage: Stage, reason: Reason, code: Option<u16>) -> Session {
-        let reply = code.map(|code| Reply { code, enhanced: None, lines: vec![String::new()] });
+        let reply =
+            code.map(|code| Reply { code, enhanced: None, lines: [""].into_iter().collect() });
         Session {
             peer: ([192, 0, 2, 1], 25).into(),
             source: None,

@@ -110,7 +110,7 @@ mod tests {
             reply: reply.map(|(code, lines)| Reply {
                 code,
                 enhanced: None,
-                lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+                lines: lines.iter().collect(),
             }),
             received: None,
             reason,

@@ -486,10 +486,11 @@ impl Writing {
         reason: Option<Reason>,
     ) {
         let lines = match stage {
-            Stage::Ehlo if reason.is_none() => vec!["what.if".to_owned(), "STARTTLS".to_owned()],
-            _ => vec!["what if".to_owned()],
+            Stage::Ehlo if reason.is_none() => "what.if\nSTARTTLS",
+            _ => "what if",
         };
-        let reply = code.map(|code| Reply { code, enhanced: None, lines });
+        let lines = || lines.to_owned().into();
+        let reply = code.map(|code| Reply { code, enhanced: None, lines: lines() });
         self.stages.push(StageFact { stage, duration, reply, received: None, reason });
     }
 
@@ -627,7 +628,7 @@ impl Server {
         let Some(tried) = tried else {
             let ehlo = to.stages.iter_mut().find(|fact| fact.stage == Stage::Ehlo);
             if let Some(reply) = ehlo.and_then(|fact| fact.reply.as_mut()) {
-                reply.lines.truncate(1);
+                reply.lines = reply.lines.iter().take(1).collect();
             }
             return;
         };

@@ -579,7 +579,7 @@ mod tests {
         for stage in &mut session.stages {
             stage.received = Some(evil.clone());
             if let Some(reply) = &mut stage.reply {
-                reply.lines = vec![evil.clone(); 3];
+                reply.lines = [&evil; 3].into_iter().collect();
             }
         }
         let last = session.stages.last_mut().unwrap();

@@ -7,6 +7,7 @@
 mod agreement;
 pub mod authority;
 mod finding;
+mod lines;
 mod lookup;
 mod mta_sts;
 mod own_host;
@@ -32,6 +33,7 @@ pub use self::{
     agreement::agree,
     authority::{Missing, NameServer, Step, Zone},
     finding::{AddressPair, DomainFinding, ExchangerFinding, MAX_EXCHANGERS, Target, of_route},
+    lines::Lines,
     lookup::{
         Exchange, ExtendedError, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport,
         last_tries,

@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Tls, Transaction, seconds};
+use super::{Family, Lines, Tls, Transaction, seconds};
 use crate::envelope::Envelope;
 
 /// One SMTP dialogue with one address.
@@ -142,8 +142,7 @@ impl Session {
     /// a server offers over TLS counts, not what it offered before (RFC 3207 §4.2).
     pub fn extensions(&self) -> impl Iterator<Item = &str> {
         let listed = |stage| self.stage(stage).and_then(StageFact::listed);
-        let last = listed(Stage::EhloTls).or_else(|| listed(Stage::Ehlo));
-        last.unwrap_or_default().iter().map(String::as_str)
+        listed(Stage::EhloTls).or_else(|| listed(Stage::Ehlo)).into_iter().flatten()
     }
 
     /// Whether the server offers an extension; STARTTLS is offered before TLS, others count as they
@@ -208,13 +207,13 @@ impl StageFact {
 
     /// Whether the reply to this EHLO lists an extension.
     pub fn offers(&self, extension: &str) -> bool {
-        self.listed().unwrap_or_default().iter().any(|line| is_extension(line, extension))
+        self.listed().into_iter().flatten().any(|line| is_extension(line, extension))
     }
 
     /// What it lists, if it is positive.
-    pub fn listed(&self) -> Option<&[String]> {
+    pub fn listed(&self) -> Option<impl Iterator<Item = &str>> {
         let reply = self.reply.as_ref()?;
-        reply.positive().then(|| reply.lines.get(1..).unwrap_or_default())
+        reply.positive().then(|| reply.lines.iter().skip(1))
     }
 }
 
@@ -227,7 +226,7 @@ pub struct Reply {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enhanced: Option<EnhancedCode>,
     /// The text of each line; unprintable bytes replaced by U+FFFD.
-    pub lines: Vec<String>,
+    pub lines: Lines,
 }
 
 impl Reply {
@@ -436,7 +435,7 @@ mod tests {
     use super::*;
 
     fn ehlo(stage: Stage, code: u16, lines: &[&str]) -> StageFact {
-        let lines = [&["mx.example.com"], lines].concat().iter().map(|&l| l.to_owned()).collect();
+        let lines = ["mx.example.com"].iter().chain(lines).collect();
         let reply = Some(Reply { code, enhanced: None, lines });
         StageFact { stage, duration: Duration::ZERO, reply, received: None, reason: None }
     }

@@ -75,7 +75,7 @@ mod tests {
 
     /// A session up to EHLO, which offers this, with what a handshake showed.
     fn session(offered: &str, pkix: Option<Pkix>) -> Session {
-        let lines = vec!["mx.example.com".to_owned(), offered.to_owned()];
+        let lines = ["mx.example.com", offered].into_iter().collect();
         let reply = Some(Reply { code: 250, enhanced: None, lines });
         let duration = Duration::ZERO;
         let stage = StageFact { stage: Stage::Ehlo, duration, reply, received: None, reason: None };

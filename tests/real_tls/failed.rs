@@ -111,7 +111,7 @@ async fn a_server_that_refuses_starttls() {
     assert_eq!(session.tls_failure(), Some(failure));
     let reply = session.stage(Stage::Starttls).unwrap().reply.as_ref().unwrap();
     let told = "4.7.0 TLS not available due to local problem";
-    assert_eq!((reply.code, reply.lines.concat().as_str()), (454, told));
+    assert_eq!((reply.code, reply.lines.join("").as_str()), (454, told));
     assert_eq!(reply.enhanced.unwrap().to_string(), "4.7.0");
     assert_eq!(exchanger.postfix.sessions(1), ["ehlo=1 starttls=0/1 quit=1 commands=2/3"]);
     let (_, finger) = peers.see(exchanger.address(), NAME, &exchanger.trusted);

@@ -127,7 +127,7 @@ pub(crate) fn mx_route(targets: &[(u16, &str)]) -> Route {
 }
 
 pub(crate) fn reply(code: u16, lines: &[&str]) -> Reply {
-    Reply { code, enhanced: None, lines: lines.iter().map(|l| (*l).to_owned()).collect() }
+    Reply { code, enhanced: None, lines: lines.iter().collect() }
 }
 
 pub(crate) fn stage(

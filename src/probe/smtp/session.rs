@@ -253,12 +253,10 @@ impl Dialogue<'_> {
             Err(reason) => (None, parser.beginning(MAX_REPLY), Some(reason), Listening::Gone),
         };
         if let Some(redaction) = &self.redaction {
-            for line in reply.iter_mut().flat_map(|reply| &mut reply.lines) {
-                redaction.text(line);
+            if let Some(reply) = &mut reply {
+                reply.lines = reply.lines.iter().map(|line| redaction.text(line)).collect();
             }
-            if let Some(text) = &mut received {
-                redaction.text(text);
-            }
+            received = received.map(|text| redaction.text(&text).to_owned());
         }
         let received = received.map(|text| text.chars().take(MAX_SHOWN).collect());
         (Answer { duration: begun.elapsed(), reply, received, reason }, listening)

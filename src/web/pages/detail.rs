@@ -256,8 +256,8 @@ fn stage_row(out: &mut String, fact: &StageFact, asked: Option<&Transaction>) {
         }
     });
     let code = fact.reply.as_ref().map(|reply| reply.code.to_string());
-    let lines = fact.reply.as_ref().map_or(&[][..], |reply| &reply.lines);
-    let lines: Vec<_> = lines.iter().map(|line| Text(line).to_string()).collect();
+    let lines = fact.reply.iter().flat_map(|reply| reply.lines.iter());
+    let lines: Vec<_> = lines.map(|line| Text(line).to_string()).collect();
     let received = fact.received.as_ref().map(|text| {
         let lines: Vec<_> = text.lines().map(|line| Text(line).to_string()).collect();
         format!("received: {}", lines.join("<br>"))

@@ -13,8 +13,8 @@ impl Dialogue<'_> {
     /// AUTH, its prompts included, as one stage: never over plain text, and never to a server that
     /// nobody vouches for. A probe that is led astray would give its password away every minute.
     pub(super) async fn authenticate(&mut self, login: &Login) -> Listening {
-        let last = self.stages.iter().rev().find_map(StageFact::listed).unwrap_or_default();
-        let offered = sasl::choose(last.iter().map(String::as_str));
+        let last = self.stages.iter().rev().find_map(StageFact::listed);
+        let offered = sasl::choose(last.into_iter().flatten());
         let Some(mechanism) = offered.filter(|_| self.transport.encrypted()) else {
             self.note(Stage::Auth, Duration::ZERO, Err((Reason::NotOffered, None)));
             return Listening::Refuses;
