@@ -56,7 +56,7 @@ fn refuses_us(session: &Session) -> bool {
             matches!(failure.stage, Stage::Banner | Stage::Ehlo | Stage::Helo | Stage::Auth)
         }
         Reason::Reply4xx => {
-            let reply = session.stage(failure.stage).and_then(|s| s.reply.as_ref());
+            let reply = session.stage(failure.stage).and_then(|s| s.reply());
             reply.is_some_and(|r| r.code == 421)
         }
         _ => false,
@@ -82,8 +82,7 @@ mod tests {
             stages: vec![StageFact {
                 stage,
                 duration: Duration::ZERO,
-                reply,
-                received: None,
+                heard: reply.into(),
                 reason: Some(reason),
             }],
             failure: Some(Failure { stage, reason }),

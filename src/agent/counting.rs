@@ -33,7 +33,7 @@ pub fn count_session(counts: &mut FamilyCounts, session: &Session) {
     let full = counts.sessions.len() >= MAX_ENDINGS && counts.sessions.get(&ending).is_none();
     *counts.sessions.entry(if full { (OTHER, OTHER) } else { ending }) += 1;
     for fact in &session.stages {
-        if let Some(reply) = &fact.reply {
+        if let Some(reply) = fact.reply() {
             // Every session ends with these where nothing is wrong.
             let usual = matches!(fact.stage, Stage::EhloTls | Stage::Quit) && fact.reason.is_none();
             if !usual {

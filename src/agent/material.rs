@@ -65,7 +65,7 @@ fn same_session(before: &Session, after: &Session) -> bool {
 }
 
 fn same_stage(before: &StageFact, after: &StageFact) -> bool {
-    let code = |fact: &StageFact| fact.reply.as_ref().map(|reply| reply.code);
+    let code = |fact: &StageFact| fact.reply().map(|reply| reply.code);
     (before.stage, before.reason, code(before), seconds(before.duration))
         == (after.stage, after.reason, code(after), seconds(after.duration))
 }
@@ -107,12 +107,9 @@ mod tests {
         let stage = |stage, reply: Option<(u16, &[&str])>, reason| StageFact {
             stage,
             duration: Duration::from_millis(millis),
-            reply: reply.map(|(code, lines)| Reply {
-                code,
-                enhanced: None,
-                lines: lines.iter().collect(),
-            }),
-            received: None,
+            heard: reply
+                .map(|(code, lines)| Reply { code, enhanced: None, lines: lines.iter().collect() })
+                .into(),
             reason,
         };
         let peer: SocketAddr = ([192, 0, 2, 1], 25).into();

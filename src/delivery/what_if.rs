@@ -24,9 +24,9 @@ use serde::Deserialize;
 
 use crate::{
     facts::{
-        Exchange, ExchangerFacts, Facts, Failure, Lookup, LookupStatus, MtaSts, MxLookup, MxTarget,
-        OwnHost, Pkix, Reason, Record, RecordType, Reply, Route, Session, Stage, StageFact,
-        StsMode, StsStatus, Tls, TlsaFacts, TlsaRecord, TlsaStatus, Transport,
+        Exchange, ExchangerFacts, Facts, Failure, Heard, Lookup, LookupStatus, MtaSts, MxLookup,
+        MxTarget, OwnHost, Pkix, Reason, Record, RecordType, Reply, Route, Session, Stage,
+        StageFact, StsMode, StsStatus, Tls, TlsaFacts, TlsaRecord, TlsaStatus, Transport,
     },
     name::{Destination, Domain, Exchanger, ExchangerName, Host},
 };
@@ -491,7 +491,7 @@ impl Writing {
         };
         let lines = || lines.to_owned().into();
         let reply = code.map(|code| Reply { code, enhanced: None, lines: lines() });
-        self.stages.push(StageFact { stage, duration, reply, received: None, reason });
+        self.stages.push(StageFact { stage, duration, heard: reply.into(), reason });
     }
 
     /// Writes a reply down; whether the dialogue goes on.
@@ -627,7 +627,7 @@ impl Server {
         };
         let Some(tried) = tried else {
             let ehlo = to.stages.iter_mut().find(|fact| fact.stage == Stage::Ehlo);
-            if let Some(reply) = ehlo.and_then(|fact| fact.reply.as_mut()) {
+            if let Some(StageFact { heard: Heard::Reply(reply), .. }) = ehlo {
                 reply.lines = reply.lines.iter().take(1).collect();
             }
             return;

@@ -130,7 +130,7 @@ impl<'a> Seen<'a> {
 
     /// What the server said there.
     pub(super) fn reply(&self) -> Option<&'a Reply> {
-        self.stage()?.reply.as_ref()
+        self.stage()?.reply()
     }
 
     /// The MX lookup in this view.

@@ -16,6 +16,7 @@ mod resolver;
 mod route;
 mod seconds;
 mod session;
+mod stage;
 mod tls;
 mod tls_report;
 mod tls_rpt;
@@ -43,7 +44,8 @@ pub use self::{
     refusal::RecipientClass,
     resolver::{ResolverFacts, ServerFacts},
     route::{MxLookup, MxTarget, Route},
-    session::{AuthMechanism, EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},
+    session::{AuthMechanism, Class, EnhancedCode, Failure, Reason, Reply, Session, Stage},
+    stage::{Heard, StageFact},
     tls::{Certificate, Pkix, Tls, TlsVersion},
     tls_report::TlsFailure,
     tls_rpt::{MAX_RUA, TlsRpt, TlsRptStatus},

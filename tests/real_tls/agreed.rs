@@ -62,7 +62,7 @@ async fn what_ehlo_lists_over_tls_is_what_counts() {
     let exchanger = Exchanger::start(&key, &authentication.main());
     let (Some(peers), Some(exchanger)) = (Peers::find(), exchanger) else { return };
     let session = exchanger.session().await;
-    let listed = |stage| &session.stage(stage).unwrap().reply.as_ref().unwrap().lines;
+    let listed = |stage| &session.stage(stage).unwrap().reply().unwrap().lines;
     let before = listed(Stage::Ehlo).join("\n");
     assert!(before.contains("\nSTARTTLS") && !before.contains("\nAUTH"), "{before}");
     let said = format!("EHLO {HELO_NAME}\r\nQUIT\r\n");

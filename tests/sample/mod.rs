@@ -136,7 +136,7 @@ pub(crate) fn stage(
     reply: Option<Reply>,
     reason: Option<Reason>,
 ) -> StageFact {
-    StageFact { stage, duration: millis(ms), reply, received: None, reason }
+    StageFact { stage, duration: millis(ms), heard: reply.into(), reason }
 }
 
 pub(crate) fn session(
@@ -273,13 +273,13 @@ pub(crate) fn report(
         let end = session.failure.map_or(("done", "ok"), |f| (f.stage.label(), f.reason.label()));
         *counts.sessions.entry(end) += 1;
         for fact in &session.stages {
-            if let Some(reply) = &fact.reply {
+            if let Some(reply) = fact.reply() {
                 let code = ReplyCode::Code(reply.code);
                 *counts.replies.entry((fact.stage.label(), code)) += 1;
             }
             match fact.stage {
                 Stage::Connect => counts.connect.observe(fact.duration),
-                Stage::Banner if fact.reply.is_some() => counts.banner.observe(fact.duration),
+                Stage::Banner if fact.reply().is_some() => counts.banner.observe(fact.duration),
                 _ => {}
             }
         }

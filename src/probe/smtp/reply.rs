@@ -116,7 +116,7 @@ fn begins_like_a_reply(line: &[u8]) -> Result<(), Reason> {
 /// RFC 2034 §4: the text opens with the enhanced code, whose class is that of the reply.
 fn enhanced(code: u16, text: &str) -> Option<EnhancedCode> {
     let first = text.split([' ', '\n']).next()?;
-    EnhancedCode::parse(first).filter(|e| u16::from(e.class) == code / 100)
+    EnhancedCode::parse(first).filter(|e| e.class.digit() == code / 100)
 }
 
 /// Adds text fit for a terminal, a log and a page once escaped for it: controls become U+FFFD.

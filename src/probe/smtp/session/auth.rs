@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Dialogue, Line, Listening};
 use crate::{
-    facts::{Reason, Reply, Stage, StageFact},
+    facts::{Heard, Reason, Reply, Stage, StageFact},
     probe::smtp::sasl::{self, Exchange},
     secret::Login,
 };
@@ -33,7 +33,7 @@ impl Dialogue<'_> {
             let (mut answer, listening) = self.exchange(line, patience, judge_auth).await;
             took += answer.duration;
             answer.duration = took;
-            let prompted = answer.reply.as_ref().is_some_and(|reply| reply.code == PROMPT);
+            let prompted = matches!(&answer.heard, Heard::Reply(reply) if reply.code == PROMPT);
             // Of several replies the last one tells.
             self.stages.retain(|earlier| earlier.stage != Stage::Auth);
             self.stages.push(answer.at(Stage::Auth));
