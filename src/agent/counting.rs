@@ -66,7 +66,7 @@ pub fn count_lookup(counts: &mut BTreeMap<LookupKey, LookupCounts>, lookup: &Loo
     counts.skipped += u64::from(skipped);
     for exchange in lookup.exchanges.iter().filter(|exchange| !exchange.inquiry) {
         *counts.by_status.entry(exchange.status).or_default() += 1;
-        counts.late += u64::from(exchange.late.is_some());
+        counts.late += u64::from(exchange.further.late.is_some());
         counts.truncated += u64::from(exchange.truncated);
         if exchange.status.responded() {
             counts.duration.observe(exchange.duration);

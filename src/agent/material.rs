@@ -182,7 +182,7 @@ mod tests {
         Arc::make_mut(&mut others[4].lookups)[0].exchanges[0].duration =
             Duration::from_millis(2_100);
         Arc::make_mut(&mut others[5].lookups)[0].exchanges[0].authentic_data = true;
-        Arc::make_mut(&mut others[6].lookups)[1].exchanges.clear();
+        Arc::make_mut(&mut others[6].lookups)[1].exchanges = [].into();
         let sessions = [
             session(20, Some(silent), &["hi", "SIZE 9"]),
             session(20, None, &["hi", "SIZE 9", "STARTTLS"]),

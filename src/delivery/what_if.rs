@@ -392,7 +392,8 @@ impl WhatIf {
                     exchange.records = records.iter().copied().map(Record::Address).collect();
                     exchange.authentic_data = entry.addr_secure;
                     if entry.is_cname {
-                        exchange.cname_chain = vec![format!("alias-of.{}", name.as_str())];
+                        exchange.further.get_mut().cname_chain =
+                            vec![format!("alias-of.{}", name.as_str())];
                     }
                 }
                 addresses.extend(records);

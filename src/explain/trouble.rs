@@ -147,14 +147,14 @@ pub(super) fn failed(lookup: &Lookup) -> String {
     let (server, took) = (exchange.server, spoken(exchange.duration));
     let what = match exchange.status {
         LookupStatus::Bogus => format!("DNSSEC validation fails at {server}"),
-        LookupStatus::Timeout => match exchange.late {
+        LookupStatus::Timeout => match exchange.further.late {
             Some(late) => format!("{server} answered only after {}", spoken(late)),
             None => match lookup.exchanges.len() {
                 1 => format!("no answer from {server} within {took}"),
                 queries => format!("no answer to {queries} queries, from {server} within {took}"),
             },
         },
-        LookupStatus::NetworkError if exchange.error.is_some() => {
+        LookupStatus::NetworkError if exchange.further.error.is_some() => {
             format!("no answer from {server}")
         }
         LookupStatus::NetworkError => format!("{server} cannot be reached"),

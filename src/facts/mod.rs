@@ -6,6 +6,7 @@
 
 mod agreement;
 pub mod authority;
+mod exchange;
 mod finding;
 mod lines;
 mod lookup;
@@ -15,6 +16,7 @@ mod refusal;
 mod resolver;
 mod route;
 mod seconds;
+mod seldom;
 mod session;
 mod stage;
 mod tls;
@@ -33,17 +35,16 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     agreement::agree,
     authority::{Missing, NameServer, Step, Zone},
+    exchange::{Exchange, ExtendedError, Further, MAX_RECORDS, Transport, last_tries},
     finding::{AddressPair, DomainFinding, ExchangerFinding, MAX_EXCHANGERS, Target, of_route},
     lines::Lines,
-    lookup::{
-        Exchange, ExtendedError, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport,
-        last_tries,
-    },
+    lookup::{Lookup, LookupStatus, Record, RecordType},
     mta_sts::{MAX_PATTERNS, MtaSts, StsFailure, StsMode, StsPolicy, StsStatus},
     own_host::OwnHost,
     refusal::RecipientClass,
     resolver::{ResolverFacts, ServerFacts},
     route::{MxLookup, MxTarget, Route},
+    seldom::Seldom,
     session::{AuthMechanism, Class, EnhancedCode, Failure, Reason, Reply, Session, Stage},
     stage::{Heard, StageFact},
     tls::{Certificate, Pkix, Tls, TlsVersion},

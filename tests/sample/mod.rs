@@ -73,7 +73,7 @@ pub(crate) fn lookup(
     let exchange = Exchange {
         duration: millis(12),
         answers: records.len(),
-        records,
+        records: records.into(),
         ttl: status.answered().then_some(300),
         ..Exchange::empty(server, Transport::Udp, status)
     };
@@ -85,7 +85,7 @@ pub(crate) fn zone(name: &str, serials: &[u32]) -> Zone {
     let server = |(n, serial): (usize, &u32)| {
         let at: IpAddr = [192, 0, 2, u8::try_from(n).unwrap()].into();
         let empty = Exchange::empty((at, 53).into(), Transport::Udp, LookupStatus::Noerror);
-        let records = vec![Record::Serial(*serial)];
+        let records = [Record::Serial(*serial)].into();
         NameServer {
             name: format!("ns{n}.{name}").into(),
             in_parent: Some(true),
