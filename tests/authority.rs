@@ -127,7 +127,8 @@ async fn every_server_of_the_zone_is_asked_and_the_way_there_is_told() {
     let internet = Internet::start(71, &[ROOT, TEST, EXAMPLE, EXAMPLE]).await;
     let lookup = internet.look("example.test", RecordType::Mx).await;
     assert_eq!(lookup.status(), LookupStatus::Noerror);
-    let servers: Vec<_> = lookup.exchanges.iter().map(|e| e.server_name.as_deref()).collect();
+    let servers: Vec<_> =
+        lookup.exchanges.iter().map(|e| e.further.server_name.as_deref()).collect();
     assert_eq!(servers, [Some("ns1.example.test"), Some("ns2.example.test")]);
     assert!(lookup.exchanges.iter().all(|e| e.authoritative && !e.lame));
     let zone = zone(&lookup);
@@ -233,7 +234,7 @@ async fn servers_elsewhere_are_found_by_another_walk_and_addresses_from_elsewher
         alias.addresses().collect::<Vec<_>>(),
         ["127.0.0.27".parse::<std::net::IpAddr>().unwrap()]
     );
-    assert_eq!(alias.deciding().unwrap().cname_chain, ["mx.other.test"]);
+    assert_eq!(alias.deciding().unwrap().further.cname_chain, ["mx.other.test"]);
 }
 
 #[tokio::test]
@@ -324,7 +325,8 @@ async fn the_records_of_each_server_are_its_own() {
     let internet = Internet::start(82, &[ROOT, TEST, EXAMPLE, &other]).await;
     let lookup = internet.look("mx1.example.test", RecordType::A).await;
     let records: Vec<_> = lookup.exchanges.iter().map(|e| e.records.clone()).collect();
-    let want = ["127.0.0.25", "127.0.0.99"].map(|a| vec![Record::Address(a.parse().unwrap())]);
+    let want: [Box<[_]>; 2] =
+        ["127.0.0.25", "127.0.0.99"].map(|a| [Record::Address(a.parse().unwrap())].into());
     assert_eq!(records, want);
 }
 

@@ -326,8 +326,8 @@ fn worst_exchanger(name: &str) -> Arc<ExchangerReport> {
     let stray = "192.0.2.9".parse().unwrap();
     let mut aaaa =
         sample::lookup(name, RecordType::Aaaa, "local", LookupStatus::Nxdomain, Vec::new());
-    aaaa.exchanges[0].stray_addresses = vec![stray];
-    aaaa.exchanges[0].cname_chain = vec![name.to_owned()];
+    aaaa.exchanges[0].further.get_mut().stray_addresses = vec![stray];
+    aaaa.exchanges[0].further.get_mut().cname_chain = vec![name.to_owned()];
     let mut addresses = Vec::new();
     for ips in
         [["192.0.2.1", "192.0.2.2", "192.0.2.3"], ["2001:db8::1", "2001:db8::2", "2001:db8::3"]]

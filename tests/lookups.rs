@@ -73,7 +73,7 @@ async fn each_way_to_answer_has_its_status() {
     }
     let lookup = ask(&resolvers, "alias", RecordType::A).await;
     let exchange = lookup.deciding().unwrap();
-    assert_eq!(exchange.cname_chain, ["mx1.lookups.test"]);
+    assert_eq!(exchange.further.cname_chain, ["mx1.lookups.test"]);
     assert_eq!((exchange.answers, exchange.ttl), (2, Some(90)));
     let slow = ask(&resolvers, "slow", RecordType::A).await;
     assert!(slow.deciding().unwrap().duration >= Duration::from_millis(200));
@@ -83,7 +83,7 @@ async fn each_way_to_answer_has_its_status() {
 async fn a_truncated_answer_is_fetched_over_tcp_in_the_same_exchange() {
     let server = world("127.0.0.1:0").await;
     let lookup = ask(&resolvers(&[server.addr()], 1), "big", RecordType::A).await;
-    let [exchange] = lookup.exchanges.as_slice() else { panic!("{lookup:?}") };
+    let [exchange] = &*lookup.exchanges else { panic!("{lookup:?}") };
     assert_eq!(exchange.status, LookupStatus::Noerror);
     assert_eq!((exchange.transport, exchange.truncated), (Transport::Tcp, true));
 }
@@ -99,10 +99,10 @@ async fn a_late_answer_is_told_from_none() {
     };
     let late = ask(&hasty(Duration::from_secs(10)), "late", RecordType::A).await;
     assert_eq!(late.status(), LookupStatus::Timeout);
-    let after = late.exchanges[0].late.expect("an answer came");
+    let after = late.exchanges[0].further.late.expect("an answer came");
     assert!(after >= Duration::from_secs(2), "{after:?}");
     let silent = ask(&hasty(Duration::from_millis(300)), "silent", RecordType::A).await;
-    assert_eq!((silent.status(), silent.exchanges[0].late), (LookupStatus::Timeout, None));
+    assert_eq!((silent.status(), silent.exchanges[0].further.late), (LookupStatus::Timeout, None));
 }
 
 #[tokio::test]

@@ -76,10 +76,11 @@ async fn what_fails_for_dnssec_is_told_from_what_fails() {
         assert_eq!(lookup.status().label(), status, "{lookup:?}");
         let exchange = lookup.deciding().unwrap();
         assert_eq!(exchange.authentic_data, said.authentic, "{name}");
-        let codes: Vec<_> = exchange.extended_errors.iter().map(|error| error.code).collect();
+        let codes: Vec<_> =
+            exchange.further.extended_errors.iter().map(|error| error.code).collect();
         assert_eq!(codes.is_empty(), said.extended_errors.is_empty(), "{name}: {said:?}");
         assert!(code.is_none_or(|code| codes.contains(&code)), "{name}: {codes:?}");
-        match lookup.exchanges.as_slice() {
+        match &*lookup.exchanges {
             [_] => assert!(matches!(status, "noerror" | "nxdomain"), "{lookup:?}"),
             [_, again] => {
                 assert!(again.checking_disabled, "{lookup:?}");

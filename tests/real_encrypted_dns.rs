@@ -117,7 +117,11 @@ async fn the_answers_are_those_of_dig() {
             assert_eq!(said.status, status, "dig on {name} over {transport}");
             let lookup = look_up(&resolvers, name, RecordType::A).await;
             let exchange = lookup.deciding().unwrap();
-            assert_eq!((exchange.status.label(), &exchange.error), (status, &None), "{lookup:?}");
+            assert_eq!(
+                (exchange.status.label(), &exchange.further.error),
+                (status, &None),
+                "{lookup:?}"
+            );
             assert_eq!(exchange.answers, said.records.len());
             let label = serde_json::to_value(exchange.transport).unwrap();
             assert_eq!(label, transport);
@@ -149,9 +153,9 @@ async fn a_server_that_is_not_who_it_should_be_is_not_asked() {
         ] {
             let resolvers = servers.resolvers(transport, server, more);
             let lookup = look_up(&resolvers, "mx.example.test", RecordType::A).await;
-            let [exchange] = lookup.exchanges.as_slice() else { panic!("{lookup:?}") };
+            let [exchange] = &*lookup.exchanges else { panic!("{lookup:?}") };
             assert_eq!(exchange.status, LookupStatus::NetworkError, "{more}");
-            assert_eq!(exchange.error.as_deref(), Some(why), "{transport} {more}");
+            assert_eq!(exchange.further.error.as_deref(), Some(why), "{transport} {more}");
         }
     }
 }
@@ -188,7 +192,7 @@ async fn what_speaks_something_else_is_a_network_error_that_says_so() {
         let resolvers = servers.resolvers(transport, server, more);
         let lookup = look_up(&resolvers, "mx.example.test", RecordType::A).await;
         let exchange = &lookup.exchanges[0];
-        let seen = (exchange.status, exchange.error.as_deref());
+        let seen = (exchange.status, exchange.further.error.as_deref());
         assert_eq!(seen, (LookupStatus::NetworkError, Some(why)), "{transport} {server}");
     }
 }
@@ -251,7 +255,7 @@ async fn all_lookups_share_a_connection_and_its_end_costs_none_of_them() {
             let before = between.taken();
             between.cut.send(()).unwrap();
             let lookup = look_up(&resolvers, "mx.example.test", RecordType::A).await;
-            let [exchange] = lookup.exchanges.as_slice() else { panic!("{lookup:?}") };
+            let [exchange] = &*lookup.exchanges else { panic!("{lookup:?}") };
             assert_eq!(exchange.status, LookupStatus::Noerror, "{exchange:?}");
             assert_eq!(between.taken(), before + 1, "{transport}: a new one");
         }
@@ -292,7 +296,7 @@ async fn a_web_server_without_http_2_is_said_to_be_one() {
     let serve = async { acceptor.accept(listener.accept().await.unwrap().0).await };
     let resolvers = servers.resolvers("https", server, TRUSTED);
     let (_, lookup) = tokio::join!(serve, look_up(&resolvers, "mx.example.test", RecordType::A));
-    let why = lookup.exchanges[0].error.as_deref();
+    let why = lookup.exchanges[0].further.error.as_deref();
     assert_eq!(why, Some("the server does not speak HTTP/2"), "{lookup:?}");
 }
 

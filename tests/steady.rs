@@ -35,7 +35,7 @@ fn a_round_later(mut facts: Facts) -> Facts {
 fn later(mut exchanger: ExchangerFacts) -> ExchangerFacts {
     let slower = |took: &mut Duration| *took += Duration::from_millis(137);
     let lookups = Arc::make_mut(&mut exchanger.lookups);
-    for exchange in lookups.iter_mut().flat_map(|lookup| &mut lookup.exchanges) {
+    for exchange in lookups.iter_mut().flat_map(|lookup| &mut *lookup.exchanges) {
         exchange.ttl = exchange.ttl.map(|ttl| ttl / 2);
         exchange.records.reverse();
         slower(&mut exchange.duration);

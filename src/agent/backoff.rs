@@ -56,7 +56,7 @@ fn refuses_us(session: &Session) -> bool {
             matches!(failure.stage, Stage::Banner | Stage::Ehlo | Stage::Helo | Stage::Auth)
         }
         Reason::Reply4xx => {
-            let reply = session.stage(failure.stage).and_then(|s| s.reply.as_ref());
+            let reply = session.stage(failure.stage).and_then(|s| s.reply());
             reply.is_some_and(|r| r.code == 421)
         }
         _ => false,
@@ -71,7 +71,8 @@ mod tests {
     use crate::facts::{Failure, Reply, StageFact};
 
     fn session(stage: Stage, reason: Reason, code: Option<u16>) -> Session {
-        let reply = code.map(|code| Reply { code, enhanced: None, lines: vec![String::new()] });
+        let reply =
+            code.map(|code| Reply { code, enhanced: None, lines: [""].into_iter().collect() });
         Session {
             peer: ([192, 0, 2, 1], 25).into(),
             source: None,
@@ -81,8 +82,7 @@ mod tests {
             stages: vec![StageFact {
                 stage,
                 duration: Duration::ZERO,
-                reply,
-                received: None,
+                heard: reply.into(),
                 reason: Some(reason),
             }],
             failure: Some(Failure { stage, reason }),

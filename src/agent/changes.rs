@@ -12,8 +12,8 @@ use super::{
 use crate::{
     delivery::Outcome,
     facts::{
-        DomainPolicies, ExchangerFacts, Failure, Family, FamilyVantage, Lookup, LookupStatus,
-        MxLookup, Route, Session, StsStatus, TlsRptStatus, Vantage, Way,
+        DomainPolicies, ExchangerFacts, Failure, Family, FamilyVantage, Heard, Lookup,
+        LookupStatus, MxLookup, Route, Session, StsStatus, TlsRptStatus, Vantage, Way,
     },
     name::{Destination, Domain},
 };
@@ -367,9 +367,10 @@ fn last_words(session: &Session) -> String {
     let Some(fact) = session.fault().and_then(|fault| session.stage(fault.stage)) else {
         return String::new();
     };
-    let text = match (&fact.reply, &fact.received) {
-        (Some(reply), _) => format!("{} {}", reply.code, reply.lines.join(" / ")),
-        (None, received) => received.clone().unwrap_or_default().replace('\n', " / "),
+    let text = match &fact.heard {
+        Heard::Reply(reply) => format!("{} {}", reply.code, reply.lines.join(" / ")),
+        Heard::Broken(received) => received.replace('\n', " / "),
+        Heard::Nothing => String::new(),
     };
     text.chars().take(MAX_TEXT).collect()
 }

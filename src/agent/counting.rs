@@ -25,7 +25,7 @@ pub fn count_session(counts: &mut FamilyCounts, session: &Session) {
     let full = counts.sessions.len() >= MAX_ENDINGS && counts.sessions.get(&ending).is_none();
     *counts.sessions.entry(if full { Ending::Other } else { ending }) += 1;
     for fact in &session.stages {
-        if let Some(reply) = &fact.reply {
+        if let Some(reply) = fact.reply() {
             // Every session ends with these where nothing is wrong.
             let usual = matches!(fact.stage, Stage::EhloTls | Stage::Quit) && fact.reason.is_none();
             if !usual {
@@ -58,7 +58,7 @@ pub fn count_lookup(counts: &mut BTreeMap<LookupKey, LookupCounts>, lookup: &Loo
     counts.skipped += u64::from(skipped);
     for exchange in lookup.exchanges.iter().filter(|exchange| !exchange.inquiry) {
         *counts.by_status.entry(exchange.status).or_default() += 1;
-        counts.late += u64::from(exchange.late.is_some());
+        counts.late += u64::from(exchange.further.late.is_some());
         counts.truncated += u64::from(exchange.truncated);
         if exchange.status.responded() {
             counts.duration.observe(exchange.duration);

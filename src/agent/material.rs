@@ -65,7 +65,7 @@ fn same_session(before: &Session, after: &Session) -> bool {
 }
 
 fn same_stage(before: &StageFact, after: &StageFact) -> bool {
-    let code = |fact: &StageFact| fact.reply.as_ref().map(|reply| reply.code);
+    let code = |fact: &StageFact| fact.reply().map(|reply| reply.code);
     (before.stage, before.reason, code(before), seconds(before.duration))
         == (after.stage, after.reason, code(after), seconds(after.duration))
 }
@@ -107,12 +107,9 @@ mod tests {
         let stage = |stage, reply: Option<(u16, &[&str])>, reason| StageFact {
             stage,
             duration: Duration::from_millis(millis),
-            reply: reply.map(|(code, lines)| Reply {
-                code,
-                enhanced: None,
-                lines: lines.iter().map(|line| (*line).to_owned()).collect(),
-            }),
-            received: None,
+            heard: reply
+                .map(|(code, lines)| Reply { code, enhanced: None, lines: lines.iter().collect() })
+                .into(),
             reason,
         };
         let peer: SocketAddr = ([192, 0, 2, 1], 25).into();
@@ -185,7 +182,7 @@ mod tests {
         Arc::make_mut(&mut others[4].lookups)[0].exchanges[0].duration =
             Duration::from_millis(2_100);
         Arc::make_mut(&mut others[5].lookups)[0].exchanges[0].authentic_data = true;
-        Arc::make_mut(&mut others[6].lookups)[1].exchanges.clear();
+        Arc::make_mut(&mut others[6].lookups)[1].exchanges = [].into();
         let sessions = [
             session(20, Some(silent), &["hi", "SIZE 9"]),
             session(20, None, &["hi", "SIZE 9", "STARTTLS"]),

@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        facts::{Certificate, Failure, StageFact},
+        facts::{Certificate, Failure, Heard, StageFact},
         name::ExchangerName,
         probe::smtp::session::Security,
     };
@@ -237,8 +237,7 @@ mod tests {
         turned_away.stages.push(StageFact {
             stage: Stage::TlsHandshake,
             duration: Duration::ZERO,
-            reply: None,
-            received: None,
+            heard: Heard::Nothing,
             reason: Some(Reason::TlsError),
         });
         recent.keep(plan(one), &Arc::new(turned_away), MINUTE);

@@ -159,7 +159,7 @@ fn without_tls(session: &Session) -> Option<Greeting> {
 
 fn greeting(fact: Option<&StageFact>) -> Greeting {
     let Some(fact) = fact else { return Greeting::Unobserved };
-    match (&fact.reply, fact.reason_by_code()) {
+    match (fact.reply(), fact.reason_by_code()) {
         (Some(reply), None | Some(Reason::Reply4xx | Reason::Reply5xx)) => {
             Greeting::Code(reply.code, fact.duration)
         }
@@ -174,7 +174,7 @@ fn greeting(fact: Option<&StageFact>) -> Greeting {
 
 fn answer(fact: Option<&StageFact>) -> Answer {
     let Some(fact) = fact else { return Answer::Unobserved };
-    match (&fact.reply, fact.reason) {
+    match (fact.reply(), fact.reason) {
         (Some(reply), _) => Answer::Code(reply.code, fact.duration),
         (None, Some(Reason::Timeout)) => Answer::Silent(fact.duration),
         (None, Some(_)) => Answer::Lost,

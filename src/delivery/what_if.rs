@@ -24,9 +24,9 @@ use serde::Deserialize;
 
 use crate::{
     facts::{
-        Exchange, ExchangerFacts, Facts, Failure, Lookup, LookupStatus, MtaSts, MxLookup, MxTarget,
-        OwnHost, Pkix, Reason, Record, RecordType, Reply, Route, Session, Stage, StageFact,
-        StsMode, StsStatus, Tls, TlsaFacts, TlsaRecord, TlsaStatus, Transport,
+        Exchange, ExchangerFacts, Facts, Failure, Heard, Lookup, LookupStatus, MtaSts, MxLookup,
+        MxTarget, OwnHost, Pkix, Reason, Record, RecordType, Reply, Route, Session, Stage,
+        StageFact, StsMode, StsStatus, Tls, TlsaFacts, TlsaRecord, TlsaStatus, Transport,
     },
     name::{Destination, Domain, Exchanger, ExchangerName, Host},
 };
@@ -392,7 +392,8 @@ impl WhatIf {
                     exchange.records = records.iter().copied().map(Record::Address).collect();
                     exchange.authentic_data = entry.addr_secure;
                     if entry.is_cname {
-                        exchange.cname_chain = vec![format!("alias-of.{}", name.as_str())];
+                        exchange.further.get_mut().cname_chain =
+                            vec![format!("alias-of.{}", name.as_str())];
                     }
                 }
                 addresses.extend(records);
@@ -486,11 +487,12 @@ impl Writing {
         reason: Option<Reason>,
     ) {
         let lines = match stage {
-            Stage::Ehlo if reason.is_none() => vec!["what.if".to_owned(), "STARTTLS".to_owned()],
-            _ => vec!["what if".to_owned()],
+            Stage::Ehlo if reason.is_none() => "what.if\nSTARTTLS",
+            _ => "what if",
         };
-        let reply = code.map(|code| Reply { code, enhanced: None, lines });
-        self.stages.push(StageFact { stage, duration, reply, received: None, reason });
+        let lines = || lines.to_owned().into();
+        let reply = code.map(|code| Reply { code, enhanced: None, lines: lines() });
+        self.stages.push(StageFact { stage, duration, heard: reply.into(), reason });
     }
 
     /// Writes a reply down; whether the dialogue goes on.
@@ -626,8 +628,8 @@ impl Server {
         };
         let Some(tried) = tried else {
             let ehlo = to.stages.iter_mut().find(|fact| fact.stage == Stage::Ehlo);
-            if let Some(reply) = ehlo.and_then(|fact| fact.reply.as_mut()) {
-                reply.lines.truncate(1);
+            if let Some(StageFact { heard: Heard::Reply(reply), .. }) = ehlo {
+                reply.lines = reply.lines.iter().take(1).collect();
             }
             return;
         };

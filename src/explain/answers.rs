@@ -293,7 +293,7 @@ impl Ill {
             }
             Self::Finding(Found::StrayAInAdditional) => {
                 let exchanges = aaaa.iter().filter_map(|lookup| lookup.deciding());
-                let mut stray = exchanges.flat_map(|exchange| &exchange.stray_addresses);
+                let mut stray = exchanges.flat_map(|exchange| &exchange.further.stray_addresses);
                 let stray = stray.find(|address| a.iter().all(|a| !gives(a, **address)));
                 format!(
                     "The answer to AAAA of {name} holds no record{through}, and beside it the \
@@ -491,7 +491,7 @@ mod tests {
     ) -> Lookup {
         let last = if resolver == "lan" { 1 } else { 2 };
         let empty = Exchange::empty(([192, 0, 2, last], 53).into(), Transport::Udp, status);
-        let exchange = Exchange { answers: records.len(), records, ..empty };
+        let exchange = Exchange { answers: records.len(), records: records.into(), ..empty };
         let name = if rtype == RecordType::Mx { "example.com" } else { "mx.example.com" };
         Lookup::new(resolver.into(), rtype, name.into(), vec![exchange])
     }
@@ -697,7 +697,7 @@ mod tests {
     fn an_alias_is_wrong_as_an_mx_target_and_right_without_any_mx() {
         let mut alias = host(&[["lan", "192.0.2.25", "nodata"]]);
         for lookup in Arc::make_mut(&mut alias.lookups) {
-            lookup.exchanges[0].cname_chain = vec!["www.example.com".into()];
+            lookup.exchanges[0].further.get_mut().cname_chain = vec!["www.example.com".into()];
         }
         let listed = mx("lan", LookupStatus::Noerror, &["mx.example.com"]);
         let said = trouble::find(&facts(vec![listed], vec![alias.clone()]));
@@ -714,7 +714,7 @@ mod tests {
         let lookups = [["lan", "192.0.2.25", "nodata"]];
         let mut stray = host(&lookups);
         let exchange = &mut Arc::make_mut(&mut stray.lookups)[1].exchanges[0];
-        exchange.stray_addresses = vec!["192.0.2.99".parse().unwrap()];
+        exchange.further.get_mut().stray_addresses = vec!["192.0.2.99".parse().unwrap()];
         let listed = mx("lan", LookupStatus::Noerror, &["mx.example.com"]);
         let mut facts = facts(vec![listed], vec![stray]);
         facts.own_host = Some(crate::facts::OwnHost {

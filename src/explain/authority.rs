@@ -360,7 +360,7 @@ fn single(with: &[&Exchange]) -> bool {
 /// The names of servers, each once.
 fn names<'e>(with: &[&'e Exchange]) -> Vec<&'e str> {
     let mut names: Vec<&str> = Vec::new();
-    for name in with.iter().filter_map(|exchange| exchange.server_name.as_deref()) {
+    for name in with.iter().filter_map(|exchange| exchange.further.server_name.as_deref()) {
         if !names.contains(&name) {
             names.push(name);
         }
@@ -371,8 +371,8 @@ fn names<'e>(with: &[&'e Exchange]) -> Vec<&'e str> {
 /// Servers by name; by address too, where not all addresses of that name are meant.
 fn subject(with: &[&Exchange], all: &[&Exchange]) -> String {
     let said = |name: &str| {
-        let own = with.iter().filter(|e| e.server_name.as_deref() == Some(name));
-        let every = all.iter().filter(|e| e.server_name.as_deref() == Some(name)).count();
+        let own = with.iter().filter(|e| e.further.server_name.as_deref() == Some(name));
+        let every = all.iter().filter(|e| e.further.server_name.as_deref() == Some(name)).count();
         if own.clone().count() == every {
             return name.to_owned();
         }
@@ -429,13 +429,14 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::facts::{Record, Transport};
+    use crate::facts::{Further, Record, Transport};
 
     /// What the server at 192.0.2.N said; its name is nsN.example.net.
     fn said(n: u8, status: LookupStatus, records: &[&str]) -> Exchange {
         let empty = Exchange::empty(([192, 0, 2, n], 53).into(), Transport::Udp, status);
+        let server_name = Some(format!("ns{n}.example.net").into());
         Exchange {
-            server_name: Some(format!("ns{n}.example.net").into()),
+            further: Further { server_name, ..Further::default() }.into(),
             duration: Duration::from_millis(5),
             authoritative: status.answered(),
             answers: records.len(),
@@ -445,7 +446,7 @@ mod tests {
     }
 
     fn soa(n: u8, serial: u32) -> Exchange {
-        let records = vec![Record::Serial(serial)];
+        let records = [Record::Serial(serial)].into();
         Exchange { records, ..said(n, LookupStatus::Noerror, &[]) }
     }
 
@@ -588,10 +589,10 @@ mod tests {
 
     #[test]
     fn servers_that_give_an_alias_are_not_said_to_be_silent_because_its_target_is() {
-        let alias = |n| Exchange {
-            authoritative: true,
-            cname_chain: vec!["mx.example.org".into()],
-            ..said(n, Timeout, &[])
+        let alias = |n| {
+            let mut alias = Exchange { authoritative: true, ..said(n, Timeout, &[]) };
+            alias.further.get_mut().cname_chain = vec!["mx.example.org".into()];
+            alias
         };
         let want = "All name servers of example.net that answer at all answer AAAA mx1.example.net \
                     with an alias whose target cannot be looked up.";

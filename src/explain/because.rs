@@ -51,7 +51,7 @@ pub(super) fn because(seen: &Seen<'_>) -> String {
             format!("{peer} says more than a greeting may have")
         }
         Why::BannerMalformed => {
-            let heard = seen.stage().and_then(|stage| stage.received.as_deref());
+            let heard = seen.stage().and_then(|stage| stage.received());
             let heard = heard.map(|text| format!(" ({})", one_line(text.trim(), 80)));
             format!("{peer} greets with something that is not SMTP{}", heard.unwrap_or_default())
         }

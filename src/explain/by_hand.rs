@@ -121,9 +121,11 @@ pub(super) fn digs<'a>(lookups: impl IntoIterator<Item = &'a Lookup>) -> Vec<Str
     let more = |lookup: &Lookup| match lookup.deciding()? {
         exchange if exchange.status == LookupStatus::Bogus => Some(dig_with(lookup, "+cd ")),
         // dig takes any certificate.
-        Exchange {
-            transport: Transport::Https | Transport::Tls, error: Some(_), server, ..
-        } => Some(format!("openssl s_client -connect {}", shell_word(&server.to_string()))),
+        Exchange { transport: Transport::Https | Transport::Tls, further, server, .. }
+            if further.error.is_some() =>
+        {
+            Some(format!("openssl s_client -connect {}", shell_word(&server.to_string())))
+        }
         _ => None,
     };
     let each = lookups.into_iter().flat_map(|lookup| [Some(dig(lookup)), more(lookup)]);

@@ -7,7 +7,7 @@ use crate::{
 
 /// Each of an exchange, as in `EDE 7 Signature Expired: "validation failure"`.
 pub(super) fn each(exchange: &Exchange) -> impl Iterator<Item = String> + '_ {
-    exchange.extended_errors.iter().take(MOST).map(|error| {
+    exchange.further.extended_errors.iter().take(MOST).map(|error| {
         let name = name(error.code).map_or(String::new(), |name| format!(" {name}"));
         format!("EDE {}{name}{}", error.code, text(error))
     })
@@ -15,7 +15,8 @@ pub(super) fn each(exchange: &Exchange) -> impl Iterator<Item = String> + '_ {
 
 /// The one that says most, as in `Signature Expired (EDE 7)`, with the server's text.
 pub(super) fn foremost(exchange: &Exchange) -> Option<String> {
-    let error = exchange.extended_errors.iter().min_by_key(|error| vagueness(error.code))?;
+    let error =
+        exchange.further.extended_errors.iter().min_by_key(|error| vagueness(error.code))?;
     let text = text(error);
     Some(match name(error.code) {
         Some(name) => format!("{name} (EDE {}){text}", error.code),
@@ -87,14 +88,15 @@ const LONGEST: usize = 120;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{LookupStatus, Transport};
+    use crate::facts::{Further, LookupStatus, Transport};
 
     fn exchange(errors: &[(u16, &str)]) -> Exchange {
         let error =
             |(code, text): &(u16, &str)| ExtendedError { code: *code, text: (*text).into() };
         let server = ([192, 0, 2, 53], 53).into();
+        let extended_errors = errors.iter().map(error).collect();
         Exchange {
-            extended_errors: errors.iter().map(error).collect(),
+            further: Further { extended_errors, ..Further::default() }.into(),
             ..Exchange::empty(server, Transport::Udp, LookupStatus::Bogus)
         }
     }

@@ -56,7 +56,7 @@ mod tests {
         let reply = Reply {
             code: 554,
             enhanced: None,
-            lines: vec!["a\x1b[2J\nb".to_owned(), "\u{202e}c".repeat(400)],
+            lines: ["a\x1b[2J\nb", &"\u{202e}c".repeat(400)].into_iter().collect(),
         };
         let text = said(&reply);
         assert!(text.starts_with("554 a\u{fffd}[2J\u{fffd}b \u{fffd}c"), "{text}");

@@ -25,7 +25,7 @@ pub fn line(asked: &Transaction) -> String {
         (None, Some(fact)) => fact.reason.map_or("not answered", |reason| reason.label()),
         (None, None) => "not asked",
     };
-    let reply = asked.stages.last().and_then(|fact| fact.reply.as_ref());
+    let reply = asked.stages.last().and_then(|fact| fact.reply());
     let reply = reply.map(|reply| format!(" ({})", said(reply))).unwrap_or_default();
     format!("to {to} from {from}{test}: {came}{reply}")
 }
@@ -53,7 +53,7 @@ fn trouble(session: &Session, asked: &Transaction) -> Option<String> {
     }
     let fact = asked.stages.last()?;
     let at = if fact.stage == Stage::Mail { "MAIL" } else { "RCPT" };
-    let reply = fact.reply.as_ref().map(said).unwrap_or_default();
+    let reply = fact.reply().map(said).unwrap_or_default();
     let what = match asked.class {
         Some(RecipientClass::Accepted) => return None,
         None => {

@@ -147,7 +147,7 @@ fn write_session(out: &mut String, session: &Session, style: Style) {
         .iter()
         .map(|fact| {
             let took = spoken(fact.duration);
-            let word = match (&fact.reply, fact.reason) {
+            let word = match (fact.reply(), fact.reason) {
                 (Some(reply), None) => format!("{} {}", fact.stage.label(), reply.code),
                 (Some(reply), Some(_)) => {
                     paint.bad(format!("{} {}", fact.stage.label(), reply.code))
@@ -171,7 +171,7 @@ fn write_session(out: &mut String, session: &Session, style: Style) {
         transcript::write(session, out);
         return;
     }
-    if let Some(banner) = session.stage(Stage::Banner).and_then(|fact| fact.reply.as_ref()) {
+    if let Some(banner) = session.stage(Stage::Banner).and_then(|fact| fact.reply()) {
         let text = format!("{} {}", banner.code, banner.lines.join(" / "));
         put(out, &format!("              {}", paint.faint(text)));
     }

@@ -130,7 +130,7 @@ impl<'a> Seen<'a> {
 
     /// What the server said there.
     pub(super) fn reply(&self) -> Option<&'a Reply> {
-        self.stage()?.reply.as_ref()
+        self.stage()?.reply()
     }
 
     /// The MX lookup in this view.
@@ -389,7 +389,7 @@ pub(super) fn answer_of(lookup: &Lookup) -> String {
     };
     let what = match exchange.status {
         LookupStatus::Timeout => format!("no answer from {server}"),
-        LookupStatus::NetworkError if exchange.error.is_some() => {
+        LookupStatus::NetworkError if exchange.further.error.is_some() => {
             format!("no answer from {server}")
         }
         LookupStatus::NetworkError => format!("{server} cannot be reached"),
@@ -408,7 +408,7 @@ pub(super) fn why(exchange: &Exchange) -> Option<String> {
     if exchange.status.answered() {
         return None;
     }
-    let own = exchange.error.as_deref().map(|error| one_line(error, LONGEST_ERROR));
+    let own = exchange.further.error.as_deref().map(|error| one_line(error, LONGEST_ERROR));
     own.or_else(|| extended_error::foremost(exchange))
 }
 

@@ -123,7 +123,7 @@ impl Column {
         if exchange.truncated {
             tail.push("truncated, so over TCP".to_owned());
         }
-        tail.extend(exchange.error.as_deref().map(str::to_owned));
+        tail.extend(exchange.further.error.as_deref().map(str::to_owned));
         tail.extend(extended_error::each(exchange));
         if exchange.authentic_data {
             tail.push("AD".to_owned());
@@ -176,7 +176,7 @@ fn tails(lookups: &[&Lookup]) -> String {
 }
 
 fn aliases(lookup: &Lookup) -> Option<String> {
-    let chain = &lookup.deciding()?.cname_chain;
+    let chain = &lookup.deciding()?.further.cname_chain;
     (!chain.is_empty()).then(|| format!("via CNAME {}", chain.join(", ")))
 }
 
@@ -190,9 +190,9 @@ struct Words {
 
 impl Words {
     fn new(lookup: &Lookup, (text, tone): (String, Tone)) -> Self {
-        let (records, chain) = lookup
-            .deciding()
-            .map_or((&[][..], &[][..]), |exchange| (&*exchange.records, &*exchange.cname_chain));
+        let (records, chain) = lookup.deciding().map_or((&[][..], &[][..]), |exchange| {
+            (&*exchange.records, &*exchange.further.cname_chain)
+        });
         let mut records = records.to_vec();
         records.sort_unstable();
         Self { text, tone, same: (lookup.status(), records, chain.to_vec()) }

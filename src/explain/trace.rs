@@ -63,7 +63,7 @@ fn write_walk(
             asked = &step.zone;
             put(out, &format!("    {asked}"));
         }
-        let server = server(step.exchange.server_name.as_deref(), &step.exchange);
+        let server = server(step.exchange.further.server_name.as_deref(), &step.exchange);
         let took = paint.faint(spoken(step.exchange.duration));
         put(out, &format!("      {server}  {took}  {}", meaning(step, paint)));
     }
@@ -174,17 +174,20 @@ fn write_answers(out: &mut String, lookup: &Lookup, paint: Paint) {
             put(out, &format!("    {}", if usable { line } else { paint.bad(line) }));
         }
         for exchange in with {
-            let name = server(exchange.server_name.as_deref(), exchange);
+            let name = server(exchange.further.server_name.as_deref(), exchange);
             let mut tail = vec![spoken(exchange.duration)];
             tail.extend(tries(lookup, exchange));
             tail.extend(
-                exchange.late.map(|late: Duration| format!("answered after {}", spoken(late))),
+                exchange
+                    .further
+                    .late
+                    .map(|late: Duration| format!("answered after {}", spoken(late))),
             );
             if exchange.truncated {
                 tail.push("truncated, so over TCP".to_owned());
             }
-            if !exchange.cname_chain.is_empty() {
-                tail.push(format!("via CNAME {}", exchange.cname_chain.join(", ")));
+            if !exchange.further.cname_chain.is_empty() {
+                tail.push(format!("via CNAME {}", exchange.further.cname_chain.join(", ")));
             }
             put(out, &format!("      {name}  {}", paint.faint(tail.join(", "))));
         }

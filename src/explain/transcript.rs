@@ -39,14 +39,14 @@ fn stage(session: &Session, fact: &StageFact, transaction: Option<&Transaction>,
     if let Some(sent) = sent {
         line(out, &format!("> {sent}"));
     }
-    if let Some(reply) = &fact.reply {
+    if let Some(reply) = fact.reply() {
         let last = reply.lines.len().saturating_sub(1);
         for (place, text) in reply.lines.iter().enumerate() {
             let mark = if place == last { ' ' } else { '-' };
             line(out, format!("{}{mark}{text}", reply.code).trim_end());
         }
     }
-    for text in fact.received.iter().flat_map(|received| received.lines()) {
+    for text in fact.received().into_iter().flat_map(str::lines) {
         line(out, text);
     }
     let took = spoken(fact.duration);

@@ -69,7 +69,7 @@ fn dialogue(session: &Session) -> Option<Trouble> {
     let fact = session.stage(failure.stage)?;
     let peer = session.peer;
     let waited = spoken(fact.duration);
-    let said = fact.reply.as_ref().map(|r| format!("{} {}", r.code, r.lines.join(" / ")));
+    let said = fact.reply().map(|r| format!("{} {}", r.code, r.lines.join(" / ")));
     let said = said.as_deref().unwrap_or_default();
     let what = match (failure.stage, failure.reason) {
         (Stage::Connect, Reason::Timeout) => {
@@ -88,9 +88,9 @@ fn dialogue(session: &Session) -> Option<Trouble> {
         (Stage::Connect, reason) => {
             format!("{peer} cannot be reached: {} after {waited}.", reason.label())
         }
-        (Stage::Banner, Reason::Timeout) if fact.received.is_some() => format!(
+        (Stage::Banner, Reason::Timeout) if fact.received().is_some() => format!(
             "{peer} begins to greet ({}) and does not finish within {waited}.",
-            fact.received.as_deref().unwrap_or_default().replace('\n', " / ")
+            fact.received().unwrap_or_default().replace('\n', " / ")
         ),
         (Stage::Banner, Reason::Timeout) => format!(
             "{peer} accepts the TCP connection and then does not greet: no complete 220 within \
@@ -111,7 +111,7 @@ fn dialogue(session: &Session) -> Option<Trouble> {
             format!("{peer} answers {} with: {said}", verb(stage))
         }
         (stage, Reason::Malformed) => {
-            let received = fact.received.as_deref().unwrap_or_default().replace('\n', " / ");
+            let received = fact.received().unwrap_or_default().replace('\n', " / ");
             format!("{peer} does not speak SMTP at {}: {received}", verb(stage))
         }
         (stage, Reason::TooLong) => {
@@ -147,14 +147,14 @@ pub(super) fn failed(lookup: &Lookup) -> String {
     let (server, took) = (exchange.server, spoken(exchange.duration));
     let what = match exchange.status {
         LookupStatus::Bogus => format!("DNSSEC validation fails at {server}"),
-        LookupStatus::Timeout => match exchange.late {
+        LookupStatus::Timeout => match exchange.further.late {
             Some(late) => format!("{server} answered only after {}", spoken(late)),
             None => match lookup.exchanges.len() {
                 1 => format!("no answer from {server} within {took}"),
                 queries => format!("no answer to {queries} queries, from {server} within {took}"),
             },
         },
-        LookupStatus::NetworkError if exchange.error.is_some() => {
+        LookupStatus::NetworkError if exchange.further.error.is_some() => {
             format!("no answer from {server}")
         }
         LookupStatus::NetworkError => format!("{server} cannot be reached"),

@@ -262,7 +262,7 @@ mod tests {
     use super::*;
     use crate::{
         delivery::{Why, builtin, judge, views, what_if::WhatIf},
-        facts::{Reason, Session},
+        facts::{Heard, Reason, Session},
     };
 
     fn facts(json: &str) -> Facts {
@@ -576,20 +576,26 @@ mod tests {
         let mut host = (*facts.exchangers[0]).clone();
         let mut session = Session::clone(&host.sessions[0]);
         session.helo_name = evil.as_str().into();
+        let mut broken = session.clone();
         for stage in &mut session.stages {
-            stage.received = Some(evil.clone());
-            if let Some(reply) = &mut stage.reply {
-                reply.lines = vec![evil.clone(); 3];
+            if let Heard::Reply(reply) = &mut stage.heard {
+                reply.lines = [&evil; 3].into_iter().collect();
             }
+        }
+        for stage in &mut broken.stages {
+            stage.heard = Heard::Broken(evil.as_str().into());
         }
         let last = session.stages.last_mut().unwrap();
         assert_eq!((last.stage, last.reason), (Stage::Banner, Some(Reason::Reply5xx)));
-        host.sessions = vec![session.into()];
         for lookup in Arc::make_mut(&mut host.lookups) {
             lookup.name = evil.as_str().into();
         }
-        facts.exchangers = vec![host.into()];
-        for sender in builtin::all() {
+        for (session, sender) in [session, broken]
+            .iter()
+            .flat_map(|s| builtin::all().iter().map(move |sender| (s, sender)))
+        {
+            host.sessions = vec![session.clone().into()];
+            facts.exchangers = vec![host.clone().into()];
             for why in Why::ALL {
                 let given = verdict(&facts, *why, Outcome::Defer);
                 let Explanation { text, log, cure, by_hand } =

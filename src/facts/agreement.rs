@@ -78,6 +78,7 @@ mod tests {
 
     fn made(status: LookupStatus, records: Vec<Record>) -> Lookup {
         let server = ([192, 0, 2, 53], 53).into();
+        let records = records.into();
         let exchange = Exchange { records, ..Exchange::empty(server, Transport::Udp, status) };
         Lookup::new("any".into(), RecordType::A, "mx.example.com".into(), vec![exchange])
     }
@@ -144,7 +145,7 @@ mod tests {
 
     #[test]
     fn it_takes_two_that_were_asked() {
-        let unasked = Lookup { exchanges: Vec::new(), ..gave(&[], &[]) };
+        let unasked = Lookup { exchanges: [].into(), ..gave(&[], &[]) };
         let one = gave(&["192.0.2.1"], &[]);
         assert_eq!(agree([]), None);
         assert_eq!(agree([&one]), None);

@@ -148,7 +148,7 @@ mod tests {
     fn answered(last: u8, serial: u32) -> Exchange {
         let server = ([192, 0, 2, last], 53).into();
         let empty = Exchange::empty(server, Transport::Udp, LookupStatus::Noerror);
-        Exchange { answers: 1, records: vec![Record::Serial(serial)], ..empty }
+        Exchange { answers: 1, records: [Record::Serial(serial)].into(), ..empty }
     }
 
     fn zone(serials: &[u32]) -> Zone {

@@ -206,7 +206,7 @@ impl<'a> AddressPair<'a> {
         };
         target.own = own.is_some_and(|own| names_it(own) || leads_to_it(own));
         target.alias = self.lookups().any(|lookup| {
-            lookup.deciding().is_some_and(|exchange| !exchange.cname_chain.is_empty())
+            lookup.deciding().is_some_and(|exchange| !exchange.further.cname_chain.is_empty())
         });
         if let Some((a, aaaa)) = self.both()
             && self.lookups().flat_map(Lookup::addresses).next().is_none()
@@ -222,7 +222,7 @@ impl<'a> AddressPair<'a> {
 fn stray(a: &Lookup, aaaa: &Lookup) -> bool {
     let Some(exchange) = aaaa.deciding() else { return false };
     let empty = exchange.status.answered() && exchange.records.is_empty();
-    let mut beside = exchange.stray_addresses.iter().filter(|address| address.is_ipv4());
+    let mut beside = exchange.further.stray_addresses.iter().filter(|address| address.is_ipv4());
     empty && a.status().answered() && beside.any(|stray| a.addresses().all(|own| own != *stray))
 }
 
@@ -437,7 +437,7 @@ mod tests {
         ] {
             let mut host = pair(a, (aaaa, &[]));
             let lookups = Arc::make_mut(&mut host.lookups);
-            lookups[1].exchanges[0].stray_addresses = addresses(beside);
+            lookups[1].exchanges[0].further.get_mut().stray_addresses = addresses(beside);
             let found = findings(&host).contains(&ExchangerFinding::StrayAInAdditional);
             assert_eq!(found, stray, "{a:?} {aaaa:?} {beside:?}");
         }
@@ -448,9 +448,9 @@ mod tests {
         use LookupStatus::{Noerror, Timeout};
         let mut host = pair((Noerror, &["192.0.2.1"]), (Timeout, &[]));
         assert_eq!(findings(&host), [ExchangerFinding::AaaaTimeoutAOk]);
-        Arc::make_mut(&mut host.lookups)[1].exchanges.clear();
+        Arc::make_mut(&mut host.lookups)[1].exchanges = [].into();
         assert_eq!(findings(&host), []);
-        Arc::make_mut(&mut host.lookups)[0].exchanges.clear();
+        Arc::make_mut(&mut host.lookups)[0].exchanges = [].into();
         assert_eq!(findings(&host), []);
         let (_, both) = AddressPair::by_resolver(&host)[0];
         assert_eq!(both.target(&host, None), Target::default());
@@ -491,7 +491,7 @@ mod tests {
         };
         let well = pair((Noerror, &["192.0.2.1"]), (Nodata, &[]));
         let mut alias = well.clone();
-        Arc::make_mut(&mut alias.lookups)[0].exchanges[0].cname_chain =
+        Arc::make_mut(&mut alias.lookups)[0].exchanges[0].further.get_mut().cname_chain =
             vec!["mx.example.com".into()];
         let exchanger = ExchangerName::parse("mx.example.com").unwrap();
         let (listed, implicit) = (named(&["mx.example.com"]), Route::Implicit { exchanger });

@@ -1,19 +1,12 @@
 //! DNS: one question to one resolver, and every exchange it took.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
-use super::{TlsaRecord, Zone, is_false, seconds};
+use super::{Exchange, TlsaRecord, Zone};
 use crate::name::ExchangerName;
-
-/// Records kept of one answer: a stranger's zone may hold thousands.
-pub const MAX_RECORDS: usize = 100;
 
 /// One question put to one named resolver, with every exchange it took. Its JSON also says the
 /// `status` that counts.
@@ -28,7 +21,7 @@ pub struct Lookup {
     pub name: Arc<str>,
     /// Every exchange in the order made: one query to one server each, never merged. Empty when the
     /// deadline had passed before anybody could be asked.
-    pub exchanges: Vec<Exchange>,
+    pub exchanges: Box<[Exchange]>,
     /// When it was asked, where that was before the round it is told in: some resolvers are asked
     /// less often than exchangers are called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,7 +48,7 @@ impl Lookup {
             resolver,
             rtype,
             name,
-            exchanges,
+            exchanges: exchanges.into(),
             asked_at: None,
             earlier_addresses: Vec::new(),
             zone: None,
@@ -150,14 +143,6 @@ impl Lookup {
     }
 }
 
-/// These exchanges without those that were repeated.
-pub fn last_tries(all: &[Exchange]) -> impl Iterator<Item = &Exchange> {
-    all.iter().enumerate().filter_map(move |(place, exchange)| {
-        let again = all[place + 1..].iter().any(|later| later.same_server(exchange));
-        (!again).then_some(exchange)
-    })
-}
-
 impl Serialize for Lookup {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut fields = to.serialize_struct("Lookup", 8)?;
@@ -183,130 +168,6 @@ impl Serialize for Lookup {
     }
 }
 
-/// One query to one server and what came of it.
-#[expect(clippy::struct_excessive_bools, reason = "the header of a DNS message is made of bits")]
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Exchange {
-    /// The server asked.
-    pub server: SocketAddr,
-    /// Its name, where it was asked for what its name has authority over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server_name: Option<Arc<str>>,
-    /// The transport that carried the counting response.
-    pub transport: Transport,
-    /// How it ended.
-    pub status: LookupStatus,
-    /// From sending the query until the response was complete or was given up.
-    #[serde(rename = "duration_seconds", with = "seconds")]
-    pub duration: Duration,
-    /// How many records of the asked type the answer held.
-    #[serde(default)]
-    pub answers: usize,
-    /// The first [`MAX_RECORDS`] of them, in the order of the answer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub records: Vec<Record>,
-    /// The lowest TTL of the answer, CNAMEs included; of a negative answer by RFC 2308 §5.
-    #[serde(default, skip_serializing_if = "Option::is_none", rename = "ttl_seconds")]
-    pub ttl: Option<u32>,
-    /// The canonical names passed on the way, without final dots.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub cname_chain: Vec<String>,
-    /// The AD bit (RFC 4035 §3.2.3) as the server set it.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub authentic_data: bool,
-    /// The AA bit.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub authoritative: bool,
-    /// The UDP response was truncated, so TCP was used.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub truncated: bool,
-    /// An answer that came after the time-out, counted from the query: late is not lost.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        rename = "late_seconds",
-        with = "seconds::optional"
-    )]
-    pub late: Option<Duration>,
-    /// The query asked not to validate (CD, RFC 4035 §3.2.2).
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub checking_disabled: bool,
-    /// The query was made only to find out why another failed; its answer is not to be used.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub inquiry: bool,
-    /// A server was asked for what the delegation says it has authority over, and showed none
-    /// (AA clear, or refused): its answer is not to be used.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub lame: bool,
-    /// Addresses of the name asked about that stand in the additional section of an answer without
-    /// records: some senders use them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stray_addresses: Vec<IpAddr>,
-    /// Why, in the server's own words (RFC 8914).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub extended_errors: Vec<ExtendedError>,
-    /// Why there was no response, where more is known than the status says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<Box<str>>,
-}
-
-impl Exchange {
-    /// One that brought nothing, for what is known to be filled in.
-    pub fn empty(server: SocketAddr, transport: Transport, status: LookupStatus) -> Self {
-        Self {
-            server,
-            server_name: None,
-            transport,
-            status,
-            duration: Duration::ZERO,
-            answers: 0,
-            records: Vec::new(),
-            ttl: None,
-            cname_chain: Vec::new(),
-            authentic_data: false,
-            authoritative: false,
-            truncated: false,
-            late: None,
-            checking_disabled: false,
-            inquiry: false,
-            lame: false,
-            stray_addresses: Vec::new(),
-            extended_errors: Vec::new(),
-            error: None,
-        }
-    }
-
-    /// Whether both went to the same server: two names of one address are two servers.
-    pub fn same_server(&self, other: &Self) -> bool {
-        (self.server, &self.server_name) == (other.server, &other.server_name)
-    }
-
-    /// Whether its result is one that somebody who asked would go by.
-    pub const fn counts(&self) -> bool {
-        !self.inquiry && !self.lame
-    }
-
-    /// Whether the server answered with an alias, and it is the servers of its target who fail.
-    pub const fn failed_behind_alias(&self) -> bool {
-        self.authoritative && !self.cname_chain.is_empty() && !self.status.answered()
-    }
-}
-
-/// An extended DNS error (RFC 8914).
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct ExtendedError {
-    /// INFO-CODE (§4).
-    pub code: u16,
-    /// EXTRA-TEXT, escaped and cut off where it is long; empty without any.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub text: String,
-}
-
-impl ExtendedError {
-    /// The codes that say that DNSSEC validation failed, or could not be done.
-    pub const OF_DNSSEC: [u16; 12] = [1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 25, 27];
-}
-
 /// One record of the asked type.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -327,9 +188,12 @@ pub enum Record {
     /// TXT: its character-strings in one (RFC 1035 §3.3.14), cut off where they are long; unprintable
     /// bytes replaced by U+FFFD.
     Text(Arc<str>),
-    /// TLSA (RFC 6698 §2.1).
-    Tlsa(TlsaRecord),
+    /// TLSA (RFC 6698 §2.1); apart, because the others are smaller.
+    Tlsa(Box<TlsaRecord>),
 }
+
+// Most answers hold one or two, each list in an allocation of its own.
+const _: () = assert!(size_of::<Record>() <= 24);
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -428,18 +292,4 @@ impl LookupStatus {
     pub const fn responded(self) -> bool {
         !matches!(self, Self::Malformed | Self::NetworkError | Self::Timeout)
     }
-}
-
-/// What carried a DNS message.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Transport {
-    /// HTTP/2 over TLS (RFC 8484).
-    Https,
-    /// TCP.
-    Tcp,
-    /// TLS (RFC 7858).
-    Tls,
-    /// UDP.
-    Udp,
 }

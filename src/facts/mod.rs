@@ -6,7 +6,9 @@
 
 mod agreement;
 pub mod authority;
+mod exchange;
 mod finding;
+mod lines;
 mod lookup;
 mod mta_sts;
 mod own_host;
@@ -14,7 +16,9 @@ mod refusal;
 mod resolver;
 mod route;
 mod seconds;
+mod seldom;
 mod session;
+mod stage;
 mod tls;
 mod tls_report;
 mod tls_rpt;
@@ -31,17 +35,18 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     agreement::agree,
     authority::{Missing, NameServer, Step, Zone},
+    exchange::{Exchange, ExtendedError, Further, MAX_RECORDS, Transport, last_tries},
     finding::{AddressPair, DomainFinding, ExchangerFinding, MAX_EXCHANGERS, Target, of_route},
-    lookup::{
-        Exchange, ExtendedError, Lookup, LookupStatus, MAX_RECORDS, Record, RecordType, Transport,
-        last_tries,
-    },
+    lines::Lines,
+    lookup::{Lookup, LookupStatus, Record, RecordType},
     mta_sts::{MAX_PATTERNS, MtaSts, StsFailure, StsMode, StsPolicy, StsStatus},
     own_host::OwnHost,
     refusal::RecipientClass,
     resolver::{ResolverFacts, ServerFacts},
     route::{MxLookup, MxTarget, Route},
-    session::{AuthMechanism, EnhancedCode, Failure, Reason, Reply, Session, Stage, StageFact},
+    seldom::Seldom,
+    session::{AuthMechanism, Class, EnhancedCode, Failure, Reason, Reply, Session, Stage},
+    stage::{Heard, StageFact},
     tls::{Certificate, Pkix, Tls, TlsVersion},
     tls_report::TlsFailure,
     tls_rpt::{MAX_RUA, TlsRpt, TlsRptStatus},

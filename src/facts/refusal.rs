@@ -326,7 +326,7 @@ mod tests {
         Reply {
             code: code.parse().unwrap(),
             enhanced: EnhancedCode::parse(first),
-            lines: vec![said.to_owned()],
+            lines: said.to_owned().into(),
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Tls, Transaction, seconds};
+use super::{Family, Lines, StageFact, Tls, Transaction, seconds, stage::is_extension};
 use crate::envelope::Envelope;
 
 /// One SMTP dialogue with one address.
@@ -142,8 +142,7 @@ impl Session {
     /// a server offers over TLS counts, not what it offered before (RFC 3207 §4.2).
     pub fn extensions(&self) -> impl Iterator<Item = &str> {
         let listed = |stage| self.stage(stage).and_then(StageFact::listed);
-        let last = listed(Stage::EhloTls).or_else(|| listed(Stage::Ehlo));
-        last.unwrap_or_default().iter().map(String::as_str)
+        listed(Stage::EhloTls).or_else(|| listed(Stage::Ehlo)).into_iter().flatten()
     }
 
     /// Whether the server offers an extension; STARTTLS is offered before TLS, others count as they
@@ -167,57 +166,6 @@ impl Session {
     }
 }
 
-/// Whether a line of the EHLO reply has this keyword. Some servers write "AUTH=LOGIN" for clients of
-/// the last century.
-fn is_extension(line: &str, keyword: &str) -> bool {
-    // By bytes, because every scrape asks it of every line.
-    let Some((word, rest)) = line.as_bytes().split_at_checked(keyword.len()) else { return false };
-    let ends = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'=';
-    word.eq_ignore_ascii_case(keyword.as_bytes()) && rest.first().is_none_or(ends)
-}
-
-/// One stage of a session.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct StageFact {
-    /// Which.
-    pub stage: Stage,
-    /// From its begin (connect: the SYN; banner: the established connection; commands: their
-    /// first byte) until its reply was complete or given up.
-    #[serde(rename = "duration_seconds", with = "seconds")]
-    pub duration: Duration,
-    /// The reply, if a complete one came.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reply: Option<Reply>,
-    /// The beginning of what came when it was no complete reply; unprintable bytes replaced by
-    /// U+FFFD. Of a TLS handshake that failed, how.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub received: Option<String>,
-    /// Why this stage failed, if it did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
-}
-
-impl StageFact {
-    /// Why this stage failed, by the code of the reply alone: its wording is the server's own.
-    pub fn reason_by_code(&self) -> Option<Reason> {
-        match (self.reason, &self.reply) {
-            (Some(Reason::RefusingUs), Some(reply)) => Some(Reason::of_code(reply.code)),
-            (reason, _) => reason,
-        }
-    }
-
-    /// Whether the reply to this EHLO lists an extension.
-    pub fn offers(&self, extension: &str) -> bool {
-        self.listed().unwrap_or_default().iter().any(|line| is_extension(line, extension))
-    }
-
-    /// What it lists, if it is positive.
-    pub fn listed(&self) -> Option<&[String]> {
-        let reply = self.reply.as_ref()?;
-        reply.positive().then(|| reply.lines.get(1..).unwrap_or_default())
-    }
-}
-
 /// One complete SMTP reply (RFC 5321 §4.2).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Reply {
@@ -227,7 +175,7 @@ pub struct Reply {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enhanced: Option<EnhancedCode>,
     /// The text of each line; unprintable bytes replaced by U+FFFD.
-    pub lines: Vec<String>,
+    pub lines: Lines,
 }
 
 impl Reply {
@@ -241,8 +189,8 @@ impl Reply {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EnhancedCode {
-    /// 2, 4 or 5.
-    pub class: u8,
+    /// What it says at large.
+    pub class: Class,
     /// 0–999.
     pub subject: u16,
     /// 0–999.
@@ -254,9 +202,9 @@ impl EnhancedCode {
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.');
         let class = match parts.next()? {
-            "2" => 2,
-            "4" => 4,
-            "5" => 5,
+            "2" => Class::Success,
+            "4" => Class::TransientFailure,
+            "5" => Class::PermanentFailure,
             _ => return None,
         };
         let mut number = || {
@@ -272,7 +220,7 @@ impl EnhancedCode {
 
 impl fmt::Display for EnhancedCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
+        write!(f, "{}.{}.{}", self.class.digit(), self.subject, self.detail)
     }
 }
 
@@ -287,6 +235,28 @@ impl TryFrom<String> for EnhancedCode {
 impl From<EnhancedCode> for String {
     fn from(code: EnhancedCode) -> Self {
         code.to_string()
+    }
+}
+
+/// The class of an enhanced status code (RFC 3463 §3.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Class {
+    /// 2.
+    Success,
+    /// 4: it may work later.
+    TransientFailure,
+    /// 5.
+    PermanentFailure,
+}
+
+impl Class {
+    /// The digit that stands for it, which is the first one of the reply's code as well.
+    pub const fn digit(self) -> u16 {
+        match self {
+            Self::Success => 2,
+            Self::TransientFailure => 4,
+            Self::PermanentFailure => 5,
+        }
     }
 }
 
@@ -434,11 +404,12 @@ impl Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::Heard;
 
     fn ehlo(stage: Stage, code: u16, lines: &[&str]) -> StageFact {
-        let lines = [&["mx.example.com"], lines].concat().iter().map(|&l| l.to_owned()).collect();
-        let reply = Some(Reply { code, enhanced: None, lines });
-        StageFact { stage, duration: Duration::ZERO, reply, received: None, reason: None }
+        let lines = ["mx.example.com"].iter().chain(lines).collect();
+        let heard = Heard::Reply(Reply { code, enhanced: None, lines });
+        StageFact { stage, duration: Duration::ZERO, heard, reason: None }
     }
 
     fn session(stages: Vec<StageFact>) -> Session {

@@ -71,14 +71,14 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::facts::{Reason, Reply, Stage, StageFact, Tls};
+    use crate::facts::{Heard, Reason, Reply, Stage, StageFact, Tls};
 
     /// A session up to EHLO, which offers this, with what a handshake showed.
     fn session(offered: &str, pkix: Option<Pkix>) -> Session {
-        let lines = vec!["mx.example.com".to_owned(), offered.to_owned()];
-        let reply = Some(Reply { code: 250, enhanced: None, lines });
+        let lines = ["mx.example.com", offered].into_iter().collect();
+        let heard = Heard::Reply(Reply { code: 250, enhanced: None, lines });
         let duration = Duration::ZERO;
-        let stage = StageFact { stage: Stage::Ehlo, duration, reply, received: None, reason: None };
+        let stage = StageFact { stage: Stage::Ehlo, duration, heard, reason: None };
         let tls = pkix.map(|pkix| Tls {
             server_name: None,
             version: None,

@@ -21,7 +21,7 @@ pub struct Transaction {
 impl Transaction {
     /// One that these stages are all of.
     pub fn new(envelope: Envelope, stages: Vec<StageFact>) -> Self {
-        let reply = stages.last().and_then(|fact| fact.reply.as_ref());
+        let reply = stages.last().and_then(|fact| fact.reply());
         let class = reply.map(RecipientClass::of);
         Self { envelope, stages, class }
     }
@@ -32,7 +32,7 @@ impl Transaction {
     pub fn relay_denied(&self) -> Option<bool> {
         let class = self.class.filter(|_| self.envelope.relay_test)?;
         let last = self.stages.last()?;
-        let refused = last.stage == Stage::Rcpt && last.reply.as_ref()?.code / 100 == 5;
+        let refused = last.stage == Stage::Rcpt && last.reply()?.code / 100 == 5;
         match class {
             RecipientClass::Accepted => Some(false),
             RecipientClass::RelayingDenied => Some(true),

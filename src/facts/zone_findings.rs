@@ -128,7 +128,8 @@ impl<'a> ZoneView<'a> {
     /// All that was asked of a server; where it was asked again, the last try.
     fn of_server(&self, server: &'a NameServer) -> impl Iterator<Item = &'a Exchange> {
         let asked = self.lookups.iter().flat_map(|lookup| last_tries(&lookup.exchanges));
-        let named = move |exchange: &&Exchange| exchange.server_name.as_ref() == Some(&server.name);
+        let named =
+            move |exchange: &&Exchange| exchange.further.server_name.as_ref() == Some(&server.name);
         server.outcomes().chain(asked.filter(named))
     }
 }
@@ -245,13 +246,14 @@ mod tests {
 
     use super::*;
     use crate::facts::{
+        Further,
         LookupStatus::{Nodata, Nxdomain, Servfail},
         RecordType, Transport,
     };
 
     fn said(name: &str, last: u8, status: LookupStatus, millis: u64) -> Exchange {
         Exchange {
-            server_name: Some(name.into()),
+            further: Further { server_name: Some(name.into()), ..Further::default() }.into(),
             duration: Duration::from_millis(millis),
             authoritative: true,
             ..Exchange::empty(([192, 0, 2, last], 53).into(), Transport::Udp, status)
@@ -334,7 +336,7 @@ mod tests {
     #[test]
     fn other_addresses_from_servers_in_sync_are_a_pool() {
         let gave = |n: u8, last: u8| Exchange {
-            records: vec![Record::Address([192, 0, 2, last].into())],
+            records: [Record::Address([192, 0, 2, last].into())].into(),
             ..said(&format!("ns{n}.example.com"), n, LookupStatus::Noerror, 1)
         };
         let pool = lookup(vec![gave(1, 11), gave(2, 12), gave(3, 13)]);

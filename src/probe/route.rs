@@ -78,7 +78,7 @@ mod tests {
         let server = SocketAddr::from(([192, 0, 2, 53], 53));
         let exchange = Exchange {
             answers: records.len(),
-            records,
+            records: records.into(),
             ..Exchange::empty(server, Transport::Udp, status)
         };
         let (resolver, name) = (Arc::from("test"), Arc::from("example.test"));

@@ -67,7 +67,7 @@ impl Plan {
 
 /// The canonical names passed on the way.
 fn chain(lookup: &Lookup) -> &[String] {
-    lookup.deciding().map_or(&[], |exchange| &exchange.cname_chain)
+    lookup.deciding().map_or(&[], |exchange| &exchange.further.cname_chain)
 }
 
 /// What the records are by the lookup of them; `None` where that did not get its turn.
@@ -103,7 +103,7 @@ fn alias(lookup: &Lookup) -> Result<(), Option<TlsaStatus>> {
 fn records(lookup: &Lookup) -> impl Iterator<Item = &TlsaRecord> {
     let records = lookup.deciding().into_iter().flat_map(|exchange| &exchange.records);
     records.filter_map(|record| match record {
-        Record::Tlsa(record) => Some(record),
+        Record::Tlsa(record) => Some(&**record),
         _ => None,
     })
 }
@@ -179,7 +179,7 @@ fn service(base: &ExchangerName, port: u16) -> Option<Name> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Exchange, Transport};
+    use crate::facts::{Exchange, Further, Transport};
 
     const HOST: &str = "mx.example.test";
 
@@ -190,10 +190,11 @@ mod tests {
     fn lookup(status: LookupStatus, proved: bool, chain: &[&str], records: &[&str]) -> Lookup {
         let server = ([127, 0, 0, 1], 53).into();
         let records = records.iter().filter_map(|text| TlsaRecord::parse(text));
+        let cname_chain = chain.iter().map(|&name| name.to_owned()).collect();
         let exchange = Exchange {
             authentic_data: proved,
-            cname_chain: chain.iter().map(|&name| name.to_owned()).collect(),
-            records: records.map(Record::Tlsa).collect(),
+            further: Further { cname_chain, ..Further::default() }.into(),
+            records: records.map(|record| Record::Tlsa(record.into())).collect(),
             ..Exchange::empty(server, Transport::Udp, status)
         };
         Lookup::new("local".into(), RecordType::A, HOST.into(), vec![exchange])

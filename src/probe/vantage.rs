@@ -181,7 +181,7 @@ mod tests {
     fn lookup(rtype: RecordType, status: LookupStatus, records: Vec<Record>) -> Lookup {
         let server = SocketAddr::from(([192, 0, 2, 53], 53));
         let empty = Exchange::empty(server, Transport::Udp, status);
-        let exchange = Exchange { answers: records.len(), records, ..empty };
+        let exchange = Exchange { answers: records.len(), records: records.into(), ..empty };
         Lookup::new("test".into(), rtype, "example.test".into(), vec![exchange])
     }
 

@@ -62,14 +62,14 @@ async fn what_ehlo_lists_over_tls_is_what_counts() {
     let exchanger = Exchanger::start(&key, &authentication.main());
     let (Some(peers), Some(exchanger)) = (Peers::find(), exchanger) else { return };
     let session = exchanger.session().await;
-    let listed = |stage| &session.stage(stage).unwrap().reply.as_ref().unwrap().lines;
+    let listed = |stage| &session.stage(stage).unwrap().reply().unwrap().lines;
     let before = listed(Stage::Ehlo).join("\n");
     assert!(before.contains("\nSTARTTLS") && !before.contains("\nAUTH"), "{before}");
     let said = format!("EHLO {HELO_NAME}\r\nQUIT\r\n");
     let mut replies = peers.openssl.dialogue(exchanger.address(), &said);
     assert_eq!(replies.pop().as_deref(), Some("221 2.0.0 Bye"));
     let texts: Vec<_> = replies.iter().map(|line| &line[4..]).collect();
-    assert_eq!(*listed(Stage::EhloTls), texts);
+    assert!(listed(Stage::EhloTls).iter().eq(texts.iter().copied()), "{session:?}");
     let extensions: Vec<_> = session.extensions().collect();
     assert_eq!(extensions, texts[1..]);
     assert!(extensions.contains(&"AUTH PLAIN LOGIN"), "{extensions:?}");

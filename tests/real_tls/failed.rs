@@ -109,9 +109,9 @@ async fn a_server_that_refuses_starttls() {
     assert_eq!((session.failure, &session.tls), (None, &None), "{session:?}");
     let failure = Failure { stage: Stage::Starttls, reason: Reason::Reply4xx };
     assert_eq!(session.tls_failure(), Some(failure));
-    let reply = session.stage(Stage::Starttls).unwrap().reply.as_ref().unwrap();
+    let reply = session.stage(Stage::Starttls).unwrap().reply().unwrap();
     let told = "4.7.0 TLS not available due to local problem";
-    assert_eq!((reply.code, reply.lines.concat().as_str()), (454, told));
+    assert_eq!((reply.code, reply.lines.join("").as_str()), (454, told));
     assert_eq!(reply.enhanced.unwrap().to_string(), "4.7.0");
     assert_eq!(exchanger.postfix.sessions(1), ["ehlo=1 starttls=0/1 quit=1 commands=2/3"]);
     let (_, finger) = peers.see(exchanger.address(), NAME, &exchanger.trusted);
@@ -129,7 +129,7 @@ async fn a_server_that_demands_a_certificate_of_its_clients() {
     assert_eq!(session.tls_failure(), None, "{session:?}");
     let failure = Failure { stage: Stage::EhloTls, reason: Reason::Reply4xx };
     assert_eq!(session.failure, Some(failure));
-    assert_eq!(session.stage(Stage::EhloTls).unwrap().reply.as_ref().unwrap().code, 421);
+    assert_eq!(session.stage(Stage::EhloTls).unwrap().reply().unwrap().code, 421);
     let (openssl, finger) = peers.see(exchanger.address(), NAME, &exchanger.trusted);
     peers.compare(session.tls.as_ref().unwrap(), &openssl, &finger);
 }

@@ -73,7 +73,7 @@ pub(crate) fn lookup(
     let exchange = Exchange {
         duration: millis(12),
         answers: records.len(),
-        records,
+        records: records.into(),
         ttl: status.answered().then_some(300),
         ..Exchange::empty(server, Transport::Udp, status)
     };
@@ -85,7 +85,7 @@ pub(crate) fn zone(name: &str, serials: &[u32]) -> Zone {
     let server = |(n, serial): (usize, &u32)| {
         let at: IpAddr = [192, 0, 2, u8::try_from(n).unwrap()].into();
         let empty = Exchange::empty((at, 53).into(), Transport::Udp, LookupStatus::Noerror);
-        let records = vec![Record::Serial(*serial)];
+        let records = [Record::Serial(*serial)].into();
         NameServer {
             name: format!("ns{n}.{name}").into(),
             in_parent: Some(true),
@@ -127,7 +127,7 @@ pub(crate) fn mx_route(targets: &[(u16, &str)]) -> Route {
 }
 
 pub(crate) fn reply(code: u16, lines: &[&str]) -> Reply {
-    Reply { code, enhanced: None, lines: lines.iter().map(|l| (*l).to_owned()).collect() }
+    Reply { code, enhanced: None, lines: lines.iter().collect() }
 }
 
 pub(crate) fn stage(
@@ -136,7 +136,7 @@ pub(crate) fn stage(
     reply: Option<Reply>,
     reason: Option<Reason>,
 ) -> StageFact {
-    StageFact { stage, duration: millis(ms), reply, received: None, reason }
+    StageFact { stage, duration: millis(ms), heard: reply.into(), reason }
 }
 
 pub(crate) fn session(
@@ -273,12 +273,12 @@ pub(crate) fn report(
         let end = session.failure.map_or(Ending::Done, Ending::Fault);
         *counts.sessions.entry(end) += 1;
         for fact in &session.stages {
-            if let Some(reply) = &fact.reply {
+            if let Some(reply) = fact.reply() {
                 *counts.replies.entry(Replied::Code(fact.stage, reply.code)) += 1;
             }
             match fact.stage {
                 Stage::Connect => counts.connect.observe(fact.duration),
-                Stage::Banner if fact.reply.is_some() => counts.banner.observe(fact.duration),
+                Stage::Banner if fact.reply().is_some() => counts.banner.observe(fact.duration),
                 _ => {}
             }
         }

@@ -157,7 +157,7 @@ impl<'a> Parts<'a> {
         let begin = self.stages.len();
         for fact in sessions.iter().flat_map(|session| &session.stages) {
             let (stage, duration) = (fact.stage, fact.duration);
-            let code = fact.reply.as_ref().map(|reply| reply.code);
+            let code = fact.reply().map(|reply| reply.code);
             match self.stages[begin..].iter_mut().find(|known| known.stage == stage) {
                 Some(known) => {
                     known.duration = known.duration.max(duration);
@@ -321,6 +321,6 @@ fn size_limit(sessions: &[&Session]) -> Option<u64> {
 /// The server told what it offers: it took EHLO, or offers nothing because it knows only HELO.
 /// One that timed out or hung up has not told, and does not make an extension vanish.
 fn told(session: &Session) -> bool {
-    let ehlo = session.stage(Stage::Ehlo).and_then(|fact| fact.reply.as_ref());
+    let ehlo = session.stage(Stage::Ehlo).and_then(|fact| fact.reply());
     ehlo.is_some_and(crate::facts::Reply::positive) || session.stage(Stage::Helo).is_some()
 }

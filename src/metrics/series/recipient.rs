@@ -41,7 +41,7 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(
     for part in &parts {
         let mut highest: BTreeMap<Stage, u16> = BTreeMap::new();
         for fact in part.own().flat_map(|asked| &asked.stages) {
-            if let Some(reply) = &fact.reply {
+            if let Some(reply) = fact.reply() {
                 let kept = highest.entry(fact.stage).or_default();
                 *kept = reply.code.max(*kept);
             }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     config::ResolverTransport,
-    facts::{Exchange, LookupStatus, Transport},
+    facts::{Exchange, Further, LookupStatus, Transport},
     probe::words::CLOSED,
 };
 
@@ -160,7 +160,9 @@ where
             let mut silent = failed(Transport::Udp, silence, begun);
             let late = asked.response(until + patience.late_window).await;
             // The time from the query to an answer that came after all.
-            silent.0.late = late.ok().map(|_| begun.elapsed());
+            if late.is_ok() {
+                silent.0.further.get_mut().late = Some(begun.elapsed());
+            }
             silent
         }
         Err(other) => failed(Transport::Udp, other, begun),
@@ -214,16 +216,20 @@ fn answered(
     answer: Answer,
     begun: Instant,
 ) -> (Exchange, Pointers) {
+    let further = Further {
+        cname_chain: answer.cname_chain,
+        stray_addresses: answer.stray_addresses,
+        extended_errors: answer.extended_errors,
+        ..Further::default()
+    };
     let exchange = Exchange {
         duration: begun.elapsed(),
         answers: answer.answers,
-        records: answer.records,
+        records: answer.records.into(),
         ttl: answer.ttl,
-        cname_chain: answer.cname_chain,
         authentic_data: answer.authentic_data,
         authoritative: answer.authoritative,
-        stray_addresses: answer.stray_addresses,
-        extended_errors: answer.extended_errors,
+        further: further.into(),
         ..Exchange::empty(server, transport, answer.status)
     };
     (exchange, answer.pointers.map_or(Pointers::NONE, |pointers| *pointers))
@@ -235,7 +241,9 @@ fn unanswered(
     Failed { status, error }: Failed,
     begun: Instant,
 ) -> Exchange {
-    Exchange { duration: begun.elapsed(), error, ..Exchange::empty(server, transport, status) }
+    let duration = begun.elapsed();
+    let further = Further { error, ..Further::default() }.into();
+    Exchange { duration, further, ..Exchange::empty(server, transport, status) }
 }
 
 #[cfg(test)]
@@ -262,7 +270,7 @@ mod tests {
             for channel in [&Channel::Udp(Vec::new()), &shared, &shared] {
                 let seen = exchange(channel, server, &question, patience).await;
                 assert_eq!(seen.status, LookupStatus::NetworkError);
-                assert_eq!(seen.error.as_deref(), Some("the connection is refused"));
+                assert_eq!(seen.further.error.as_deref(), Some("the connection is refused"));
                 assert!(seen.duration < Duration::from_secs(30), "{:?}", seen.duration);
             }
         }

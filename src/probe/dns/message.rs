@@ -180,8 +180,6 @@ impl Wire {
                 records.push(value);
             }
         }
-        // Kept until the next round, and most answers hold one record.
-        records.shrink_to_fit();
         let status = if refers(message) {
             LookupStatus::Refused
         } else {
@@ -271,7 +269,8 @@ fn record_value(data: &RData) -> Option<Record> {
         RData::TLSA(tlsa) => {
             let (usage, selector) = (tlsa.cert_usage.into(), tlsa.selector.into());
             let matching = tlsa.matching.into();
-            TlsaRecord::new(usage, selector, matching, &tlsa.cert_data).map(Record::Tlsa)
+            let record = TlsaRecord::new(usage, selector, matching, &tlsa.cert_data)?;
+            Some(Record::Tlsa(Box::new(record)))
         }
         _ => None,
     }

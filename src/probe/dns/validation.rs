@@ -35,7 +35,7 @@ pub(super) async fn tell_bogus(
     let Some(unchecked) = ask(true).await else { return };
     let mut bogus = unchecked.status.answered();
     exchanges.push(Exchange { checking_disabled: true, inquiry: true, ..unchecked });
-    if bogus && !says(&exchanges[place].extended_errors, &ExtendedError::OF_DNSSEC) {
+    if bogus && !says(&exchanges[place].further.extended_errors, &ExtendedError::OF_DNSSEC) {
         let Some(again) = ask(false).await else { return };
         bogus = again.status == LookupStatus::Servfail;
         // Who asked got what came first, so this counts for nothing else.
@@ -54,7 +54,7 @@ fn suspect(exchanges: &[Exchange]) -> Option<usize> {
     let place = exchanges.iter().rposition(|exchange| exchange.status.responded())?;
     let last = &exchanges[place];
     let servfail = last.status == LookupStatus::Servfail;
-    (servfail && !unreachable(&last.extended_errors)).then_some(place)
+    (servfail && !unreachable(&last.further.extended_errors)).then_some(place)
 }
 
 /// Whether the resolver says itself that it reached nobody: one that reaches somebody the second
@@ -78,13 +78,14 @@ mod tests {
     use tokio::net::UdpSocket;
 
     use super::*;
-    use crate::facts::{Lookup, Transport};
+    use crate::facts::{Further, Lookup, Transport};
 
     fn ended(status: LookupStatus, codes: &[u16]) -> Exchange {
         let error = |code: &u16| ExtendedError { code: *code, text: String::new() };
         let server = ([192, 0, 2, 53], 53).into();
+        let extended_errors = codes.iter().map(error).collect();
         Exchange {
-            extended_errors: codes.iter().map(error).collect(),
+            further: Further { extended_errors, ..Further::default() }.into(),
             ..Exchange::empty(server, Transport::Udp, status)
         }
     }

@@ -20,7 +20,9 @@ pub const MAX_LINES: usize = 128;
 pub struct ReplyParser {
     line: Vec<u8>,
     code: Option<u16>,
-    lines: Vec<String>,
+    /// The text of each whole line so far, a line feed after each.
+    text: String,
+    lines: usize,
     bytes: usize,
 }
 
@@ -58,8 +60,11 @@ impl ReplyParser {
             return None;
         }
         let code = self.code.unwrap_or_default();
-        let whole = self.lines.iter().map(|text| format!("{code}-{text}"));
-        let text = whole.chain([printable(&self.line)]).collect::<Vec<_>>().join("\n");
+        let mut text = String::new();
+        for whole in self.text.split_terminator('\n') {
+            text.extend([&format!("{code}-"), whole, "\n"]);
+        }
+        push_printable(&mut text, &self.line);
         Some(text.chars().take(limit).collect())
     }
 
@@ -80,21 +85,21 @@ impl ReplyParser {
             [b'-', text @ ..] => (false, text),
             _ => return Err(Reason::Malformed),
         };
-        if self.lines.len() == MAX_LINES {
+        if self.lines == MAX_LINES {
             return Err(Reason::TooLong);
         }
-        self.lines.push(printable(text));
+        push_printable(&mut self.text, text);
+        self.text.push('\n');
+        self.lines += 1;
         self.code = Some(code);
         self.line.clear();
         Ok(last)
     }
 
     fn take(&mut self) -> Reply {
-        let mut finished = std::mem::take(self);
-        // Kept until the next round, of thousands of exchangers.
-        finished.lines.shrink_to_fit();
+        let finished = std::mem::take(self);
         let code = finished.code.unwrap_or_default();
-        Reply { code, enhanced: enhanced(code, &finished.lines), lines: finished.lines }
+        Reply { code, enhanced: enhanced(code, &finished.text), lines: finished.text.into() }
     }
 }
 
@@ -109,21 +114,21 @@ fn begins_like_a_reply(line: &[u8]) -> Result<(), Reason> {
 }
 
 /// RFC 2034 §4: the text opens with the enhanced code, whose class is that of the reply.
-fn enhanced(code: u16, lines: &[String]) -> Option<EnhancedCode> {
-    let first = lines.first()?.split(' ').next()?;
-    EnhancedCode::parse(first).filter(|e| u16::from(e.class) == code / 100)
+fn enhanced(code: u16, text: &str) -> Option<EnhancedCode> {
+    let first = text.split([' ', '\n']).next()?;
+    EnhancedCode::parse(first).filter(|e| e.class.digit() == code / 100)
 }
 
-/// Text fit for a terminal, a log and a page once escaped for it: controls become U+FFFD.
-fn printable(bytes: &[u8]) -> String {
+/// Adds text fit for a terminal, a log and a page once escaped for it: controls become U+FFFD.
+fn push_printable(to: &mut String, bytes: &[u8]) {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
     match str::from_utf8(bytes) {
-        // Nearly always, and then nothing is too long by half.
+        // Nearly always.
         Ok(text) if bytes.iter().all(|byte| byte.is_ascii() && !byte.is_ascii_control()) => {
-            text.to_owned()
+            to.push_str(text);
         }
-        _ => String::from_utf8_lossy(bytes).chars().map(shown).collect(),
+        _ => to.extend(String::from_utf8_lossy(bytes).chars().map(shown)),
     }
 }
 
@@ -146,6 +151,10 @@ mod tests {
         Ok(replies)
     }
 
+    fn lines(reply: &Reply) -> Vec<&str> {
+        reply.lines.iter().collect()
+    }
+
     #[test]
     fn pipelined_multi_line_replies_come_out_the_same_in_any_pieces() {
         let input =
@@ -155,8 +164,8 @@ mod tests {
             let replies = parse_all(input, piece).unwrap();
             let codes: Vec<u16> = replies.iter().map(|r| r.code).collect();
             assert_eq!(codes, [220, 250, 421, 550], "pieces of {piece}");
-            assert_eq!(replies[0].lines, ["mx1.example.test ESMTP", "ready"]);
-            assert_eq!(replies[2].lines, [""]);
+            assert_eq!(lines(&replies[0]), ["mx1.example.test ESMTP", "ready"]);
+            assert_eq!(lines(&replies[2]), [""]);
             assert_eq!(replies[3].enhanced.map(|e| e.to_string()), Some("5.7.1".to_owned()));
         }
     }
@@ -209,7 +218,7 @@ mod tests {
     fn control_and_bidi_characters_do_not_get_through() {
         let replies =
             parse_all(b"220 a\x1b[31mred\x07\xff \xe2\x80\xae\xd8\x9c evil\r\n", 99).unwrap();
-        assert_eq!(replies[0].lines, ["a\u{fffd}[31mred\u{fffd}\u{fffd} \u{fffd}\u{fffd} evil"]);
+        assert_eq!(lines(&replies[0]), ["a\u{fffd}[31mred\u{fffd}\u{fffd} \u{fffd}\u{fffd} evil"]);
     }
 
     #[test]
@@ -254,7 +263,7 @@ mod tests {
             }
             let replies = parse_all(wire.as_bytes(), piece).unwrap();
             prop_assert_eq!(replies.len(), 1);
-            prop_assert_eq!(&replies[0].lines, &texts);
+            prop_assert_eq!(lines(&replies[0]), texts);
             prop_assert_eq!(replies[0].code, code);
         }
     }

@@ -28,7 +28,9 @@ use super::{
     transport::Transport,
 };
 use crate::{
-    facts::{AuthMechanism, Failure, Reason, Reply, Session, Stage, StageFact, Tls, Transaction},
+    facts::{
+        AuthMechanism, Failure, Heard, Reason, Reply, Session, Stage, StageFact, Tls, Transaction,
+    },
     probe::tls::Client,
     secret::Secret,
     shown::one_line,
@@ -50,8 +52,7 @@ pub async fn run(plan: Plan, client: &Client, stop: &mut watch::Receiver<bool>) 
     stages.push(StageFact {
         stage: Stage::Connect,
         duration: begun.elapsed(),
-        reply: None,
-        received: None,
+        heard: Heard::Nothing,
         reason: connected.as_ref().err().copied(),
     });
     let (mut source, mut tls) = (plan.source, None);
@@ -205,11 +206,11 @@ impl Dialogue<'_> {
         duration: Duration,
         outcome: Result<(), (Reason, Option<String>)>,
     ) {
-        let (reason, received) = match outcome {
-            Ok(()) => (None, None),
-            Err((reason, words)) => (Some(reason), words.map(|words| one_line(&words, MAX_SHOWN))),
-        };
-        self.stages.push(StageFact { stage, duration, reply: None, received, reason });
+        let (reason, words) =
+            outcome.map_or_else(|(reason, words)| (Some(reason), words), |()| (None, None));
+        let broken = |words: String| Heard::Broken(one_line(&words, MAX_SHOWN).into());
+        let heard = words.map_or(Heard::Nothing, broken);
+        self.stages.push(StageFact { stage, duration, heard, reason });
     }
 
     /// Sends a command, if any, takes one reply, and notes the stage.
@@ -244,24 +245,30 @@ impl Dialogue<'_> {
             },
             None => self.read_reply(&mut parser, until).await,
         };
-        let (mut reply, mut received, reason, listening) = match outcome {
+        let (heard, reason, listening) = match outcome {
             Ok(reply) => match judge(&reply) {
-                None => (Some(reply), None, None, Listening::Accepts),
-                Some(reason) => (Some(reply), None, Some(reason), Listening::Refuses),
+                None => (Heard::Reply(self.redacted(reply)), None, Listening::Accepts),
+                Some(reason) => {
+                    (Heard::Reply(self.redacted(reply)), Some(reason), Listening::Refuses)
+                }
             },
-            // Whole, for half a password would not be found.
-            Err(reason) => (None, parser.beginning(MAX_REPLY), Some(reason), Listening::Gone),
+            Err(reason) => (self.beginning(&parser), Some(reason), Listening::Gone),
         };
-        if let Some(redaction) = &self.redaction {
-            for line in reply.iter_mut().flat_map(|reply| &mut reply.lines) {
-                redaction.text(line);
-            }
-            if let Some(text) = &mut received {
-                redaction.text(text);
-            }
-        }
-        let received = received.map(|text| text.chars().take(MAX_SHOWN).collect());
-        (Answer { duration: begun.elapsed(), reply, received, reason }, listening)
+        (Answer { duration: begun.elapsed(), heard, reason }, listening)
+    }
+
+    /// A reply without what must not be seen of it.
+    fn redacted(&self, reply: Reply) -> Reply {
+        let Some(redaction) = &self.redaction else { return reply };
+        Reply { lines: reply.lines.iter().map(|line| redaction.text(line)).collect(), ..reply }
+    }
+
+    /// What there is of a reply that did not come to its end.
+    fn beginning(&self, parser: &ReplyParser) -> Heard {
+        // Whole, for half a password would not be found.
+        let Some(whole) = parser.beginning(MAX_REPLY) else { return Heard::Nothing };
+        let text = self.redaction.as_ref().map_or(&*whole, |redaction| redaction.text(&whole));
+        Heard::Broken(text.chars().take(MAX_SHOWN).collect())
     }
 
     async fn read_reply(
@@ -307,7 +314,7 @@ impl Dialogue<'_> {
     /// Ends a session in the middle because the agent stops: QUIT if the server has greeted and was
     /// not told yet.
     async fn leave(&mut self) {
-        let greeted = self.stages.iter().any(|s| s.stage == Stage::Banner && s.reply.is_some());
+        let greeted = self.stages.iter().any(|s| s.stage == Stage::Banner && s.reply().is_some());
         let quit = async {
             if self.quitting || self.transport.send(QUIT.as_bytes()).await.is_ok() {
                 self.let_server_close().await;
@@ -339,15 +346,14 @@ impl Line<'_> {
 /// What came of one line.
 struct Answer {
     duration: Duration,
-    reply: Option<Reply>,
-    received: Option<String>,
+    heard: Heard,
     reason: Option<Reason>,
 }
 
 impl Answer {
     fn at(self, stage: Stage) -> StageFact {
-        let Self { duration, reply, received, reason } = self;
-        StageFact { stage, duration, reply, received, reason }
+        let Self { duration, heard, reason } = self;
+        StageFact { stage, duration, heard, reason }
     }
 }
 
@@ -382,7 +388,7 @@ fn judge_command(reply: &Reply) -> Option<Reason> {
 }
 
 fn code(fact: &StageFact) -> Option<u16> {
-    fact.reply.as_ref().map(|reply| reply.code)
+    fact.reply().map(|reply| reply.code)
 }
 
 /// Why reading or writing on an established connection failed.

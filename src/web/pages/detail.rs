@@ -255,10 +255,10 @@ fn stage_row(out: &mut String, fact: &StageFact, asked: Option<&Transaction>) {
             format!(" {} ({})", asked.envelope.recipient, recipient::words(class))
         }
     });
-    let code = fact.reply.as_ref().map(|reply| reply.code.to_string());
-    let lines = fact.reply.as_ref().map_or(&[][..], |reply| &reply.lines);
-    let lines: Vec<_> = lines.iter().map(|line| Text(line).to_string()).collect();
-    let received = fact.received.as_ref().map(|text| {
+    let code = fact.reply().map(|reply| reply.code.to_string());
+    let lines = fact.reply().into_iter().flat_map(|reply| reply.lines.iter());
+    let lines: Vec<_> = lines.map(|line| Text(line).to_string()).collect();
+    let received = fact.received().map(|text| {
         let lines: Vec<_> = text.lines().map(|line| Text(line).to_string()).collect();
         format!("received: {}", lines.join("<br>"))
     });

@@ -74,7 +74,7 @@ impl Cut {
     ) -> Reply {
         let knows = exchange.authoritative && exchange.status.answered();
         let of_zone = |zone: &&Name| self.zone.zone_of(zone) && zone.zone_of(asked);
-        if knows && !exchange.cname_chain.is_empty() && exchange.records.is_empty() {
+        if knows && !exchange.further.cname_chain.is_empty() && exchange.records.is_empty() {
             return Reply::Alias;
         }
         if knows && (pointers.soa.is_some() || pointers.referral.is_empty()) {
@@ -273,10 +273,10 @@ mod tests {
 
     #[test]
     fn an_alias_says_nothing_of_its_zone_and_one_that_is_followed_is_an_answer() {
-        let chain = vec!["mx.example.net".to_owned()];
-        let alias = Exchange { cname_chain: chain, ..exchange(LookupStatus::Nodata, true) };
+        let mut alias = exchange(LookupStatus::Nodata, true);
+        alias.further.get_mut().cname_chain = vec!["mx.example.net".to_owned()];
         assert!(matches!(read("test.", &alias, &Pointers::NONE), Reply::Alias));
-        let records = vec![Record::Address("192.0.2.1".parse().unwrap())];
+        let records = [Record::Address("192.0.2.1".parse().unwrap())].into();
         let followed = Exchange { records, answers: 1, status: LookupStatus::Noerror, ..alias };
         assert!(matches!(read("test.", &followed, &Pointers::NONE), Reply::Authority(None)));
     }

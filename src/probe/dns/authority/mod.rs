@@ -159,7 +159,7 @@ fn leads_to(tried: &Tried) -> Option<Name> {
     let Tried { exchanges, pointers: Pointers { soa: None, .. } } = tried else { return None };
     let last = exchanges.last()?;
     let open = last.authoritative && last.status == LookupStatus::Nodata;
-    let target = last.cname_chain.last().filter(|_| open)?;
+    let target = last.further.cname_chain.last().filter(|_| open)?;
     Some(ExchangerName::try_from(target.clone()).ok()?.to_dns())
 }
 
@@ -169,7 +169,10 @@ fn follow(alias: &mut Exchange, onward: &Lookup) {
     let Some(target) = onward.deciding() else { return };
     alias.answers = target.answers;
     alias.records.clone_from(&target.records);
-    alias.cname_chain.extend(target.cname_chain.iter().cloned());
+    if !target.further.cname_chain.is_empty() {
+        let chain = &mut alias.further.get_mut().cname_chain;
+        chain.extend_from_slice(&target.further.cname_chain);
+    }
     alias.ttl = match (alias.ttl, target.ttl) {
         (Some(alias), Some(target)) => Some(alias.min(target)),
         (alias, target) => alias.or(target),

@@ -159,7 +159,7 @@ impl<'a> Errand<'a> {
         let patience = Patience { timeout: self.patience.timeout, late_window };
         let patience = patience.until(self.until)?;
         let (mut exchange, pointers) = over_udp_alone(server.at, question, patience).await;
-        exchange.server_name = Some(Arc::clone(&server.name));
+        exchange.further.get_mut().server_name = Some(Arc::clone(&server.name));
         Some((exchange, pointers))
     }
 

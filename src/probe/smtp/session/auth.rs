@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Dialogue, Line, Listening};
 use crate::{
-    facts::{Reason, Reply, Stage, StageFact},
+    facts::{Heard, Reason, Reply, Stage, StageFact},
     probe::smtp::sasl::{self, Exchange},
     secret::Login,
 };
@@ -13,8 +13,8 @@ impl Dialogue<'_> {
     /// AUTH, its prompts included, as one stage: never over plain text, and never to a server that
     /// nobody vouches for. A probe that is led astray would give its password away every minute.
     pub(super) async fn authenticate(&mut self, login: &Login) -> Listening {
-        let last = self.stages.iter().rev().find_map(StageFact::listed).unwrap_or_default();
-        let offered = sasl::choose(last.iter().map(String::as_str));
+        let last = self.stages.iter().rev().find_map(StageFact::listed);
+        let offered = sasl::choose(last.into_iter().flatten());
         let Some(mechanism) = offered.filter(|_| self.transport.encrypted()) else {
             self.note(Stage::Auth, Duration::ZERO, Err((Reason::NotOffered, None)));
             return Listening::Refuses;
@@ -33,7 +33,7 @@ impl Dialogue<'_> {
             let (mut answer, listening) = self.exchange(line, patience, judge_auth).await;
             took += answer.duration;
             answer.duration = took;
-            let prompted = answer.reply.as_ref().is_some_and(|reply| reply.code == PROMPT);
+            let prompted = matches!(&answer.heard, Heard::Reply(reply) if reply.code == PROMPT);
             // Of several replies the last one tells.
             self.stages.retain(|earlier| earlier.stage != Stage::Auth);
             self.stages.push(answer.at(Stage::Auth));
