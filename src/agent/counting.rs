@@ -49,7 +49,7 @@ fn count_reply(replies: &mut Tallies<Replied>, stage: Stage, code: u16) {
 
 /// Counts every exchange of a lookup, but for one that was counted when it was made.
 pub fn count_lookup(counts: &mut BTreeMap<LookupKey, LookupCounts>, lookup: &Lookup) {
-    if lookup.asked_at.is_some() {
+    if lookup.earlier.asked_at.is_some() {
         return;
     }
     let skipped = lookup.exchanges.is_empty();

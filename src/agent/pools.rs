@@ -35,7 +35,10 @@ impl Pools {
             let given: Vec<IpAddr> = lookup.addresses().collect();
             let pool = pools.entry((Arc::clone(&lookup.resolver), lookup.rtype)).or_default();
             pool.retain(|(address, _)| !given.contains(address));
-            lookup.earlier_addresses = pool.iter().map(|(address, _)| *address).collect();
+            if !pool.is_empty() {
+                let earlier = pool.iter().map(|(address, _)| *address);
+                lookup.earlier.get_mut().addresses = earlier.collect();
+            }
             // The newest stand last, so the oldest make room.
             pool.extend(given.into_iter().map(|address| (address, now)));
             pool.drain(..pool.len().saturating_sub(MOST));
@@ -66,7 +69,7 @@ mod tests {
     fn earlier(pools: &mut Pools, now: Instant, answers: &[(&str, &[[u8; 4]])]) -> Vec<IpAddr> {
         let mut lookups: Vec<_> = answers.iter().map(|(name, list)| lookup(name, list)).collect();
         pools.learn(&mut lookups, now);
-        lookups.swap_remove(0).earlier_addresses
+        lookups.swap_remove(0).earlier.addresses.clone()
     }
 
     const ONE: [u8; 4] = [192, 0, 2, 1];

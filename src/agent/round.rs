@@ -194,7 +194,7 @@ impl Prober {
 
     /// Writes lookups down, but for those that were written down when they were made.
     fn note<'a>(&self, lookups: impl IntoIterator<Item = &'a Lookup>) {
-        for lookup in lookups.into_iter().filter(|lookup| lookup.asked_at.is_none()) {
+        for lookup in lookups.into_iter().filter(|lookup| lookup.earlier.asked_at.is_none()) {
             self.log.lookup(lookup);
         }
     }

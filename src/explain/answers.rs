@@ -688,7 +688,7 @@ mod tests {
               long ago."]
         );
         let mut rotates = host(&lookups);
-        Arc::make_mut(&mut rotates.lookups)[0].earlier_addresses =
+        Arc::make_mut(&mut rotates.lookups)[0].earlier.get_mut().addresses =
             vec!["192.0.2.26".parse().unwrap()];
         assert_eq!(noted(rotates), [] as [String; 0]);
     }

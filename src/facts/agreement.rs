@@ -54,7 +54,7 @@ impl<'a> Said<'a> {
     fn agrees(&self, other: &Self) -> bool {
         let same_kind =
             self.lookup.status() == other.lookup.status() && self.others == other.others;
-        let rotates = |said: &Self| !said.lookup.earlier_addresses.is_empty();
+        let rotates = |said: &Self| !said.lookup.earlier.addresses.is_empty();
         same_kind
             && (self.addresses == other.addresses
                 || (rotates(self) || rotates(other)) && !self.pool().is_disjoint(&other.pool()))
@@ -62,7 +62,7 @@ impl<'a> Said<'a> {
 
     /// All it gave lately.
     fn pool(&self) -> BTreeSet<IpAddr> {
-        let earlier = self.lookup.earlier_addresses.iter();
+        let earlier = self.lookup.earlier.addresses.iter();
         self.addresses.iter().chain(earlier).copied().collect()
     }
 }
@@ -70,7 +70,7 @@ impl<'a> Said<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Exchange, LookupStatus, RecordType, Transport};
+    use crate::facts::{Earlier, Exchange, LookupStatus, RecordType, Transport};
 
     fn parsed(list: &[&str]) -> Vec<IpAddr> {
         list.iter().map(|address| address.parse().unwrap()).collect()
@@ -85,8 +85,8 @@ mod tests {
 
     fn gave(now: &[&str], earlier: &[&str]) -> Lookup {
         let records = parsed(now).into_iter().map(Record::Address).collect();
-        let earlier_addresses = parsed(earlier);
-        Lookup { earlier_addresses, ..made(LookupStatus::Noerror, records) }
+        let earlier = Earlier { addresses: parsed(earlier), ..Earlier::default() }.into();
+        Lookup { earlier, ..made(LookupStatus::Noerror, records) }
     }
 
     #[test]

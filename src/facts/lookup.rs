@@ -5,7 +5,10 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
-use super::{Exchange, TlsaRecord, Zone};
+use super::{
+    Exchange, TlsaRecord, Zone,
+    seldom::{Nothing, Seldom},
+};
 use crate::name::ExchangerName;
 
 /// One question put to one named resolver, with every exchange it took. Its JSON also says the
@@ -22,18 +25,37 @@ pub struct Lookup {
     /// Every exchange in the order made: one query to one server each, never merged. Empty when the
     /// deadline had passed before anybody could be asked.
     pub exchanges: Box<[Exchange]>,
+    /// What is of an earlier time. In JSON its fields stand beside the others.
+    #[serde(flatten)]
+    pub earlier: Seldom<Earlier>,
+    /// The zone whose servers were asked, all of them at the same moment, one exchange for each
+    /// address or more; absent where a resolver was.
+    #[serde(default)]
+    pub zone: Option<Arc<Zone>>,
+}
+
+// Tens of thousands are kept.
+const _: () = assert!(size_of::<Lookup>() <= 72);
+
+/// What few lookups have: something of an earlier time.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Earlier {
     /// When it was asked, where that was before the round it is told in: some resolvers are asked
     /// less often than exchangers are called.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub asked_at: Option<Timestamp>,
     /// Addresses that this resolver gave within the last hour and does not give now: the name server
     /// rotates its answers, or has changed them. Kept only beside another resolver's answers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub earlier_addresses: Vec<IpAddr>,
-    /// The zone whose servers were asked, all of them at the same moment, one exchange for each
-    /// address or more; absent where a resolver was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub zone: Option<Arc<Zone>>,
+    #[serde(default, rename = "earlier_addresses")]
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Nothing for Earlier {
+    const NOTHING: &'static Self = &Self { asked_at: None, addresses: Vec::new() };
+
+    fn is_nothing(&self) -> bool {
+        self.asked_at.is_none() && self.addresses.is_empty()
+    }
 }
 
 impl Lookup {
@@ -49,8 +71,7 @@ impl Lookup {
             rtype,
             name,
             exchanges: exchanges.into(),
-            asked_at: None,
-            earlier_addresses: Vec::new(),
+            earlier: Seldom::default(),
             zone: None,
         }
     }
@@ -151,14 +172,14 @@ impl Serialize for Lookup {
         fields.serialize_field("name", &self.name)?;
         fields.serialize_field("status", &self.status())?;
         fields.serialize_field("exchanges", &self.exchanges)?;
-        match &self.asked_at {
+        match &self.earlier.asked_at {
             Some(asked_at) => fields.serialize_field("asked_at", asked_at)?,
             None => fields.skip_field("asked_at")?,
         }
-        if self.earlier_addresses.is_empty() {
+        if self.earlier.addresses.is_empty() {
             fields.skip_field("earlier_addresses")?;
         } else {
-            fields.serialize_field("earlier_addresses", &self.earlier_addresses)?;
+            fields.serialize_field("earlier_addresses", &self.earlier.addresses)?;
         }
         match &self.zone {
             Some(zone) => fields.serialize_field("zone", zone)?,
@@ -291,5 +312,25 @@ impl LookupStatus {
     /// The server said something, if only that it cannot.
     pub const fn responded(self) -> bool {
         !matches!(self, Self::Malformed | Self::NetworkError | Self::Timeout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lookup_is_written_as_it_was_read() {
+        let head = r#""resolver":"local","type":"A","name":"mx.example.com","status":"timeout","exchanges":[]"#;
+        for more in [
+            "",
+            r#","asked_at":"2026-01-02T03:04:05Z""#,
+            r#","earlier_addresses":["192.0.2.1","192.0.2.2"]"#,
+            r#","asked_at":"2026-01-02T03:04:05Z","earlier_addresses":["2001:db8::1"]"#,
+        ] {
+            let json = format!("{{{head}{more}}}");
+            let lookup: Lookup = serde_json::from_str(&json).unwrap();
+            assert_eq!(serde_json::to_string(&lookup).unwrap(), json);
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Deref;
 
+use serde::{Deserialize, Deserializer};
+
 /// What has a value that says nothing.
 pub trait Nothing: 'static {
     /// That value.
@@ -31,6 +33,12 @@ impl<T> Default for Seldom<T> {
 impl<T: Nothing> From<T> for Seldom<T> {
     fn from(value: T) -> Self {
         Self((!value.is_nothing()).then(|| Box::new(value)))
+    }
+}
+
+impl<'de, T: Nothing + Deserialize<'de>> Deserialize<'de> for Seldom<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        T::deserialize(from).map(Self::from)
     }
 }
 

@@ -87,6 +87,9 @@ pub async fn run(plan: Plan, client: &Client, stop: &mut watch::Receiver<bool>) 
         (auth_mechanism, transactions) = (dialogue.auth_mechanism, dialogue.transactions);
     }
     let failure = failure(&stages, plan.security);
+    // Kept until the next one, of thousands of exchangers.
+    stages.shrink_to_fit();
+    transactions.shrink_to_fit();
     Some(Session {
         peer: plan.peer,
         source,

@@ -85,7 +85,8 @@ impl Authority {
         let learned = !(errand.late() && exchanges.is_empty());
         let lookup = Lookup { zone: learned.then_some(zone), ..made(exchanges) };
         if !errand.late() {
-            let kept = Lookup { asked_at: Some(asked_at), ..lookup.clone() };
+            let mut kept = lookup.clone();
+            kept.earlier.get_mut().asked_at = Some(asked_at);
             self.answers.put(key, kept, self.interval);
         }
         lookup
