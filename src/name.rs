@@ -166,13 +166,13 @@ impl fmt::Display for Host {
 
 impl Host {
     /// The provider that runs it: its registrable domain by the public suffix list, or the address.
-    pub fn provider(&self) -> String {
+    pub fn provider(&self) -> Cow<'_, str> {
         match self {
-            Self::Address(address) => address.to_string(),
+            Self::Address(address) => address.to_string().into(),
             Self::Name(name) => {
                 let found =
                     psl2::lookup(name.as_str()).and_then(|found| found.registrable_domain());
-                found.unwrap_or(name.as_str()).to_owned()
+                found.unwrap_or(name.as_str()).into()
             }
         }
     }

@@ -69,7 +69,7 @@ impl Politeness {
     pub async fn turn(&self, host: &Host, peer: SocketAddr) -> Turn {
         // The scarcest last, so that none is held while waiting for another.
         let address = acquire(self.addresses.gate(peer)).await;
-        let provider = acquire(self.providers.gate(host.provider())).await;
+        let provider = acquire(self.providers.gate(host.provider().into_owned())).await;
         let overall = acquire(Arc::clone(&self.overall)).await;
         Turn { _address: address, provider: Some(provider), overall: Some(overall) }
     }

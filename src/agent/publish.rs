@@ -353,7 +353,7 @@ mod tests {
         let report = DestinationReport::unobserved(settings);
         store.update(|s| s.destinations.insert(domain.clone(), Arc::new(report)));
         let round = |route: Route, port| {
-            let targets = route.targets().into_iter();
+            let targets = route.targets().into_owned().into_iter();
             let exchanger = |exchanger| Exchanger { host: Host::Name(exchanger), port };
             let targets = targets.map(|t| (t.preference, exchanger(t.exchanger))).collect();
             let lookup = lookup("test", RecordType::Mx);

@@ -178,7 +178,7 @@ impl Prober {
     fn hops(&self, mx: &[MxLookup]) -> (Vec<(u16, Exchanger)>, Vec<Exchanger>) {
         let exchanger = |name| Exchanger { host: Host::Name(name), port: self.mx_port };
         let mut hops = mx.iter().map(|answer| {
-            let targets = answer.route.targets().into_iter().take(MAX_EXCHANGERS);
+            let targets = answer.route.targets().into_owned().into_iter().take(MAX_EXCHANGERS);
             targets.map(|target| (target.preference, exchanger(target.exchanger)))
         });
         let route: Vec<_> = hops.next().map(Iterator::collect).unwrap_or_default();

@@ -153,7 +153,7 @@ impl Situation {
                         Mx::Failed(status, host)
                     }
                     Route::Implicit { .. } | Route::Mx { .. } => {
-                        let targets = answer.route.targets().into_iter();
+                        let targets = answer.route.targets().into_owned().into_iter();
                         let hosts = targets.map(|target| {
                             (target.preference, made.host(&view, exchanger(target.exchanger)))
                         });

@@ -311,7 +311,7 @@ impl WhatIf {
             exchange.answers = usize::from(status == LookupStatus::Noerror);
         }
         let mut listed: Vec<ExchangerName> =
-            route.targets().into_iter().map(|target| target.exchanger).collect();
+            route.targets().iter().map(|target| target.exchanger.clone()).collect();
         listed.extend(names.keys().cloned());
         let mut exchangers: Vec<Arc<ExchangerFacts>> = Vec::new();
         for listed in listed {

@@ -192,7 +192,7 @@ fn concerned<'a>(facts: &Facts, exchanger: &'a ExchangerFacts) -> Vec<(&'a str, 
     };
     let mut pairs = AddressPair::by_resolver(exchanger);
     pairs.retain(|(resolver, _)| !passes_it_over(resolver));
-    pairs
+    pairs.into_vec()
 }
 
 fn lookups<'a>(pairs: &[AddressPair<'a>], rtype: RecordType) -> Vec<&'a Lookup> {
@@ -221,7 +221,7 @@ fn ills(
 ) -> Vec<Ill> {
     let mut ills: Vec<Ill> = Vec::new();
     let listed = lists(facts, exchanger, resolver);
-    for finding in pair.target(exchanger, facts.this_host()).findings() {
+    for finding in pair.decided().target(&exchanger.exchanger, facts.this_host()).findings() {
         let both_failed = || pair.findings().any(|f| f == ExchangerFinding::BothFailed);
         let denied = || pair.a.is_some_and(|a| a.status() == LookupStatus::Nxdomain);
         ills.extend(match finding {

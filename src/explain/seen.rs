@@ -196,7 +196,7 @@ impl<'a> Seen<'a> {
     /// The exchanger, where the route has only one.
     pub(super) fn sole_target(&self) -> Option<&'a ExchangerFacts> {
         let targets = self.mx()?.route.targets();
-        let [only] = targets.as_slice() else { return None };
+        let [only] = &*targets else { return None };
         let mut hosts = self.facts.exchangers.iter().map(|host| &**host);
         hosts.find(|host| host.exchanger.host == Host::Name(only.exchanger.clone()))
     }

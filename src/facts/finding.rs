@@ -4,10 +4,13 @@
 //! Read from lookups, and from the MTA-STS policy in force; what a sender makes of it is the verdict's business, and how
 //! it is said that of `explain`.
 
+use smallvec::SmallVec;
+
 use super::{
-    ExchangerFacts, Facts, Lookup, LookupStatus, MtaSts, MxLookup, OwnHost, RecordType, Route,
+    Decided, ExchangerFacts, Facts, Lookup, LookupStatus, MtaSts, MxLookup, OwnHost, RecordType,
+    Route,
 };
-use crate::name::{Destination, ExchangerName, Host};
+use crate::name::{Destination, Exchanger, ExchangerName, Host};
 
 /// Exchangers of one domain that are probed, best first. Senders give up sooner (Postfix after five
 /// addresses), and a domain with its verdicts is to have no more than 40 series.
@@ -157,8 +160,8 @@ pub struct AddressPair<'a> {
 
 impl<'a> AddressPair<'a> {
     /// Those through each resolver, in the order of the lookups.
-    pub fn by_resolver(exchanger: &'a ExchangerFacts) -> Vec<(&'a str, Self)> {
-        let mut pairs: Vec<(&str, Self)> = Vec::new();
+    pub fn by_resolver(exchanger: &'a ExchangerFacts) -> SmallVec<[(&'a str, Self); 1]> {
+        let mut pairs: SmallVec<[(&str, Self); 1]> = SmallVec::new();
         for lookup in &*exchanger.lookups {
             let resolver = &*lookup.resolver;
             let place = pairs.iter().position(|(name, _)| *name == resolver);
@@ -180,38 +183,64 @@ impl<'a> AddressPair<'a> {
         self.a.into_iter().chain(self.aaaa)
     }
 
-    /// Both, where both were made: one that did not get its turn tells nothing of the exchanger.
-    fn both(self) -> Option<(&'a Lookup, &'a Lookup)> {
-        self.a.zip(self.aaaa).filter(|(a, aaaa)| a.asked() && aaaa.asked())
+    /// What they came to.
+    pub fn decided(self) -> DecidedPair<'a> {
+        let both_asked = self.a.is_some_and(Lookup::asked) && self.aaaa.is_some_and(Lookup::asked);
+        let (a, aaaa) = (self.a.map(Lookup::decided), self.aaaa.map(Lookup::decided));
+        DecidedPair { a, aaaa, both_asked }
+    }
+
+    /// What is remarkable about them: one by the statuses, and a stray A record.
+    pub fn findings(self) -> impl Iterator<Item = ExchangerFinding> {
+        self.decided().findings()
+    }
+}
+
+/// What the address lookups of an exchanger through one resolver came to: every scrape asks for all that
+/// is remarkable about it.
+#[derive(Clone, Copy, Debug)]
+pub struct DecidedPair<'a> {
+    a: Option<Decided<'a>>,
+    aaaa: Option<Decided<'a>>,
+    /// One that did not get its turn tells nothing of the exchanger.
+    both_asked: bool,
+}
+
+impl<'a> DecidedPair<'a> {
+    fn both(self) -> Option<(Decided<'a>, Decided<'a>)> {
+        self.a.zip(self.aaaa).filter(|_| self.both_asked)
+    }
+
+    fn each(self) -> impl Iterator<Item = Decided<'a>> {
+        self.a.into_iter().chain(self.aaaa)
     }
 
     /// What is remarkable about them: one by the statuses, and a stray A record.
     pub fn findings(self) -> impl Iterator<Item = ExchangerFinding> {
         let both = self.both();
         let by_status =
-            both.and_then(|(a, aaaa)| ExchangerFinding::of_statuses(a.status(), aaaa.status()));
-        let stray = both.filter(|(a, aaaa)| stray(a, aaaa));
+            both.and_then(|(a, aaaa)| ExchangerFinding::of_statuses(a.status, aaaa.status));
+        let stray = both.filter(|(a, aaaa)| stray(*a, *aaaa));
         by_status.into_iter().chain(stray.map(|_| ExchangerFinding::StrayAInAdditional))
     }
 
     /// What it is as the target of an MX record.
-    pub fn target(self, exchanger: &ExchangerFacts, own: Option<&OwnHost>) -> Target {
+    pub fn target(self, exchanger: &Exchanger, own: Option<&OwnHost>) -> Target {
         let mut target = Target::default();
-        let names_it = |own: &OwnHost| match &exchanger.exchanger.host {
+        let names_it = |own: &OwnHost| match &exchanger.host {
             Host::Name(name) => own.names.contains(name),
             Host::Address(address) => own.addresses.contains(address),
         };
         let leads_to_it = |own: &OwnHost| {
-            self.lookups().flat_map(Lookup::addresses).any(|found| own.addresses.contains(&found))
+            self.each().flat_map(Decided::addresses).any(|found| own.addresses.contains(&found))
         };
         target.own = own.is_some_and(|own| names_it(own) || leads_to_it(own));
-        target.alias = self.lookups().any(|lookup| {
-            lookup.deciding().is_some_and(|exchange| !exchange.further.cname_chain.is_empty())
-        });
+        let mut exchanges = self.each().filter_map(|decided| decided.exchange);
+        target.alias = exchanges.any(|exchange| !exchange.further.cname_chain.is_empty());
         if let Some((a, aaaa)) = self.both()
-            && self.lookups().flat_map(Lookup::addresses).next().is_none()
+            && self.each().flat_map(Decided::addresses).next().is_none()
         {
-            let answered = a.status().answered() && aaaa.status().answered();
+            let answered = a.status.answered() && aaaa.status.answered();
             (target.no_address, target.unresolvable) = (answered, !answered);
         }
         target
@@ -219,11 +248,11 @@ impl<'a> AddressPair<'a> {
 }
 
 /// A is answered without the address that stands beside the empty answer to AAAA.
-fn stray(a: &Lookup, aaaa: &Lookup) -> bool {
-    let Some(exchange) = aaaa.deciding() else { return false };
+fn stray(a: Decided<'_>, aaaa: Decided<'_>) -> bool {
+    let Some(exchange) = aaaa.exchange else { return false };
     let empty = exchange.status.answered() && exchange.records.is_empty();
     let mut beside = exchange.further.stray_addresses.iter().filter(|address| address.is_ipv4());
-    empty && a.status().answered() && beside.any(|stray| a.addresses().all(|own| own != *stray))
+    empty && a.status.answered() && beside.any(|stray| a.addresses().all(|own| own != *stray))
 }
 
 /// What one resolver makes of a host as the target of an MX record. It is the same for every domain
@@ -278,8 +307,9 @@ pub fn of_route(
             of_set.chain(probed.flat_map(|target| known(&target.exchanger))).collect()
         }
     };
-    if route.targets().iter().any(|target| policy.is_some_and(|p| p.leaves_out(&target.exchanger)))
-    {
+    let left_out =
+        |policy: &MtaSts| route.targets().iter().any(|target| policy.leaves_out(&target.exchanger));
+    if policy.is_some_and(left_out) {
         findings.push(DomainFinding::UnlistedTarget);
     }
     findings.sort_unstable();
@@ -316,7 +346,7 @@ impl Facts {
         let exchanger = self.exchangers.iter().find(named)?;
         let pairs = AddressPair::by_resolver(exchanger);
         let (_, pair) = pairs.into_iter().find(|(of, _)| *of == resolver)?;
-        Some(pair.target(exchanger, self.this_host()))
+        Some(pair.decided().target(&exchanger.exchanger, self.this_host()))
     }
 }
 
@@ -327,10 +357,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{
-        facts::{Exchange, MxTarget, Record, StsMode, StsStatus, Transport},
-        name::Exchanger,
-    };
+    use crate::facts::{Exchange, MxTarget, Record, StsMode, StsStatus, Transport};
 
     const STATUSES: [LookupStatus; 11] = [
         LookupStatus::Noerror,
@@ -453,7 +480,7 @@ mod tests {
         Arc::make_mut(&mut host.lookups)[0].exchanges = [].into();
         assert_eq!(findings(&host), []);
         let (_, both) = AddressPair::by_resolver(&host)[0];
-        assert_eq!(both.target(&host, None), Target::default());
+        assert_eq!(both.decided().target(&host.exchanger, None), Target::default());
     }
 
     #[test]
@@ -509,7 +536,7 @@ mod tests {
         ];
         for (route, host, own, first, second) in all {
             let (_, pair) = AddressPair::by_resolver(&host)[0];
-            let target = pair.target(&host, own);
+            let target = pair.decided().target(&host.exchanger, own);
             let found =
                 of_route(route, None, |_| Some(target)).into_iter().map(DomainFinding::label);
             let want: Vec<_> = [first, second].into_iter().filter(|f| !f.is_empty()).collect();

@@ -98,13 +98,20 @@ impl Lookup {
 
     /// The result that counts.
     pub fn status(&self) -> LookupStatus {
-        match self.deciding() {
+        self.decided().status
+    }
+
+    /// The exchange and the result that count, for who needs both.
+    pub fn decided(&self) -> Decided<'_> {
+        let exchange = self.deciding();
+        let status = match exchange {
             Some(exchange) => exchange.status,
             // A resolver that finds no servers, or lame ones alone, says so.
             None if self.zone.is_some() && self.asked() => LookupStatus::Servfail,
             None if self.zone.is_some() => LookupStatus::NetworkError,
             None => LookupStatus::Timeout,
-        }
+        };
+        Decided { exchange, status }
     }
 
     /// All the time it took, every exchange counted but those that only find out more. Where all
@@ -138,11 +145,7 @@ impl Lookup {
 
     /// The addresses of the deciding exchange, in the order of the answer.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        self.deciding().into_iter().flat_map(|e| e.records.iter()).filter_map(|record| match record
-        {
-            Record::Address(address) => Some(*address),
-            _ => None,
-        })
+        addresses_of(self.deciding())
     }
 
     /// The texts of the deciding exchange, as a TXT query gets them, in the order of the answer.
@@ -162,6 +165,29 @@ impl Lookup {
             _ => None,
         })
     }
+}
+
+/// What a lookup came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Decided<'a> {
+    /// The exchange whose result counts; `None` where none does.
+    pub exchange: Option<&'a Exchange>,
+    /// The result that counts.
+    pub status: LookupStatus,
+}
+
+impl<'a> Decided<'a> {
+    /// The addresses of the exchange, in the order of the answer.
+    pub fn addresses(self) -> impl Iterator<Item = IpAddr> + 'a {
+        addresses_of(self.exchange)
+    }
+}
+
+fn addresses_of(exchange: Option<&Exchange>) -> impl Iterator<Item = IpAddr> + '_ {
+    exchange.into_iter().flat_map(|e| e.records.iter()).filter_map(|record| match record {
+        Record::Address(address) => Some(*address),
+        _ => None,
+    })
 }
 
 impl Serialize for Lookup {

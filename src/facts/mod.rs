@@ -38,7 +38,7 @@ pub use self::{
     exchange::{Exchange, ExtendedError, Further, MAX_RECORDS, Transport, last_tries},
     finding::{AddressPair, DomainFinding, ExchangerFinding, MAX_EXCHANGERS, Target, of_route},
     lines::Lines,
-    lookup::{Earlier, Lookup, LookupStatus, Record, RecordType},
+    lookup::{Decided, Earlier, Lookup, LookupStatus, Record, RecordType},
     mta_sts::{MAX_PATTERNS, MtaSts, StsFailure, StsMode, StsPolicy, StsStatus},
     own_host::OwnHost,
     refusal::RecipientClass,

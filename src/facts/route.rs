@@ -1,5 +1,7 @@
 //! Where mail for a domain goes, as its MX lookup says.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::Lookup;
@@ -44,13 +46,13 @@ pub enum Route {
 
 impl Route {
     /// The targets with their preferences, best first.
-    pub fn targets(&self) -> Vec<MxTarget> {
+    pub fn targets(&self) -> Cow<'_, [MxTarget]> {
         match self {
             Self::Implicit { exchanger } => {
-                vec![MxTarget { preference: 0, exchanger: exchanger.clone() }]
+                vec![MxTarget { preference: 0, exchanger: exchanger.clone() }].into()
             }
-            Self::Mx { targets, .. } => targets.clone(),
-            Self::NoDomain | Self::Null | Self::Unknown => Vec::new(),
+            Self::Mx { targets, .. } => targets.into(),
+            Self::NoDomain | Self::Null | Self::Unknown => Cow::default(),
         }
     }
 }

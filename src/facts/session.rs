@@ -156,14 +156,33 @@ impl Session {
 
     /// The SIZE limit announced (RFC 1870 §3), `Some(0)` for "no fixed limit".
     pub fn size_limit(&self) -> Option<u64> {
-        self.extensions().find_map(|line| {
-            let mut words = line.split_ascii_whitespace();
-            words
-                .next()
-                .is_some_and(|keyword| keyword.eq_ignore_ascii_case("SIZE"))
-                .then(|| words.next().and_then(|n| n.parse().ok()).unwrap_or(0))
-        })
+        self.extensions().find_map(size_limit)
     }
+
+    /// Which of these extensions the server offers, and the SIZE limit it announces, in one reading: every
+    /// scrape asks for both.
+    pub fn offers_each<const N: usize>(&self, wanted: [&str; N]) -> ([bool; N], Option<u64>) {
+        let (mut offered, mut limit) = ([false; N], None);
+        for line in self.extensions() {
+            for (extension, offered) in wanted.iter().zip(&mut offered) {
+                *offered |= is_extension(line, extension);
+            }
+            limit = limit.or_else(|| size_limit(line));
+        }
+        if self.stage(Stage::EhloTls).is_some() {
+            // What was offered before counts for one of them.
+            offered = wanted.map(|extension| self.offers(extension));
+        }
+        (offered, limit)
+    }
+}
+
+/// The limit in a line of an EHLO reply, if it announces one.
+fn size_limit(line: &str) -> Option<u64> {
+    // Most lines are told apart without looking for words in them.
+    let mut words = is_extension(line, "SIZE").then(|| line.split_ascii_whitespace())?;
+    let plain = words.next().is_some_and(|keyword| keyword.eq_ignore_ascii_case("SIZE"));
+    plain.then(|| words.next().and_then(|number| number.parse().ok()).unwrap_or(0))
 }
 
 /// One complete SMTP reply (RFC 5321 §4.2).
@@ -441,6 +460,10 @@ mod tests {
         // Refused, it says nothing new.
         let refused = session(vec![plain(), ehlo(Stage::EhloTls, 503, &["SMTPUTF8"])]);
         assert_eq!(offers(&refused), [true, true, false]);
+        for session in [before, after, refused, session(Vec::new())] {
+            let at_once = session.offers_each(["STARTTLS", "AUTH", "SMTPUTF8"]);
+            assert_eq!(at_once, (offers(&session), session.size_limit()));
+        }
     }
 
     #[test]

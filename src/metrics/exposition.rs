@@ -42,7 +42,7 @@ pub fn write_one(
     let facts = one.facts(destination);
     let success = facts.as_ref().is_some_and(reachable);
     Family::new(&mut text, &names::PROBE_SUCCESS).sample("", &[], u8::from(success))?;
-    let took = took(&one, destination).as_secs_f64();
+    let took = took(&one, destination);
     Family::new(&mut text, &names::PROBE_DURATION).sample("", &[], took)?;
     text.finish()
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::labelled::Labelled;
 use crate::{
     agent::state::Snapshot,
-    facts::{Lookup, LookupStatus, RecordType},
+    facts::{Decided, Lookup, LookupStatus, RecordType},
 };
 
 /// What one lookup came to.
@@ -27,8 +27,8 @@ pub(super) struct LastLookup<'a> {
 
 impl<'a> LastLookup<'a> {
     fn new(lookup: &'a Lookup) -> Self {
-        let status = lookup.status();
-        let answer = lookup.deciding().filter(|_| status.answered());
+        let Decided { exchange, status } = lookup.decided();
+        let answer = exchange.filter(|_| status.answered());
         Self {
             lookup,
             rtype: lookup.rtype,
@@ -36,7 +36,7 @@ impl<'a> LastLookup<'a> {
             took: lookup.took(),
             answers: answer.map(|exchange| exchange.answers),
             ttl: answer.and_then(|exchange| exchange.ttl),
-            authentic_data: lookup.authentic_data(),
+            authentic_data: exchange.is_some_and(|exchange| exchange.authentic_data),
             of_zone: lookup.zone.is_some(),
         }
     }

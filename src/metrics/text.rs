@@ -103,12 +103,14 @@ impl<const N: usize> Closed<N> {
 pub(super) struct Family<'t, 's> {
     text: &'t mut Text<'s>,
     metric: &'static Metric,
+    /// What a line with labels begins with: `name{`.
+    head: String,
     begun: bool,
 }
 
 impl<'t, 's> Family<'t, 's> {
     pub(super) fn new(text: &'t mut Text<'s>, metric: &'static Metric) -> Self {
-        Self { text, metric, begun: false }
+        Self { text, metric, head: [metric.name, "{"].concat(), begun: false }
     }
 
     /// One sample with the rendered labels of a block, if there are any, and `more`.
@@ -119,23 +121,24 @@ impl<'t, 's> Family<'t, 's> {
         value: impl Number,
     ) -> Result<(), Gone> {
         let chunk = self.begin_line()?;
-        if !labels.is_empty() || !more.is_empty() {
-            chunk.push('{');
-            chunk.push_str(labels);
-            if !labels.is_empty() && !more.is_empty() {
-                chunk.push(',');
-            }
-            push_labels(chunk, more.iter().copied());
-            chunk.push('}');
+        if labels.is_empty() && more.is_empty() {
+            // Instead of the brace.
+            chunk.pop();
+            chunk.push(' ');
+            return self.text.end_with(value);
         }
-        chunk.push(' ');
+        chunk.push_str(labels);
+        if !labels.is_empty() && !more.is_empty() {
+            chunk.push(',');
+        }
+        push_labels(chunk, more.iter().copied());
+        chunk.push_str("} ");
         self.text.end_with(value)
     }
 
     /// One sample with what was rendered of its labels, piece by piece in their order.
     pub(super) fn joined(&mut self, pieces: &[&str], value: impl Number) -> Result<(), Gone> {
         let chunk = self.begin_line()?;
-        chunk.push('{');
         for piece in pieces {
             chunk.push_str(piece);
         }
@@ -152,18 +155,17 @@ impl<'t, 's> Family<'t, 's> {
         value: impl Number,
     ) -> Result<(), Gone> {
         let chunk = self.begin_line()?;
-        chunk.push('{');
         chunk.push_str(labels);
         chunk.push_str(closed.rendered(values));
         self.text.end_with(value)
     }
 
-    /// Begins the line of a sample with the name of the family.
+    /// Begins the line of a sample with labels.
     fn begin_line(&mut self) -> Result<&mut String, Gone> {
         debug_assert!(self.metric.kind != Kind::Histogram, "{}", self.metric.name);
         self.begin()?;
         let chunk = &mut self.text.chunk;
-        chunk.push_str(self.metric.name);
+        chunk.push_str(&self.head);
         Ok(chunk)
     }
 
@@ -217,7 +219,7 @@ impl<'t, 's> Histograms<'t, 's> {
             total += (*count).into();
             series(text, &self.bucket, labels, bound, total)?;
         }
-        series(text, &self.sum, labels, "} ", histogram.sum)?;
+        series(text, &self.sum, labels, "} ", histogram.sum())?;
         series(text, &self.count, labels, "} ", total)
     }
 }

@@ -96,12 +96,13 @@ fn exchangers(snapshot: &Snapshot) -> (Vec<Exchanger<'_>>, Targets<'_>) {
         let mut findings = Vec::new();
         if let Some(facts) = report.facts.as_deref() {
             for (resolver, pair) in AddressPair::by_resolver(facts) {
+                let pair = pair.decided();
                 findings.extend(pair.findings().map(|finding| (resolver, finding)));
                 // Another port is that of a smart host.
                 if let (Host::Name(host), true) =
                     (&exchanger.host, exchanger.port == snapshot.mx_port)
                 {
-                    let target = pair.target(facts, own.as_ref());
+                    let target = pair.target(exchanger, own.as_ref());
                     // Most are nothing remarkable, and need not be looked for.
                     if target != Target::default() {
                         targets.insert((host, resolver), target);

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::unix_seconds;
+use jiff::Timestamp;
+
 use crate::{
     agent::standing::Standing,
     delivery::{Outcome, Verdict},
@@ -24,7 +25,7 @@ struct Given<'a> {
     wait_best: Duration,
     wait_worst: Duration,
     usable_exchangers: usize,
-    since: f64,
+    since: Timestamp,
 }
 
 impl Given<'_> {
@@ -52,8 +53,8 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(
     let mut family = Family::new(out, &names::DELIVERY_WAIT);
     let mut bound = Closed::new(["bound"]);
     for (labels, given) in known() {
-        family.sample_of(labels, &mut bound, ["best"], given.wait_best.as_secs_f64())?;
-        family.sample_of(labels, &mut bound, ["worst"], given.wait_worst.as_secs_f64())?;
+        family.sample_of(labels, &mut bound, ["best"], given.wait_best)?;
+        family.sample_of(labels, &mut bound, ["worst"], given.wait_worst)?;
     }
     let mut family = Family::new(out, &names::DELIVERY_USABLE);
     for (labels, given) in known() {
@@ -88,7 +89,7 @@ fn given<'a>(view: &View<'a>) -> Labelled<Given<'a>> {
                 wait_best: verdict.wait_best,
                 wait_worst: verdict.wait_worst,
                 usable_exchangers: verdict.usable_exchangers,
-                since: unix_seconds(history.since()),
+                since: history.since(),
             };
             let labels =
                 [("domain", &*domain.name), ("sender", &*sender.name), ("resolver", &**resolver)];

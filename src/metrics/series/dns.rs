@@ -31,7 +31,7 @@ pub(in crate::metrics) fn write_last(
     }
     let mut family = Family::new(out, &names::DNS_LOOKUP_DURATION);
     for (labels, last) in lookups.iter() {
-        family.sample(labels, &[], last.took.as_secs_f64())?;
+        family.sample(labels, &[], last.took)?;
     }
     write_agreement(view, lookups.rows(), out)?;
     if detail == Detail::Lean {

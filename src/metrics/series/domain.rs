@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::unix_seconds;
 use crate::{
     facts::{self, MxLookup, Route},
     metrics::{
@@ -69,7 +68,7 @@ pub(in crate::metrics) fn write_timestamps(
     });
     let mut family = Family::new(out, &names::PROBE_TIMESTAMP);
     for (kind, name, at) in domains.chain(exchangers) {
-        family.sample("", &[("kind", kind), ("name", name)], unix_seconds(at))?;
+        family.sample("", &[("kind", kind), ("name", name)], at)?;
     }
     Ok(())
 }
@@ -85,11 +84,12 @@ fn write_routes(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
         hops.extend(round.route.iter().map(|(preference, mx)| (*preference, view.label(mx), mx)));
         distinct(&mut hops);
         for (preference, mx, exchanger) in &hops {
-            let (preference, provider) = (preference.to_string(), exchanger.host.provider());
+            let (mut digits, provider) = (itoa::Buffer::new(), exchanger.host.provider());
+            let preference = digits.format(*preference);
             before.clear();
             push_labels(&mut before, [("domain", &*domain.name), ("mx", mx)]);
             after.clear();
-            push_labels(&mut after, [("preference", &*preference), ("provider", &provider)]);
+            push_labels(&mut after, [("preference", preference), ("provider", &provider)]);
             for of in &families {
                 family.joined(&[&before, of, &after], 1)?;
             }

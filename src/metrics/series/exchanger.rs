@@ -35,9 +35,7 @@ pub(super) struct Part<'a> {
     worst: Option<Failure>,
     /// Its place among all stages.
     stages: Range<usize>,
-    /// By their place in [`EXTENSIONS`].
-    offers: [bool; EXTENSIONS.len()],
-    size_limit: Option<u64>,
+    offers: Offered,
     counts: &'a FamilyCounts,
     pub(super) tls: PartTls<'a>,
 }
@@ -141,8 +139,7 @@ impl<'a> Parts<'a> {
                     up: sessions.iter().filter(|session| session.up()).count(),
                     worst: sessions.iter().filter_map(|session| session.fault()).min(),
                     stages,
-                    offers: offers(&sessions),
-                    size_limit: size_limit(&sessions),
+                    offers: Offered::by(&sessions),
                     counts: exchanger.report.counts(family),
                     tls: PartTls::new(&sessions, &facts.tlsa, exchanger.under_sts),
                 };
@@ -199,7 +196,7 @@ fn write_failures(parts: &Labelled<Part<'_>>, out: &mut Text<'_>) -> Result<(), 
     }
     let mut family = text::Family::new(out, &names::PROBE_BACKOFF);
     for (labels, part) in parts.iter() {
-        family.sample(labels, &[], part.counts.backoff.as_secs_f64())?;
+        family.sample(labels, &[], part.counts.backoff)?;
     }
     Ok(())
 }
@@ -252,8 +249,7 @@ fn write_stages(parts: &Parts<'_>, detail: Detail, out: &mut Text<'_>) -> Result
     for (labels, part) in parts.with_addresses.iter() {
         let known = parts.stages[part.stages.clone()].iter();
         for known in known.filter(|known| timed(known.stage, detail)) {
-            let seconds = known.duration.as_secs_f64();
-            family.sample_of(labels, &mut stage, [known.stage.label()], seconds)?;
+            family.sample_of(labels, &mut stage, [known.stage.label()], known.duration)?;
         }
     }
     if detail == Detail::Lean {
@@ -290,32 +286,45 @@ fn write_extensions(parts: &Labelled<Part<'_>>, out: &mut Text<'_>) -> Result<()
     let mut offered = Closed::new(["extension"]);
     for (labels, part) in parts.iter() {
         for (extension, _) in
-            EXTENSIONS.into_iter().zip(part.offers).filter(|(_, offered)| *offered)
+            EXTENSIONS.into_iter().zip(part.offers.by_all).filter(|(_, offered)| *offered)
         {
             family.sample_of(labels, &mut offered, [extension], 1)?;
         }
     }
     let mut family = text::Family::new(out, &names::SMTP_SIZE_LIMIT);
     for (labels, part) in parts.iter() {
-        if let Some(lowest) = part.size_limit {
+        if let Some(lowest) = part.offers.lowest_limit {
             family.sample(labels, &[], lowest)?;
         }
     }
     Ok(())
 }
 
-/// Which extensions all servers offer that told.
-fn offers(sessions: &[&Session]) -> [bool; EXTENSIONS.len()] {
-    let asked = || sessions.iter().filter(|session| told(session));
-    EXTENSIONS.map(|extension| {
-        asked().next().is_some() && asked().all(|session| session.offers(extension))
-    })
+/// What the servers of a family offer.
+#[derive(Default)]
+struct Offered {
+    /// The extensions that all offer that told, by their place in [`EXTENSIONS`].
+    by_all: [bool; EXTENSIONS.len()],
+    /// The lowest limit of SIZE; 0 says "no fixed limit" (RFC 1870 §3), so any other number is lower.
+    lowest_limit: Option<u64>,
 }
 
-/// The lowest limit; 0 says "no fixed limit" (RFC 1870 §3), so any other number is lower.
-fn size_limit(sessions: &[&Session]) -> Option<u64> {
-    let limits = sessions.iter().filter_map(|session| session.size_limit());
-    limits.min_by_key(|limit| limit.checked_sub(1).unwrap_or(u64::MAX))
+impl Offered {
+    fn by(sessions: &[&Session]) -> Self {
+        let each = sessions.iter().filter(|session| told(session)).map(|session| {
+            let (by_all, lowest_limit) = session.offers_each(EXTENSIONS);
+            Self { by_all, lowest_limit }
+        });
+        each.reduce(Self::and).unwrap_or_default()
+    }
+
+    fn and(self, other: Self) -> Self {
+        let limits = self.lowest_limit.into_iter().chain(other.lowest_limit);
+        Self {
+            by_all: std::array::from_fn(|place| self.by_all[place] && other.by_all[place]),
+            lowest_limit: limits.min_by_key(|limit| limit.checked_sub(1).unwrap_or(u64::MAX)),
+        }
+    }
 }
 
 /// The server told what it offers: it took EHLO, or offers nothing because it knows only HELO.

@@ -13,10 +13,3 @@ pub(super) mod resolver;
 mod tls;
 pub(super) mod vantage;
 pub(super) mod zone;
-
-use jiff::Timestamp;
-
-/// A point in time as Prometheus counts it: seconds since 1970.
-fn unix_seconds(at: Timestamp) -> f64 {
-    at.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64()
-}

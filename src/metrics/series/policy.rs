@@ -1,6 +1,5 @@
 //! Families about the policies of mail domains: MTA-STS and TLS-RPT.
 
-use super::unix_seconds;
 use crate::metrics::{
     names,
     sink::Gone,
@@ -24,7 +23,7 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(
     let mut family = Family::new(out, &names::MTA_STS_EXPIRY);
     for (domain, policies) in looked() {
         if let Some(policy) = &policies.mta_sts.policy {
-            family.sample("", &[("domain", &*domain.name)], unix_seconds(policy.expires_at))?;
+            family.sample("", &[("domain", &*domain.name)], policy.expires_at)?;
         }
     }
     Ok(())

@@ -45,7 +45,7 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(
     }
     let mut family = Family::new(out, &names::RESOLVER_CONTROL_DURATION);
     for (labels, server) in &servers {
-        family.sample(labels, &[], server.control.took().as_secs_f64())?;
+        family.sample(labels, &[], server.control.took())?;
     }
     let mut family = Family::new(out, &names::RESOLVER_CONTROL_STATUS);
     for (labels, server) in &servers {

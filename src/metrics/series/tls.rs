@@ -14,7 +14,7 @@ use crate::{
     metrics::{
         labelled::Labelled,
         names,
-        series::{exchanger::Part, unix_seconds},
+        series::exchanger::Part,
         sink::Gone,
         text::{Closed, Family, Text},
     },
@@ -58,7 +58,7 @@ pub(super) fn write(
     let mut family = Family::new(out, &names::TLS_CERTIFICATE_NOT_AFTER);
     for (labels, part) in parts.iter() {
         if let Some(soonest) = part.tls.not_after {
-            family.sample(labels, &[], unix_seconds(soonest))?;
+            family.sample(labels, &[], soonest)?;
         }
     }
     let mut family = Family::new(out, &names::TLS_CERTIFICATE_STATUS);

@@ -53,7 +53,7 @@ pub(in crate::metrics) fn write(
     for (labels, view) in &zones {
         for server in view.zone.servers.iter().take(MAX_SERVERS) {
             if let Some(slowest) = server.slowest() {
-                family.sample(labels, &[("server", &server.name)], slowest.as_secs_f64())?;
+                family.sample(labels, &[("server", &server.name)], slowest)?;
             }
         }
     }
