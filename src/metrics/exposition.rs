@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    lookups, names, series,
+    names, series,
     sink::{Gone, Sink},
     text::{Family, Text},
     view::View,
@@ -48,10 +48,9 @@ pub fn write_one(
 }
 
 fn write_all(snapshot: &Snapshot, detail: Detail, out: &mut Text<'_>) -> Result<(), Gone> {
-    let view = View::new(snapshot);
+    let (view, lookups) = View::new(snapshot);
     series::domain::write(&view, out)?;
     series::policy::write(&view, out)?;
-    let lookups = lookups::newest(snapshot);
     series::dns::write_last(&view, &lookups, detail, out)?;
     series::dns::write_counted(&view, out)?;
     series::resolver::write(&view, out)?;

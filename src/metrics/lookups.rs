@@ -4,83 +4,101 @@ use std::{cmp::Ordering, time::Duration};
 
 use jiff::Timestamp;
 
-use super::labelled::Labelled;
-use crate::{
-    agent::state::Snapshot,
-    facts::{Decided, Lookup, LookupStatus, RecordType},
-};
+use super::texts::{Place, Texts};
+use crate::facts::{Decided, Lookup, LookupStatus, RecordType};
 
 /// What one lookup came to.
 #[derive(Debug)]
 pub(super) struct LastLookup<'a> {
     pub(super) lookup: &'a Lookup,
+    /// When it is from, in microseconds since 1970.
+    at: i64,
+    pub(super) name: Place,
+    pub(super) took: Duration,
     pub(super) rtype: RecordType,
     pub(super) status: LookupStatus,
-    pub(super) took: Duration,
     /// Of an answer: how many records it has, its TTL.
-    pub(super) answers: Option<usize>,
+    pub(super) answers: Option<u16>,
     pub(super) ttl: Option<u32>,
     pub(super) authentic_data: bool,
     /// It asked the servers of a zone.
     pub(super) of_zone: bool,
 }
 
+// A scrape may gather a hundred thousand.
+const _: () = assert!(size_of::<LastLookup<'_>>() <= 64);
+
 impl<'a> LastLookup<'a> {
-    fn new(lookup: &'a Lookup) -> Self {
+    fn new(lookup: &'a Lookup, at: Timestamp, name: Place) -> Self {
         let Decided { exchange, status } = lookup.decided();
         let answer = exchange.filter(|_| status.answered());
         Self {
             lookup,
+            at: at.as_microsecond(),
+            name,
+            took: lookup.took(),
             rtype: lookup.rtype,
             status,
-            took: lookup.took(),
-            answers: answer.map(|exchange| exchange.answers),
+            // A message has no more than 65535.
+            answers: answer.map(|exchange| exchange.answers.try_into().unwrap_or(u16::MAX)),
             ttl: answer.and_then(|exchange| exchange.ttl),
             authentic_data: exchange.is_some_and(|exchange| exchange.authentic_data),
             of_zone: lookup.zone.is_some(),
         }
     }
+
+    /// The value of the `resolver` label.
+    pub(super) fn resolver(&self) -> &'a str {
+        &self.lookup.resolver
+    }
 }
 
-/// All of them under their labels, in the order of these.
-pub(super) fn newest(snapshot: &Snapshot) -> Labelled<LastLookup<'_>> {
-    let mut all: Vec<(Timestamp, &Lookup)> =
-        Vec::with_capacity(snapshot.destinations.len() + 2 * snapshot.exchangers.len());
-    // One that did not get its turn tells nothing about the resolver.
-    let asked = |(_, lookup): &(Timestamp, &Lookup)| lookup.asked();
-    let rounds = snapshot.destinations.values().filter_map(|report| report.last.as_ref());
-    for round in rounds {
-        let begin = all.len();
-        all.extend(round.mx.iter().map(|mx| (round.observed_at, &mx.lookup)).filter(asked));
-        all[begin..].sort_by(by_labels);
+/// Lookups as they are gathered.
+#[derive(Debug, Default)]
+pub(super) struct Lookups<'a> {
+    all: Vec<LastLookup<'a>>,
+}
+
+impl<'a> Lookups<'a> {
+    pub(super) fn with_capacity(lookups: usize) -> Self {
+        Self { all: Vec::with_capacity(lookups) }
     }
-    let known = snapshot.exchangers.values().filter_map(|report| report.facts.as_deref());
-    for facts in known {
-        let begin = all.len();
-        all.extend(facts.lookups.iter().map(|lookup| (facts.observed_at, lookup)).filter(asked));
-        all[begin..].sort_by(by_labels);
-    }
-    // These are two sorted stretches by now, or little more, which costs a merge alone.
-    all.sort_by(by_labels);
-    all.dedup_by(|next, kept| {
-        let same = by_labels(next, kept) == Ordering::Equal;
-        if same && kept.0 < next.0 {
-            *kept = *next;
+
+    /// Adds what was found out at one moment about one name, the text of which may be `known`.
+    pub(super) fn add(
+        &mut self,
+        texts: &mut Texts,
+        at: Timestamp,
+        lookups: impl Iterator<Item = &'a Lookup>,
+        known: (&str, Place),
+    ) {
+        let begin = self.all.len();
+        // One that did not get its turn tells nothing about the resolver.
+        for lookup in lookups.filter(|lookup| lookup.asked()) {
+            let name = if *lookup.name == *known.0 { known.1 } else { texts.add(&lookup.name) };
+            self.all.push(LastLookup::new(lookup, at, name));
         }
-        same
-    });
-    let mut rows = Labelled::with_capacity(all.len());
-    for (_, lookup) in all {
-        let labels = [
-            ("name", &*lookup.name),
-            ("type", lookup.rtype.label()),
-            ("resolver", &*lookup.resolver),
-        ];
-        rows.push(labels, LastLookup::new(lookup));
+        self.all[begin..].sort_by(|a, b| by_labels(texts, a, b));
     }
-    rows
+
+    /// All of them in the order of their labels, of two alike the newest.
+    pub(super) fn newest(self, texts: &Texts) -> Vec<LastLookup<'a>> {
+        let mut all = self.all;
+        // These are two sorted stretches by now, or little more, which costs a merge alone.
+        all.sort_by(|a, b| by_labels(texts, a, b));
+        all.dedup_by(|next, kept| {
+            let same = by_labels(texts, next, kept) == Ordering::Equal;
+            if same && kept.at < next.at {
+                std::mem::swap(kept, next);
+            }
+            same
+        });
+        all
+    }
 }
 
-fn by_labels((_, a): &(Timestamp, &Lookup), (_, b): &(Timestamp, &Lookup)) -> Ordering {
-    (&a.name, a.rtype, &a.resolver).cmp(&(&b.name, b.rtype, &b.resolver))
+fn by_labels(texts: &Texts, a: &LastLookup<'_>, b: &LastLookup<'_>) -> Ordering {
+    let names = || texts.get(a.name).cmp(texts.get(b.name));
+    let resolvers = || a.lookup.resolver.cmp(&b.lookup.resolver);
+    names().then(a.rtype.cmp(&b.rtype)).then_with(resolvers)
 }

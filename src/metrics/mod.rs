@@ -6,7 +6,6 @@
 
 pub mod exposition;
 pub mod histogram;
-mod labelled;
 mod lookups;
 pub mod names;
 mod number;
@@ -14,4 +13,5 @@ pub mod own;
 mod series;
 pub mod sink;
 mod text;
+mod texts;
 mod view;

@@ -71,25 +71,28 @@ impl Deref for Block {
     }
 }
 
-/// Labels of closed sets that follow others, each combination rendered once: `,a="1",b="2"} `.
-pub(super) struct Closed<const N: usize> {
+/// Labels that follow the value of another, of which there are few combinations, each rendered once:
+/// `",a="1",b="2"} `.
+pub(super) struct Closed<'a, const N: usize> {
     names: [&'static str; N],
-    known: Vec<([&'static str; N], String)>,
+    known: Vec<([&'a str; N], String)>,
 }
 
-impl<const N: usize> Closed<N> {
+impl<'a, const N: usize> Closed<'a, N> {
     pub(super) const fn new(names: [&'static str; N]) -> Self {
         Self { names, known: Vec::new() }
     }
 
-    fn rendered(&mut self, values: [&'static str; N]) -> &str {
-        // Words of closed sets are constants: mostly they need not be read to be told apart.
-        let same = |known: &[&'static str; N]| {
+    /// Up to the value of the sample.
+    pub(super) fn tail(&mut self, values: [&'a str; N]) -> &str {
+        // Mostly these are the very same words: they need not be read to be told apart.
+        let same = |known: &[&str; N]| {
             known.iter().zip(&values).all(|(known, value)| ptr::eq(*known, *value))
         };
         let place = self.known.iter().position(|(known, _)| same(known));
+        let place = place.or_else(|| self.known.iter().position(|(known, _)| *known == values));
         let place = place.unwrap_or_else(|| {
-            let mut text = String::from(",");
+            let mut text = String::from("\",");
             push_labels(&mut text, self.names.into_iter().zip(values));
             text.push_str("} ");
             self.known.push((values, text));
@@ -97,13 +100,19 @@ impl<const N: usize> Closed<N> {
         });
         &self.known[place].1
     }
+
+    /// The same where still other labels follow.
+    pub(super) fn middle(&mut self, values: [&'a str; N]) -> &str {
+        let tail = self.tail(values);
+        tail.strip_suffix("} ").unwrap_or(tail)
+    }
 }
 
 /// Writes the samples of one family.
 pub(super) struct Family<'t, 's> {
     text: &'t mut Text<'s>,
     metric: &'static Metric,
-    /// What a line with labels begins with: `name{`.
+    /// What every line with labels begins with: `name{`, or `name{label="`.
     head: String,
     begun: bool,
 }
@@ -111,6 +120,11 @@ pub(super) struct Family<'t, 's> {
 impl<'t, 's> Family<'t, 's> {
     pub(super) fn new(text: &'t mut Text<'s>, metric: &'static Metric) -> Self {
         Self { text, metric, head: [metric.name, "{"].concat(), begun: false }
+    }
+
+    /// One whose rows all have this label first.
+    pub(super) fn by(text: &'t mut Text<'s>, metric: &'static Metric, label: &str) -> Self {
+        Self { text, metric, head: [metric.name, "{", label, "=\""].concat(), begun: false }
     }
 
     /// One sample with the rendered labels of a block, if there are any, and `more`.
@@ -136,27 +150,34 @@ impl<'t, 's> Family<'t, 's> {
         self.text.end_with(value)
     }
 
-    /// One sample with what was rendered of its labels, piece by piece in their order.
+    /// One row: the escaped value of its first label, and the other labels as [`Closed::tail`] has them.
+    pub(super) fn row(&mut self, first: &str, tail: &str, value: impl Number) -> Result<(), Gone> {
+        self.joined(&[first, tail], value)
+    }
+
+    /// The same with [`Closed::middle`] and other labels after it.
+    pub(super) fn row_with(
+        &mut self,
+        first: &str,
+        middle: &str,
+        more: &[(&str, &str)],
+        value: impl Number,
+    ) -> Result<(), Gone> {
+        let chunk = self.begin_line()?;
+        chunk.push_str(first);
+        chunk.push_str(middle);
+        chunk.push(',');
+        push_labels(chunk, more.iter().copied());
+        chunk.push_str("} ");
+        self.text.end_with(value)
+    }
+
+    /// One row with what was rendered of its labels, piece by piece in their order up to its value.
     pub(super) fn joined(&mut self, pieces: &[&str], value: impl Number) -> Result<(), Gone> {
         let chunk = self.begin_line()?;
         for piece in pieces {
             chunk.push_str(piece);
         }
-        chunk.push_str("} ");
-        self.text.end_with(value)
-    }
-
-    /// One sample with the rendered labels of a block, which has some, and others of a closed set.
-    pub(super) fn sample_of<const N: usize>(
-        &mut self,
-        labels: &str,
-        closed: &mut Closed<N>,
-        values: [&'static str; N],
-        value: impl Number,
-    ) -> Result<(), Gone> {
-        let chunk = self.begin_line()?;
-        chunk.push_str(labels);
-        chunk.push_str(closed.rendered(values));
         self.text.end_with(value)
     }
 
@@ -182,57 +203,84 @@ impl<'t, 's> Family<'t, 's> {
     }
 }
 
+/// The end of the labels of a row that has one label alone.
+pub(super) const ALONE: &str = "\"} ";
+
 /// Writes the series of one family of histograms.
 pub(super) struct Histograms<'t, 's> {
     family: Family<'t, 's>,
-    /// The names of the series, each up to its labels.
+    /// What the lines of the series begin with, as in [`Family`].
     bucket: String,
     sum: String,
     count: String,
-    /// What follows other labels in each bucket, `+Inf` last.
-    bounds: [String; BOUNDS.len() + 1],
+}
+
+/// What follows in the series of a histogram on what tells it from others.
+pub(super) struct Tails {
+    /// In each bucket, `+Inf` last.
+    buckets: [String; BOUNDS.len() + 1],
+    /// In its sum and count.
+    end: String,
+}
+
+impl Tails {
+    /// After these rendered labels, if there are any.
+    pub(super) fn new(labels: &str) -> Self {
+        let buckets = std::array::from_fn(|index| match BOUNDS.get(index) {
+            Some(bound) => format!("{labels},le=\"{bound}\"}} "),
+            None => format!("{labels},le=\"+Inf\"}} "),
+        });
+        Self { buckets, end: format!("{labels}}} ") }
+    }
 }
 
 impl<'t, 's> Histograms<'t, 's> {
+    /// Of histograms with rendered labels.
     pub(super) fn new(text: &'t mut Text<'s>, metric: &'static Metric) -> Self {
-        debug_assert!(metric.kind == Kind::Histogram, "{}", metric.name);
-        let head = |suffix| [metric.name, suffix, "{"].concat();
-        let bounds = std::array::from_fn(|index| match BOUNDS.get(index) {
-            Some(bound) => format!(",le=\"{bound}\"}} "),
-            None => ",le=\"+Inf\"} ".to_owned(),
-        });
-        let (bucket, sum, count) = (head("_bucket"), head("_sum"), head("_count"));
-        Self { family: Family::new(text, metric), bucket, sum, count, bounds }
+        Self::beginning(text, metric, "{")
     }
 
-    /// The series of one histogram: buckets cumulative, `+Inf` last, then sum and count. There are
-    /// labels.
+    /// Of rows that all have this label first.
+    pub(super) fn by(text: &'t mut Text<'s>, metric: &'static Metric, label: &str) -> Self {
+        Self::beginning(text, metric, &["{", label, "=\""].concat())
+    }
+
+    fn beginning(text: &'t mut Text<'s>, metric: &'static Metric, labels: &str) -> Self {
+        debug_assert!(metric.kind == Kind::Histogram, "{}", metric.name);
+        let head = |suffix| [metric.name, suffix, labels].concat();
+        let (bucket, sum, count) = (head("_bucket"), head("_sum"), head("_count"));
+        Self { family: Family::new(text, metric), bucket, sum, count }
+    }
+
+    /// The series of one histogram: buckets cumulative, `+Inf` last, then sum and count. `first` are its
+    /// rendered labels, or the escaped value of the first.
     pub(super) fn add<C: Copy + Into<u64>>(
         &mut self,
-        labels: &str,
+        first: &str,
+        tails: &Tails,
         histogram: &Histogram<C>,
     ) -> Result<(), Gone> {
         self.family.begin()?;
         let text = &mut *self.family.text;
         let mut total: u64 = 0;
-        for (count, bound) in histogram.counts.iter().zip(&self.bounds) {
+        for (count, tail) in histogram.counts.iter().zip(&tails.buckets) {
             total += (*count).into();
-            series(text, &self.bucket, labels, bound, total)?;
+            series(text, &self.bucket, first, tail, total)?;
         }
-        series(text, &self.sum, labels, "} ", histogram.sum())?;
-        series(text, &self.count, labels, "} ", total)
+        series(text, &self.sum, first, &tails.end, histogram.sum())?;
+        series(text, &self.count, first, &tails.end, total)
     }
 }
 
 fn series(
     text: &mut Text<'_>,
     head: &str,
-    labels: &str,
+    first: &str,
     tail: &str,
     value: impl Number,
 ) -> Result<(), Gone> {
     text.chunk.push_str(head);
-    text.chunk.push_str(labels);
+    text.chunk.push_str(first);
     text.chunk.push_str(tail);
     text.end_with(value)
 }
@@ -253,7 +301,8 @@ pub(super) fn push_labels<'a>(
     }
 }
 
-fn push_escaped(to: &mut String, value: &str) {
+/// Appends a value of a label with what the format escapes.
+pub(super) fn push_escaped(to: &mut String, value: &str) {
     let special = |byte| matches!(byte, b'\\' | b'"' | b'\n');
     // All bytes rather than up to the first: the compiler looks at many of them at once.
     if !value.bytes().fold(false, |found, byte| found | special(byte)) {
@@ -296,13 +345,33 @@ mod tests {
     }
 
     #[test]
+    fn rows_are_samples_by_their_first_label() {
+        let elsewhere = String::from("a");
+        let mut known = Closed::new(["resolver", "status"]);
+        let out = written(|text| {
+            let mut family = Family::by(text, &names::DOMAIN_EXCHANGERS, "domain");
+            family.row("one", known.tail(["a", "ok"]), 1)?;
+            family.row("two", known.tail([&elsewhere, "ok"]), 2)?;
+            family.row("three", ALONE, 3)?;
+            family.row_with("four", known.middle(["b\"", "ok"]), &[("mx", "\n")], 4)
+        });
+        let want = "mx_domain_exchangers{domain=\"one\",resolver=\"a\",status=\"ok\"} 1\n\
+                    mx_domain_exchangers{domain=\"two\",resolver=\"a\",status=\"ok\"} 2\n\
+                    mx_domain_exchangers{domain=\"three\"} 3\n\
+                    mx_domain_exchangers{domain=\"four\",resolver=\"b\\\"\",status=\"ok\",mx=\"\\n\"} 4\n";
+        assert!(out.ends_with(want), "{out}");
+        assert_eq!(known.known.len(), 2);
+    }
+
+    #[test]
     fn histograms_are_cumulative_and_end_with_inf() {
         let mut histogram: Histogram = Histogram::default();
         for millis in [5, 5, 1500, 400_000] {
             histogram.observe(Duration::from_millis(millis));
         }
         let out = written(|text| {
-            Histograms::new(text, &names::CONNECT_DURATION).add("mx=\"a.example\"", &histogram)
+            let mut family = Histograms::by(text, &names::CONNECT_DURATION, "mx");
+            family.add("a.example", &Tails::new("\""), &histogram)
         });
         let values: Vec<&str> = out.lines().skip(2).filter_map(|l| l.split(' ').nth(1)).collect();
         assert_eq!(values, ["2", "2", "2", "3", "3", "3", "3", "4", "401.51", "4"], "{out}");

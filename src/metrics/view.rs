@@ -9,6 +9,10 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
+use super::{
+    lookups::{LastLookup, Lookups},
+    texts::{Place, Texts},
+};
 use crate::{
     agent::state::{DestinationReport, DestinationRound, ExchangerReport, Snapshot},
     facts::{AddressPair, ExchangerFacts, ExchangerFinding, StsMode, Target},
@@ -18,6 +22,8 @@ use crate::{
 /// What a scrape is written from.
 pub(super) struct View<'a> {
     pub(super) snapshot: &'a Snapshot,
+    /// The values of the labels that most series have.
+    pub(super) texts: Texts,
     /// Every destination under its `domain` label, in their order.
     pub(super) domains: Vec<Domain<'a>>,
     /// Every exchanger under its `mx` label, in their order.
@@ -31,6 +37,7 @@ type Targets<'a> = HashMap<(&'a ExchangerName, &'a str), Target>;
 
 pub(super) struct Domain<'a> {
     pub(super) name: Cow<'a, str>,
+    pub(super) text: Place,
     pub(super) report: &'a DestinationReport,
 }
 
@@ -42,6 +49,7 @@ impl<'a> Domain<'a> {
 
 pub(super) struct Exchanger<'a> {
     pub(super) name: Cow<'a, str>,
+    pub(super) text: Place,
     pub(super) report: &'a ExchangerReport,
     /// A domain with an MTA-STS policy in force routes to it.
     pub(super) under_sts: bool,
@@ -56,9 +64,20 @@ impl<'a> Exchanger<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot) -> Self {
-        let (exchangers, targets) = exchangers(snapshot);
-        Self { snapshot, domains: domains(snapshot), exchangers, targets }
+    /// Arranges a snapshot; beside it the newest lookups, which not all series need.
+    pub(super) fn new(snapshot: &'a Snapshot) -> (Self, Vec<LastLookup<'a>>) {
+        let mut texts = Texts::default();
+        let each = snapshot.destinations.len() + 2 * snapshot.exchangers.len();
+        let mut lookups = Lookups::with_capacity(each);
+        let domains = domains(snapshot, &mut texts, &mut lookups);
+        let (exchangers, targets) = exchangers(snapshot, &mut texts, &mut lookups);
+        let lookups = lookups.newest(&texts);
+        (Self { snapshot, texts, domains, exchangers, targets }, lookups)
+    }
+
+    /// The escaped value of a label.
+    pub(super) fn text(&self, place: Place) -> &str {
+        self.texts.get(place)
     }
 
     /// The exchanger under this `mx` label.
@@ -73,28 +92,43 @@ impl<'a> View<'a> {
     }
 }
 
-fn domains(snapshot: &Snapshot) -> Vec<Domain<'_>> {
-    let all = snapshot.destinations.iter().map(|(destination, report)| {
+fn domains<'a>(
+    snapshot: &'a Snapshot,
+    texts: &mut Texts,
+    lookups: &mut Lookups<'a>,
+) -> Vec<Domain<'a>> {
+    let mut domains = Vec::with_capacity(snapshot.destinations.len());
+    for (destination, report) in &snapshot.destinations {
         let name = match destination {
             Destination::Domain(domain) => Cow::Borrowed(domain.as_str()),
             Destination::SmartHost(_) => Cow::Owned(destination.to_string()),
         };
-        Domain { name, report }
-    });
-    let mut domains: Vec<_> = all.collect();
+        let text = texts.add(&name);
+        if let Some(round) = &report.last {
+            let asked = round.mx.iter().map(|mx| &mx.lookup);
+            lookups.add(texts, round.observed_at, asked, (&name, text));
+        }
+        domains.push(Domain { name, text, report: &**report });
+    }
     domains.sort_by(|a, b| a.name.cmp(&b.name));
     domains
 }
 
-fn exchangers(snapshot: &Snapshot) -> (Vec<Exchanger<'_>>, Targets<'_>) {
+fn exchangers<'a>(
+    snapshot: &'a Snapshot,
+    texts: &mut Texts,
+    lookups: &mut Lookups<'a>,
+) -> (Vec<Exchanger<'a>>, Targets<'a>) {
     let own = snapshot.vantage.as_ref().map(|vantage| vantage.own_host());
     let under_sts = under_sts(snapshot);
     let mut targets = HashMap::new();
     let mut exchangers = Vec::with_capacity(snapshot.exchangers.len());
     for (exchanger, report) in &snapshot.exchangers {
         let name = exchanger.label(snapshot.mx_port);
+        let text = texts.add(&name);
         let mut findings = Vec::new();
         if let Some(facts) = report.facts.as_deref() {
+            lookups.add(texts, facts.observed_at, facts.lookups.iter(), (&name, text));
             for (resolver, pair) in AddressPair::by_resolver(facts) {
                 let pair = pair.decided();
                 findings.extend(pair.findings().map(|finding| (resolver, finding)));
@@ -111,7 +145,7 @@ fn exchangers(snapshot: &Snapshot) -> (Vec<Exchanger<'_>>, Targets<'_>) {
             }
         }
         let under_sts = under_sts.contains(&name);
-        exchangers.push(Exchanger { name, report, under_sts, findings });
+        exchangers.push(Exchanger { name, text, report: &**report, under_sts, findings });
     }
     exchangers.sort_by(|a, b| a.name.cmp(&b.name));
     let observed = |exchanger: &Exchanger<'_>| exchanger.facts().map(|facts| facts.observed_at);

@@ -10,16 +10,19 @@ use crate::{
     agent::standing::Standing,
     delivery::{Outcome, Verdict},
     metrics::{
-        labelled::Labelled,
         names,
         sink::Gone,
         text::{Closed, Family, Text},
+        texts::Place,
         view::View,
     },
 };
 
 /// What the series tell of one verdict.
 struct Given<'a> {
+    domain: Place,
+    /// The values of the labels `sender` and `resolver`.
+    by: [&'a str; 2],
     verdict: &'a Verdict,
     outcome: Outcome,
     wait_best: Duration,
@@ -37,39 +40,43 @@ impl Given<'_> {
 /// All families.
 pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
     let given = given(view);
-    let known = || given.iter().filter(|(_, given)| given.known());
-    let mut family = Family::new(out, &names::DELIVERY_DELIVERABLE);
-    for (labels, given) in known() {
-        family.sample(labels, &[], u8::from(given.outcome == Outcome::Deliver))?;
+    let known = || given.iter().filter(|given| given.known());
+    let mut each = Closed::new(["sender", "resolver"]);
+    let mut family = Family::by(out, &names::DELIVERY_DELIVERABLE, "domain");
+    for given in known() {
+        let delivers = u8::from(given.outcome == Outcome::Deliver);
+        family.row(view.text(given.domain), each.tail(given.by), delivers)?;
     }
-    let mut family = Family::new(out, &names::DELIVERY_OUTCOME);
-    for (labels, Given { verdict, .. }) in given.iter() {
+    let mut family = Family::by(out, &names::DELIVERY_OUTCOME, "domain");
+    let mut outcome = Closed::new(["sender", "resolver", "outcome", "reason"]);
+    for Given { domain, by: [sender, resolver], verdict, .. } in &given {
         // The last that was tried, too: one dead exchanger is one cause for all who route to it.
         let mx = verdict.at.as_ref().map(|at| view.label(&at.exchanger)).unwrap_or_default();
-        let more =
-            [("outcome", verdict.outcome.label()), ("reason", verdict.why.label()), ("mx", &*mx)];
-        family.sample(labels, &more, 1)?;
+        let labels = [*sender, *resolver, verdict.outcome.label(), verdict.why.label()];
+        family.row_with(view.text(*domain), outcome.middle(labels), &[("mx", &mx)], 1)?;
     }
-    let mut family = Family::new(out, &names::DELIVERY_WAIT);
-    let mut bound = Closed::new(["bound"]);
-    for (labels, given) in known() {
-        family.sample_of(labels, &mut bound, ["best"], given.wait_best)?;
-        family.sample_of(labels, &mut bound, ["worst"], given.wait_worst)?;
+    let mut family = Family::by(out, &names::DELIVERY_WAIT, "domain");
+    let mut bound = Closed::new(["sender", "resolver", "bound"]);
+    for given in known() {
+        let (domain, [sender, resolver]) = (view.text(given.domain), given.by);
+        family.row(domain, bound.tail([sender, resolver, "best"]), given.wait_best)?;
+        family.row(domain, bound.tail([sender, resolver, "worst"]), given.wait_worst)?;
     }
-    let mut family = Family::new(out, &names::DELIVERY_USABLE);
-    for (labels, given) in known() {
-        family.sample(labels, &[], given.usable_exchangers)?;
+    let mut family = Family::by(out, &names::DELIVERY_USABLE, "domain");
+    for given in known() {
+        family.row(view.text(given.domain), each.tail(given.by), given.usable_exchangers)?;
     }
-    let mut family = Family::new(out, &names::DELIVERY_SINCE);
-    for (labels, given) in given.iter() {
-        family.sample(labels, &[], given.since)?;
+    let mut family = Family::by(out, &names::DELIVERY_SINCE, "domain");
+    for given in &given {
+        family.row(view.text(given.domain), each.tail(given.by), given.since)?;
     }
     Ok(())
 }
 
-/// Every verdict under its `domain`, `sender` and `resolver` labels, of two alike the last.
-fn given<'a>(view: &View<'a>) -> Labelled<Given<'a>> {
-    let mut given = Labelled::with_capacity(view.domains.len() * view.snapshot.terms.senders.len());
+/// Every verdict in the order of its `domain`, `sender` and `resolver` labels, of two alike the last.
+fn given<'a>(view: &View<'a>) -> Vec<Given<'a>> {
+    let many = view.domains.len() * view.snapshot.terms.senders.len();
+    let mut given = Vec::with_capacity(many);
     let mut distinct: Vec<&Standing> = Vec::new();
     for domain in &view.domains {
         distinct.clear();
@@ -82,19 +89,19 @@ fn given<'a>(view: &View<'a>) -> Labelled<Given<'a>> {
             }
             same
         });
-        for Standing { sender, resolver, verdict, history } in distinct.iter().copied() {
-            let row = Given {
+        given.extend(distinct.iter().copied().map(|standing| {
+            let Standing { sender, resolver, verdict, history } = standing;
+            Given {
+                domain: domain.text,
+                by: [&*sender.name, &**resolver],
                 verdict,
                 outcome: verdict.outcome,
                 wait_best: verdict.wait_best,
                 wait_worst: verdict.wait_worst,
                 usable_exchangers: verdict.usable_exchangers,
                 since: history.since(),
-            };
-            let labels =
-                [("domain", &*domain.name), ("sender", &*sender.name), ("resolver", &**resolver)];
-            given.push(labels, row);
-        }
+            }
+        }));
     }
     given
 }

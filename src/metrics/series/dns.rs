@@ -4,55 +4,60 @@ use crate::{
     config::Detail,
     facts::{self, RecordType},
     metrics::{
-        labelled::Labelled,
         lookups::LastLookup,
         names,
         sink::Gone,
-        text::{Block, Closed, Family, Histograms, Text},
+        text::{Block, Closed, Family, Histograms, Tails, Text},
         view::View,
     },
 };
 
 /// The last result per name, type and resolver.
-pub(in crate::metrics) fn write_last(
-    view: &View<'_>,
-    lookups: &Labelled<LastLookup<'_>>,
+pub(in crate::metrics) fn write_last<'a>(
+    view: &View<'a>,
+    lookups: &[LastLookup<'a>],
     detail: Detail,
     out: &mut Text<'_>,
 ) -> Result<(), Gone> {
-    let mut family = Family::new(out, &names::DNS_LOOKUP_SUCCESS);
-    for (labels, last) in lookups.iter() {
-        family.sample(labels, &[], u8::from(last.status.answered()))?;
+    let labels = |last: &LastLookup<'a>| [last.rtype.label(), last.resolver()];
+    let mut each = Closed::new(["type", "resolver"]);
+    let mut family = Family::by(out, &names::DNS_LOOKUP_SUCCESS, "name");
+    for last in lookups {
+        let answered = u8::from(last.status.answered());
+        family.row(view.text(last.name), each.tail(labels(last)), answered)?;
     }
-    let mut family = Family::new(out, &names::DNS_LOOKUP_STATUS);
-    let mut status = Closed::new(["status"]);
-    for (labels, last) in lookups.iter() {
-        family.sample_of(labels, &mut status, [last.status.label()], 1)?;
+    let mut family = Family::by(out, &names::DNS_LOOKUP_STATUS, "name");
+    let mut status = Closed::new(["type", "resolver", "status"]);
+    for last in lookups {
+        let [rtype, resolver] = labels(last);
+        let tail = status.tail([rtype, resolver, last.status.label()]);
+        family.row(view.text(last.name), tail, 1)?;
     }
-    let mut family = Family::new(out, &names::DNS_LOOKUP_DURATION);
-    for (labels, last) in lookups.iter() {
-        family.sample(labels, &[], last.took)?;
+    let mut family = Family::by(out, &names::DNS_LOOKUP_DURATION, "name");
+    for last in lookups {
+        family.row(view.text(last.name), each.tail(labels(last)), last.took)?;
     }
-    write_agreement(view, lookups.rows(), out)?;
+    write_agreement(view, lookups, out)?;
     if detail == Detail::Lean {
         return Ok(());
     }
-    let mut family = Family::new(out, &names::DNS_LOOKUP_ANSWERS);
+    let mut family = Family::by(out, &names::DNS_LOOKUP_ANSWERS, "name");
     // The size of an MX set stands in a series of its own.
-    for (labels, last) in lookups.iter().filter(|(_, last)| last.rtype != RecordType::Mx) {
+    for last in lookups.iter().filter(|last| last.rtype != RecordType::Mx) {
         if let Some(answers) = last.answers {
-            family.sample(labels, &[], answers)?;
+            family.row(view.text(last.name), each.tail(labels(last)), answers)?;
         }
     }
-    let mut family = Family::new(out, &names::DNS_LOOKUP_TTL);
-    for (labels, last) in lookups.iter() {
+    let mut family = Family::by(out, &names::DNS_LOOKUP_TTL, "name");
+    for last in lookups {
         if let Some(ttl) = last.ttl {
-            family.sample(labels, &[], ttl)?;
+            family.row(view.text(last.name), each.tail(labels(last)), ttl)?;
         }
     }
-    let mut family = Family::new(out, &names::DNS_LOOKUP_AUTHENTIC_DATA);
-    for (labels, last) in lookups.iter().filter(|(_, last)| last.status.answered()) {
-        family.sample(labels, &[], u8::from(last.authentic_data))?;
+    let mut family = Family::by(out, &names::DNS_LOOKUP_AUTHENTIC_DATA, "name");
+    for last in lookups.iter().filter(|last| last.status.answered()) {
+        let authentic = u8::from(last.authentic_data);
+        family.row(view.text(last.name), each.tail(labels(last)), authentic)?;
     }
     Ok(())
 }
@@ -64,7 +69,7 @@ fn write_agreement(
 ) -> Result<(), Gone> {
     let mut family = Family::new(out, &names::RESOLVERS_AGREE);
     let asked_alike = |a: &LastLookup<'_>, b: &LastLookup<'_>| {
-        a.rtype == b.rtype && a.lookup.name == b.lookup.name
+        a.rtype == b.rtype && view.text(a.name) == view.text(b.name)
     };
     for alike in lookups.chunk_by(asked_alike).filter(|alike| alike.len() > 1) {
         // What a resolver that is down does not say is no disagreement.
@@ -109,8 +114,9 @@ pub(in crate::metrics) fn write_counted(view: &View<'_>, out: &mut Text<'_>) -> 
         family.sample(labels, &[], counts.truncated)?;
     }
     let mut family = Histograms::new(out, &names::DNS_QUERY_DURATION);
+    let tails = Tails::new("");
     for (labels, counts) in &counted {
-        family.add(labels, &counts.duration)?;
+        family.add(labels, &tails, &counts.duration)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::{
     metrics::{
         names,
         sink::Gone,
-        text::{Family, Text, push_labels},
+        text::{ALONE, Closed, Family, Text, push_escaped, push_labels},
         view::{Domain, View},
     },
     name::Exchanger,
@@ -16,24 +16,27 @@ use crate::{
 /// Routes, labels, sizes and findings.
 pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
     write_routes(view, out)?;
-    let mut family = Family::new(out, &names::DESTINATION_INFO);
-    let mut all = String::new();
+    let mut by_resolver = Closed::new(["resolver"]);
+    let mut family = Family::by(out, &names::DESTINATION_INFO, "domain");
     for domain in &view.domains {
+        let (text, resolver) = (view.text(domain.text), domain.report.primary_resolver());
         let labels = user_labels(&domain.report.settings.labels);
-        let own = [("domain", &*domain.name), ("resolver", domain.report.primary_resolver())];
-        let others = labels.iter().map(|(name, value)| (&**name, *value));
-        all.clear();
-        push_labels(&mut all, own.into_iter().chain(others));
-        family.sample(&all, &[], 1)?;
-    }
-    let mut family = Family::new(out, &names::DOMAIN_EXCHANGERS);
-    for (domain, resolver, route) in mx_sets(view) {
-        if !matches!(route, Route::Unknown) {
-            let labels = [("domain", &*domain.name), ("resolver", resolver)];
-            family.sample("", &labels, route.targets().len())?;
+        if labels.is_empty() {
+            family.row(text, by_resolver.tail([resolver]), 1)?;
+        } else {
+            let labels: Vec<_> = labels.iter().map(|(name, value)| (&**name, *value)).collect();
+            family.row_with(text, by_resolver.middle([resolver]), &labels, 1)?;
         }
     }
-    let mut family = Family::new(out, &names::DOMAIN_FINDING);
+    let mut family = Family::by(out, &names::DOMAIN_EXCHANGERS, "domain");
+    for (domain, resolver, route) in mx_sets(view) {
+        if !matches!(route, Route::Unknown) {
+            let tail = by_resolver.tail([resolver]);
+            family.row(view.text(domain.text), tail, route.targets().len())?;
+        }
+    }
+    let mut family = Family::by(out, &names::DOMAIN_FINDING, "domain");
+    let mut found = Closed::new(["resolver", "finding"]);
     for (domain, resolver, route) in mx_sets(view) {
         if view.snapshot.is_down(resolver) {
             continue;
@@ -42,9 +45,8 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(
         let findings =
             facts::of_route(route, policy, |name| view.targets.get(&(name, resolver)).copied());
         for finding in findings.into_iter().take(MOST_FINDINGS) {
-            let labels =
-                [("domain", &*domain.name), ("resolver", resolver), ("finding", finding.label())];
-            family.sample("", &labels, 1)?;
+            let tail = found.tail([resolver, finding.label()]);
+            family.row(view.text(domain.text), tail, 1)?;
         }
     }
     Ok(())
@@ -62,22 +64,27 @@ pub(in crate::metrics) fn write_timestamps(
     let domains = view
         .domains
         .iter()
-        .filter_map(|domain| Some(("domain", &*domain.name, domain.round()?.observed_at)));
-    let exchangers = view.exchangers.iter().filter_map(|exchanger| {
-        Some(("exchanger", &*exchanger.name, exchanger.report.completed_at?))
-    });
-    let mut family = Family::new(out, &names::PROBE_TIMESTAMP);
+        .filter_map(|domain| Some((DOMAIN, domain.text, domain.round()?.observed_at)));
+    let exchangers = view
+        .exchangers
+        .iter()
+        .filter_map(|exchanger| Some((EXCHANGER, exchanger.text, exchanger.report.completed_at?)));
+    let mut family = Family::by(out, &names::PROBE_TIMESTAMP, "kind");
     for (kind, name, at) in domains.chain(exchangers) {
-        family.sample("", &[("kind", kind), ("name", name)], at)?;
+        family.joined(&[kind, view.text(name), ALONE], at)?;
     }
     Ok(())
 }
 
+/// Each kind of thing up to its name.
+const DOMAIN: &str = "domain\",name=\"";
+const EXCHANGER: &str = "exchanger\",name=\"";
+
 fn write_routes(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
-    let mut family = Family::new(out, &names::ROUTE);
+    let mut family = Family::by(out, &names::ROUTE, "domain");
     let mut hops = Vec::new();
-    let families = facts::Family::ALL.map(|of| format!(",family=\"{}\",", of.label()));
-    let (mut before, mut after) = (String::new(), String::new());
+    let families = facts::Family::ALL.map(|of| format!("\",family=\"{}\",", of.label()));
+    let (mut mx_label, mut after) = (String::new(), String::new());
     for domain in &view.domains {
         let Some(round) = domain.round() else { continue };
         hops.clear();
@@ -86,12 +93,13 @@ fn write_routes(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
         for (preference, mx, exchanger) in &hops {
             let (mut digits, provider) = (itoa::Buffer::new(), exchanger.host.provider());
             let preference = digits.format(*preference);
-            before.clear();
-            push_labels(&mut before, [("domain", &*domain.name), ("mx", mx)]);
+            mx_label.clear();
+            push_escaped(&mut mx_label, mx);
             after.clear();
             push_labels(&mut after, [("preference", preference), ("provider", &provider)]);
             for of in &families {
-                family.joined(&[&before, of, &after], 1)?;
+                let domain = view.text(domain.text);
+                family.joined(&[domain, "\",mx=\"", &mx_label, of, &after, "} "], 1)?;
             }
         }
     }

@@ -14,11 +14,11 @@ use crate::{
     facts::{Failure, Family, Session, Stage},
     metrics::{
         histogram::Histogram,
-        labelled::Labelled,
         names,
         names::Metric,
         sink::Gone,
-        text::{self, Closed, Histograms, Text},
+        text::{self, ALONE, Closed, Histograms, Tails, Text},
+        texts::Place,
         view::View,
     },
 };
@@ -29,6 +29,8 @@ const EXTENSIONS: [&str; 3] = ["REQUIRETLS", "SMTPUTF8", "STARTTLS"];
 
 /// One family with addresses: what its sessions come to.
 pub(super) struct Part<'a> {
+    mx: Place,
+    family: Family,
     /// Some address was called. What this host could not try says nothing about the exchanger.
     tried: bool,
     up: usize,
@@ -52,9 +54,9 @@ struct PartStage {
 /// All families, gathered before anything of them is written.
 struct Parts<'a> {
     /// How many addresses each family has, those without any included.
-    addresses: Labelled<usize>,
+    addresses: Vec<(Place, Family, usize)>,
     /// The families that have some.
-    with_addresses: Labelled<Part<'a>>,
+    with_addresses: Vec<Part<'a>>,
     /// The stages of all of these.
     stages: Vec<PartStage>,
 }
@@ -68,13 +70,13 @@ pub(in crate::metrics) fn write(
     write_findings(view, out)?;
     write_tlsa(view, out)?;
     let parts = Parts::gather(view);
-    write_states(&parts, out)?;
-    write_failures(&parts.with_addresses, out)?;
-    write_counts(&parts.with_addresses, detail, out)?;
-    write_stages(&parts, detail, out)?;
-    tls::write(&parts.with_addresses, detail, out)?;
+    write_states(view, &parts, out)?;
+    write_failures(view, &parts.with_addresses, out)?;
+    write_counts(view, &parts.with_addresses, detail, out)?;
+    write_stages(view, &parts, detail, out)?;
+    tls::write(view, &parts.with_addresses, detail, out)?;
     if detail == Detail::Full {
-        write_extensions(&parts.with_addresses, out)?;
+        write_extensions(view, &parts.with_addresses, out)?;
     }
     Ok(())
 }
@@ -113,21 +115,32 @@ fn write_tlsa(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
     Ok(())
 }
 
+impl Part<'_> {
+    /// The value of the `family` label.
+    pub(super) const fn family(&self) -> &'static str {
+        self.family.label()
+    }
+
+    /// The value of the `mx` label.
+    pub(super) fn mx<'v>(&self, view: &'v View<'_>) -> &'v str {
+        view.text(self.mx)
+    }
+}
+
 impl<'a> Parts<'a> {
     fn gather(view: &View<'a>) -> Self {
         let many = view.exchangers.len();
         let mut parts = Self {
-            addresses: Labelled::with_capacity(2 * many),
-            with_addresses: Labelled::with_capacity(many),
+            addresses: Vec::with_capacity(2 * many),
+            with_addresses: Vec::with_capacity(many),
             stages: Vec::with_capacity(4 * many),
         };
         let mut sessions = Vec::new();
         for exchanger in &view.exchangers {
             let Some(facts) = exchanger.facts() else { continue };
             for family in Family::ALL {
-                let labels = [("mx", &*exchanger.name), ("family", family.label())];
                 let addresses = facts.addresses_of(family).count();
-                parts.addresses.push(labels, addresses);
+                parts.addresses.push((exchanger.text, family, addresses));
                 if addresses == 0 {
                     continue;
                 }
@@ -135,6 +148,8 @@ impl<'a> Parts<'a> {
                 sessions.extend(facts.sessions_of(family).map(|session| &**session));
                 let stages = parts.add_stages(&sessions);
                 let part = Part {
+                    mx: exchanger.text,
+                    family,
                     tried: sessions.iter().any(|session| session.tried()),
                     up: sessions.iter().filter(|session| session.up()).count(),
                     worst: sessions.iter().filter_map(|session| session.fault()).min(),
@@ -143,7 +158,7 @@ impl<'a> Parts<'a> {
                     counts: exchanger.report.counts(family),
                     tls: PartTls::new(&sessions, &facts.tlsa, exchanger.under_sts),
                 };
-                parts.with_addresses.push(labels, part);
+                parts.with_addresses.push(part);
             }
         }
         parts
@@ -168,99 +183,115 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn write_states(parts: &Parts<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
-    let probed = || parts.with_addresses.iter().filter(|(_, part)| part.tried);
-    let mut family = text::Family::new(out, &names::EXCHANGER_UP);
-    for (labels, part) in probed() {
-        family.sample(labels, &[], u8::from(part.up > 0))?;
+fn write_states(view: &View<'_>, parts: &Parts<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
+    let probed = || parts.with_addresses.iter().filter(|part| part.tried);
+    let mut each = Closed::new(["family"]);
+    let mut family = text::Family::by(out, &names::EXCHANGER_UP, "mx");
+    for part in probed() {
+        family.row(part.mx(view), each.tail([part.family()]), u8::from(part.up > 0))?;
     }
-    let mut family = text::Family::new(out, &names::EXCHANGER_ADDRESSES);
-    for (labels, addresses) in parts.addresses.iter() {
-        family.sample(labels, &[], *addresses)?;
+    let mut family = text::Family::by(out, &names::EXCHANGER_ADDRESSES, "mx");
+    for (mx, of, addresses) in &parts.addresses {
+        family.row(view.text(*mx), each.tail([of.label()]), *addresses)?;
     }
-    let mut family = text::Family::new(out, &names::EXCHANGER_ADDRESSES_UP);
-    for (labels, part) in probed() {
-        family.sample(labels, &[], part.up)?;
+    let mut family = text::Family::by(out, &names::EXCHANGER_ADDRESSES_UP, "mx");
+    for part in probed() {
+        family.row(part.mx(view), each.tail([part.family()]), part.up)?;
     }
     Ok(())
 }
 
-fn write_failures(parts: &Labelled<Part<'_>>, out: &mut Text<'_>) -> Result<(), Gone> {
-    let mut family = text::Family::new(out, &names::EXCHANGER_FAILURE);
-    let mut failure = Closed::new(["stage", "reason"]);
-    for (labels, part) in parts.iter() {
+fn write_failures(view: &View<'_>, parts: &[Part<'_>], out: &mut Text<'_>) -> Result<(), Gone> {
+    let mut family = text::Family::by(out, &names::EXCHANGER_FAILURE, "mx");
+    let mut failure = Closed::new(["family", "stage", "reason"]);
+    for part in parts {
         if let Some(worst) = part.worst {
-            let values = [worst.stage.label(), worst.reason.label()];
-            family.sample_of(labels, &mut failure, values, 1)?;
+            let labels = [part.family(), worst.stage.label(), worst.reason.label()];
+            family.row(part.mx(view), failure.tail(labels), 1)?;
         }
     }
-    let mut family = text::Family::new(out, &names::PROBE_BACKOFF);
-    for (labels, part) in parts.iter() {
-        family.sample(labels, &[], part.counts.backoff)?;
+    let mut family = text::Family::by(out, &names::PROBE_BACKOFF, "mx");
+    let mut each = Closed::new(["family"]);
+    for part in parts {
+        family.row(part.mx(view), each.tail([part.family()]), part.counts.backoff)?;
     }
     Ok(())
 }
 
 fn write_counts(
-    parts: &Labelled<Part<'_>>,
+    view: &View<'_>,
+    parts: &[Part<'_>],
     detail: Detail,
     out: &mut Text<'_>,
 ) -> Result<(), Gone> {
-    let mut family = text::Family::new(out, &names::SESSIONS);
-    let mut ending = Closed::new(["stage", "reason"]);
-    for (labels, part) in parts.iter() {
+    let mut family = text::Family::by(out, &names::SESSIONS, "mx");
+    let mut ending = Closed::new(["family", "stage", "reason"]);
+    for part in parts {
         for (ended, count) in part.counts.sessions.iter() {
-            family.sample_of(labels, &mut ending, ended.labels(), *count)?;
+            let [stage, reason] = ended.labels();
+            let tail = ending.tail([part.family(), stage, reason]);
+            family.row(part.mx(view), tail, *count)?;
         }
     }
     if detail == Detail::Lean {
         return Ok(());
     }
-    write_histograms(parts, &names::CONNECT_DURATION, |counts| &counts.connect, out)?;
-    write_histograms(parts, &names::BANNER_DURATION, |counts| &counts.banner, out)?;
-    let mut family = text::Family::new(out, &names::SMTP_REPLIES);
-    for (labels, part) in parts.iter() {
+    write_histograms(view, parts, &names::CONNECT_DURATION, |counts| &counts.connect, out)?;
+    write_histograms(view, parts, &names::BANNER_DURATION, |counts| &counts.banner, out)?;
+    let mut family = text::Family::by(out, &names::SMTP_REPLIES, "mx");
+    let mut stage = Closed::new(["family", "stage"]);
+    for part in parts {
         for (replied, count) in part.counts.replies.iter() {
             let mut digits = itoa::Buffer::new();
             let code = replied.code().map_or(OTHER, |code| digits.format(code));
-            family.sample(labels, &[("stage", replied.stage()), ("code", code)], *count)?;
+            let middle = stage.middle([part.family(), replied.stage()]);
+            family.joined(&[part.mx(view), middle, ",code=\"", code, ALONE], *count)?;
         }
     }
     Ok(())
 }
 
 fn write_histograms(
-    parts: &Labelled<Part<'_>>,
+    view: &View<'_>,
+    parts: &[Part<'_>],
     metric: &'static Metric,
     of: impl Fn(&FamilyCounts) -> &Histogram<u32>,
     out: &mut Text<'_>,
 ) -> Result<(), Gone> {
-    let mut family = Histograms::new(out, metric);
+    let mut family = Histograms::by(out, metric, "mx");
+    let tails = Family::ALL.map(|of| Tails::new(&format!("\",family=\"{}\"", of.label())));
     // A family that is never probed has no empty histogram to show for it.
-    for (labels, part) in parts.iter().filter(|(_, part)| !part.counts.sessions.is_empty()) {
-        family.add(labels, of(part.counts))?;
+    for part in parts.iter().filter(|part| !part.counts.sessions.is_empty()) {
+        family.add(part.mx(view), &tails[part.family as usize], of(part.counts))?;
     }
     Ok(())
 }
 
-fn write_stages(parts: &Parts<'_>, detail: Detail, out: &mut Text<'_>) -> Result<(), Gone> {
-    let mut stage = Closed::new(["stage"]);
-    let mut family = text::Family::new(out, &names::STAGE_DURATION);
-    for (labels, part) in parts.with_addresses.iter() {
+fn write_stages(
+    view: &View<'_>,
+    parts: &Parts<'_>,
+    detail: Detail,
+    out: &mut Text<'_>,
+) -> Result<(), Gone> {
+    let mut stage = Closed::new(["family", "stage"]);
+    let mut family = text::Family::by(out, &names::STAGE_DURATION, "mx");
+    for part in &parts.with_addresses {
         let known = parts.stages[part.stages.clone()].iter();
         for known in known.filter(|known| timed(known.stage, detail)) {
-            family.sample_of(labels, &mut stage, [known.stage.label()], known.duration)?;
+            let tail = stage.tail([part.family(), known.stage.label()]);
+            family.row(part.mx(view), tail, known.duration)?;
         }
     }
     if detail == Detail::Lean {
         return Ok(());
     }
-    let mut family = text::Family::new(out, &names::SMTP_REPLY_CODE);
-    for (labels, part) in parts.with_addresses.iter() {
+    let mut family = text::Family::by(out, &names::SMTP_REPLY_CODE, "mx");
+    for part in &parts.with_addresses {
         let known = parts.stages[part.stages.clone()].iter();
         for known in known.filter(|known| !usual(known.stage)) {
             if let Some(code) = known.code {
-                family.sample_of(labels, &mut stage, [known.stage.label()], code)?;
+                let tail = stage.tail([part.family(), known.stage.label()]);
+                family.row(part.mx(view), tail, code)?;
             }
         }
     }
@@ -281,20 +312,20 @@ const fn usual(stage: Stage) -> bool {
     matches!(stage, Stage::EhloTls | Stage::Quit)
 }
 
-fn write_extensions(parts: &Labelled<Part<'_>>, out: &mut Text<'_>) -> Result<(), Gone> {
-    let mut family = text::Family::new(out, &names::SMTP_EXTENSION);
-    let mut offered = Closed::new(["extension"]);
-    for (labels, part) in parts.iter() {
-        for (extension, _) in
-            EXTENSIONS.into_iter().zip(part.offers.by_all).filter(|(_, offered)| *offered)
-        {
-            family.sample_of(labels, &mut offered, [extension], 1)?;
+fn write_extensions(view: &View<'_>, parts: &[Part<'_>], out: &mut Text<'_>) -> Result<(), Gone> {
+    let mut family = text::Family::by(out, &names::SMTP_EXTENSION, "mx");
+    let mut offered = Closed::new(["family", "extension"]);
+    for part in parts {
+        let each = EXTENSIONS.into_iter().zip(part.offers.by_all);
+        for (extension, _) in each.filter(|(_, offered)| *offered) {
+            family.row(part.mx(view), offered.tail([part.family(), extension]), 1)?;
         }
     }
-    let mut family = text::Family::new(out, &names::SMTP_SIZE_LIMIT);
-    for (labels, part) in parts.iter() {
+    let mut family = text::Family::by(out, &names::SMTP_SIZE_LIMIT, "mx");
+    let mut each = Closed::new(["family"]);
+    for part in parts {
         if let Some(lowest) = part.offers.lowest_limit {
-            family.sample(labels, &[], lowest)?;
+            family.row(part.mx(view), each.tail([part.family()]), lowest)?;
         }
     }
     Ok(())

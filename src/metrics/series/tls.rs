@@ -12,11 +12,11 @@ use crate::{
     config::Detail,
     facts::{Pkix, Reason, Session, Tls, TlsaFacts, TlsaStatus},
     metrics::{
-        labelled::Labelled,
         names,
         series::exchanger::Part,
         sink::Gone,
         text::{Closed, Family, Text},
+        view::View,
     },
 };
 
@@ -51,28 +51,30 @@ impl<'a> PartTls<'a> {
 
 /// All families.
 pub(super) fn write(
-    parts: &Labelled<Part<'_>>,
+    view: &View<'_>,
+    parts: &[Part<'_>],
     detail: Detail,
     out: &mut Text<'_>,
 ) -> Result<(), Gone> {
-    let mut family = Family::new(out, &names::TLS_CERTIFICATE_NOT_AFTER);
-    for (labels, part) in parts.iter() {
+    let mut each = Closed::new(["family"]);
+    let mut family = Family::by(out, &names::TLS_CERTIFICATE_NOT_AFTER, "mx");
+    for part in parts {
         if let Some(soonest) = part.tls.not_after {
-            family.sample(labels, &[], soonest)?;
+            family.row(part.mx(view), each.tail([part.family()]), soonest)?;
         }
     }
-    let mut family = Family::new(out, &names::TLS_CERTIFICATE_STATUS);
-    let mut status = Closed::new(["status"]);
-    for (labels, part) in parts.iter() {
+    let mut family = Family::by(out, &names::TLS_CERTIFICATE_STATUS, "mx");
+    let mut status = Closed::new(["family", "status"]);
+    for part in parts {
         if let Some(worst) = part.tls.pkix {
-            family.sample_of(labels, &mut status, [worst.label()], 1)?;
+            family.row(part.mx(view), status.tail([part.family(), worst.label()]), 1)?;
         }
     }
     if detail == Detail::Lean {
         return Ok(());
     }
-    let mut family = Family::new(out, &names::TLS_INFO);
-    for (labels, part) in parts.iter() {
+    let mut family = Family::by(out, &names::TLS_INFO, "mx");
+    for part in parts {
         let Some((version, tls)) = part.tls.oldest.and_then(|tls| Some((tls.version?, tls))) else {
             continue;
         };
@@ -81,14 +83,15 @@ pub(super) fn write(
             ("cipher", tls.cipher.as_deref().unwrap_or_default()),
             ("key_exchange", tls.key_exchange.as_deref().unwrap_or_default()),
         ];
-        family.sample(labels, &more, 1)?;
+        family.row_with(part.mx(view), each.middle([part.family()]), &more, 1)?;
     }
-    let mut family = Family::new(out, &names::TLS_VERIFIED);
-    let mut policy = Closed::new(["policy"]);
-    for (labels, part) in parts.iter() {
+    let mut family = Family::by(out, &names::TLS_VERIFIED, "mx");
+    let mut policy = Closed::new(["family", "policy"]);
+    for part in parts {
         for (name, kept) in POLICIES.into_iter().zip(part.tls.kept) {
             if let Some(kept) = kept {
-                family.sample_of(labels, &mut policy, [name], u8::from(kept))?;
+                let tail = policy.tail([part.family(), name]);
+                family.row(part.mx(view), tail, u8::from(kept))?;
             }
         }
     }

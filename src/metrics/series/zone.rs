@@ -7,7 +7,6 @@ use crate::{
     config::Detail,
     facts::{NameServer, authority::newer, zone_findings::ZoneView},
     metrics::{
-        labelled::Labelled,
         lookups::LastLookup,
         names,
         sink::Gone,
@@ -23,11 +22,11 @@ const MAX_SERVERS: usize = 13;
 
 /// The newest picture of every zone.
 pub(in crate::metrics) fn write(
-    lookups: &Labelled<LastLookup<'_>>,
+    lookups: &[LastLookup<'_>],
     detail: Detail,
     out: &mut Text<'_>,
 ) -> Result<(), Gone> {
-    let lookups = lookups.rows().iter().filter(|last| last.of_zone).map(|last| last.lookup);
+    let lookups = lookups.iter().filter(|last| last.of_zone).map(|last| last.lookup);
     let zones: Vec<(Block, ZoneView<'_>)> = ZoneView::all(lookups)
         .into_iter()
         .map(|zone| (Block::new([("zone", &*zone.zone.name)]), zone))
