@@ -36,6 +36,7 @@
 //! - [`connectivity_log`]: one JSON line per lookup and session.
 //!
 //! The program:
+//! - [`program`]: what runs when it is called.
 //! - [`cli`], [`log`]: command line and logging; [`build`]: what it was built from.
 //! - [`daemon`]: the life of the agent's process; [`http_sd`]: lists of destinations from servers;
 //!   [`on_demand`]: `/probe` of other domains.
@@ -73,6 +74,7 @@ pub mod name;
 pub mod on_demand;
 pub mod once;
 pub mod probe;
+pub mod program;
 pub mod secret;
 pub mod senders;
 pub mod shard;

@@ -78,7 +78,7 @@ impl<'a> Lookups<'a> {
             let name = if *lookup.name == *known.0 { known.1 } else { texts.add(&lookup.name) };
             self.all.push(LastLookup::new(lookup, at, name));
         }
-        self.all[begin..].sort_by(|a, b| by_labels(texts, a, b));
+        self.all[begin..].sort_unstable_by(|a, b| by_labels(texts, a, b));
     }
 
     /// All of them in the order of their labels, of two alike the newest.

@@ -110,7 +110,7 @@ fn domains<'a>(
         }
         domains.push(Domain { name, text, report: &**report });
     }
-    domains.sort_by(|a, b| a.name.cmp(&b.name));
+    domains.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     domains
 }
 
@@ -147,7 +147,7 @@ fn exchangers<'a>(
         let under_sts = under_sts.contains(&name);
         exchangers.push(Exchanger { name, text, report: &**report, under_sts, findings });
     }
-    exchangers.sort_by(|a, b| a.name.cmp(&b.name));
+    exchangers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let observed = |exchanger: &Exchanger<'_>| exchanger.facts().map(|facts| facts.observed_at);
     exchangers.dedup_by(|next, kept| {
         let same = next.name == kept.name;

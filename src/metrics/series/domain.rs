@@ -109,7 +109,7 @@ fn write_routes(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
 /// Leaves each exchanger of a route once, at its best preference, the best first: a second sample
 /// would break joins, which allow one route per domain and exchanger.
 fn distinct(hops: &mut Vec<(u16, Cow<'_, str>, &Exchanger)>) {
-    hops.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    hops.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
     let mut place = 0;
     while place < hops.len() {
         let (before, rest) = hops.split_at(place);

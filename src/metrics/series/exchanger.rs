@@ -178,7 +178,7 @@ impl<'a> Parts<'a> {
                 None => self.stages.push(PartStage { stage, duration, code }),
             }
         }
-        self.stages[begin..].sort_by_key(|known| known.stage);
+        self.stages[begin..].sort_unstable_by_key(|known| known.stage);
         begin..self.stages.len()
     }
 }
