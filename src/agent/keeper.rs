@@ -17,6 +17,7 @@ use tracing::{debug, error, info, warn};
 use super::{
     Reload, Settings, Setup,
     demand::{Changes, Demand, MAX_ENVELOPES},
+    first_rounds::FirstRounds,
     health::ResolverReport,
     key::Key,
     prober,
@@ -76,7 +77,7 @@ async fn work(
             // Before the ends of rounds, of which there is always another in a big agent.
             () = sleep_until(next.unwrap_or_else(far_away)), if next.is_some() => agent.start_due(),
             Some(ended) = agent.rounds.next() => agent.round_ended(ended),
-            _ = patrol.tick() => agent.readiness.patrol(Instant::now()),
+            _ = patrol.tick() => agent.patrol(),
         }
     }
     let open = agent.rounds.len();
@@ -92,6 +93,7 @@ struct Agent {
     publisher: Publisher,
     prober: Arc<ArcSwap<Prober>>,
     schedule: Schedule<Key>,
+    first_rounds: FirstRounds<Key, Due<Key>>,
     demand: Demand,
     memories: DenseMap<Remembered>,
     /// MTA-STS policies that hold until they expire.
@@ -135,6 +137,7 @@ impl Agent {
             readiness: Readiness::new(setup.ready.clone()),
             setup,
             schedule: Schedule::default(),
+            first_rounds: FirstRounds::default(),
             demand: Demand::default(),
             memories: DenseMap::default(),
             policies: HashMap::new(),
@@ -295,11 +298,38 @@ impl Agent {
     fn start_due(&mut self) {
         let now = Now::read();
         while let Some(due) = self.schedule.take_due(now) {
-            self.start(due, now.instant);
+            // Resolvers are few, and how they are matters to all.
+            let many = !matches!(due.key, Key::Resolver(_) | Key::Vantage);
+            if many && due.first && !due.skipped {
+                self.first_rounds.wait(due);
+            } else {
+                self.start(due, now.instant);
+            }
+        }
+        self.start_first_rounds(now);
+    }
+
+    fn start_first_rounds(&mut self, now: Now) {
+        while let Some(due) = self.first_rounds.next() {
+            let key = due.key.clone();
+            if self.start(due, now.instant) {
+                self.first_rounds.begin(key, now.instant);
+            } else {
+                // Removed while it waited.
+                self.schedule.ended(&key, now);
+            }
         }
     }
 
-    fn start(&mut self, due: Due<Key>, now: Instant) {
+    fn patrol(&mut self) {
+        let now = Now::read();
+        self.readiness.patrol(now.instant);
+        self.first_rounds.patrol(now.instant);
+        self.start_first_rounds(now);
+    }
+
+    /// Starts a round, unless what it is about is not wanted any more; says whether it did.
+    fn start(&mut self, due: Due<Key>, now: Instant) -> bool {
         let own = &self.setup.own;
         let rounds = match &due.key {
             Key::Destination(_) => &own.domain_rounds,
@@ -310,14 +340,16 @@ impl Agent {
         };
         if due.skipped {
             rounds.skipped.inc();
-            return;
+            return false;
         }
         own.round_lag_seconds.observe((now - due.at).as_secs_f64());
         let in_flight = InFlight::enter(&rounds.in_flight);
         let prober = self.prober.load_full();
         match due.key.clone() {
             Key::Destination(destination) => {
-                let Some(settings) = self.demand.settings(&destination).cloned() else { return };
+                let Some(settings) = self.demand.settings(&destination).cloned() else {
+                    return false;
+                };
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;
                     let round = prober.route(&destination, &settings.resolvers).await;
@@ -325,7 +357,7 @@ impl Agent {
                 });
             }
             Key::Exchanger(exchanger) => {
-                let Some(wanted) = self.demand.wanted(&exchanger).cloned() else { return };
+                let Some(wanted) = self.demand.wanted(&exchanger).cloned() else { return false };
                 // Back with the end of the round, unless that panics: then it begins anew.
                 let known = self.memories.remove(&exchanger);
                 let memory = known.map(|known| known.memory).unwrap_or_default();
@@ -339,7 +371,9 @@ impl Agent {
             }
             Key::Policies(domain) => {
                 let destination = Destination::Domain(domain.clone());
-                let Some(settings) = self.demand.settings(&destination).cloned() else { return };
+                let Some(settings) = self.demand.settings(&destination).cloned() else {
+                    return false;
+                };
                 let memory = self.policies.get(&domain).cloned().unwrap_or_default();
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;
@@ -348,7 +382,7 @@ impl Agent {
                 });
             }
             Key::Resolver(name) => {
-                let Some(view) = self.views.get(&name).cloned() else { return };
+                let Some(view) = self.views.get(&name).cloned() else { return false };
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;
                     let facts = prober.control(&view).await;
@@ -356,7 +390,7 @@ impl Agent {
                 });
             }
             Key::Vantage => {
-                let Some((plan, view)) = self.vantage.clone() else { return };
+                let Some((plan, view)) = self.vantage.clone() else { return false };
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;
                     let vantage = prober.vantage(&plan, &view).await;
@@ -364,10 +398,14 @@ impl Agent {
                 });
             }
         }
+        true
     }
 
     fn round_ended(&mut self, ended: Ended<Key, Found>) {
-        self.schedule.ended(&ended.key, Now::read());
+        let now = Now::read();
+        self.schedule.ended(&ended.key, now);
+        self.first_rounds.ended(&ended.key);
+        self.start_first_rounds(now);
         match ended.outcome {
             Ok(Found::Destination(destination, Some(round))) => {
                 self.destination_ended(&destination, round);

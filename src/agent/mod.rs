@@ -10,6 +10,7 @@ pub mod changes;
 pub mod counting;
 pub mod demand;
 pub mod family_counts;
+mod first_rounds;
 pub mod health;
 pub mod judgement;
 pub mod judging;

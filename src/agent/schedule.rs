@@ -109,6 +109,8 @@ pub struct Due<K> {
     pub at: Instant,
     /// Its last round still runs, so this one is left out.
     pub skipped: bool,
+    /// It had no round before.
+    pub first: bool,
 }
 
 impl<K> Default for Schedule<K> {
@@ -183,6 +185,7 @@ impl<K: Clone + Display + Eq + Hash> Schedule<K> {
         let entry = self.entries.at_mut(slot.place)?;
         let key = entry.key.clone();
         let skipped = std::mem::replace(&mut entry.running, true);
+        let first = entry.started.is_none();
         if !skipped {
             entry.started = Some(at);
         }
@@ -191,7 +194,7 @@ impl<K: Clone + Display + Eq + Hash> Schedule<K> {
         let earliest = interval * 3 / 4;
         let wait = until_next_slot(entry.phase, interval, now.wall, earliest);
         self.enqueue(slot.place, at.after(wait));
-        Some(Due { key, at: self.instant(slot.at)?, skipped })
+        Some(Due { key, at: self.instant(slot.at)?, skipped, first })
     }
 
     /// Notes that the round of a key has ended.
@@ -359,12 +362,13 @@ mod tests {
         let mut schedule = Schedule::default();
         let key = "slow.example.com".to_owned();
         schedule.set(&key, MINUTE, Duration::ZERO, start);
-        assert!(!schedule.take_due(start).unwrap().skipped);
+        let told = |due: Option<Due<_>>| due.map(|due| (due.skipped, due.first));
+        assert_eq!(told(schedule.take_due(start)), Some((false, true)));
         let second = after(start, schedule.next_due().unwrap() - start.instant);
-        assert!(schedule.take_due(second).unwrap().skipped);
+        assert_eq!(told(schedule.take_due(second)), Some((true, false)));
         schedule.ended(&key, second);
         let third = after(start, schedule.next_due().unwrap() - start.instant);
-        assert!(!schedule.take_due(third).unwrap().skipped);
+        assert_eq!(told(schedule.take_due(third)), Some((false, false)));
     }
 
     #[test]
