@@ -235,8 +235,8 @@ impl<'a> DecidedPair<'a> {
             self.each().flat_map(Decided::addresses).any(|found| own.addresses.contains(&found))
         };
         target.own = own.is_some_and(|own| names_it(own) || leads_to_it(own));
-        let mut exchanges = self.each().filter_map(|decided| decided.exchange);
-        target.alias = exchanges.any(|exchange| !exchange.further.cname_chain.is_empty());
+        let mut decisive = self.each().filter_map(|decided| decided.exchange);
+        target.alias = decisive.any(|exchange| !exchange.further.cname_chain.is_empty());
         if let Some((a, aaaa)) = self.both()
             && self.each().flat_map(Decided::addresses).next().is_none()
         {

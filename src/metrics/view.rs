@@ -108,7 +108,7 @@ fn domains<'a>(
             let asked = round.mx.iter().map(|mx| &mx.lookup);
             lookups.add(texts, round.observed_at, asked, (&name, text));
         }
-        domains.push(Domain { name, text, report: &**report });
+        domains.push(Domain { name, text, report });
     }
     domains.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     domains
@@ -145,7 +145,7 @@ fn exchangers<'a>(
             }
         }
         let under_sts = under_sts.contains(&name);
-        exchangers.push(Exchanger { name, text, report: &**report, under_sts, findings });
+        exchangers.push(Exchanger { name, text, report, under_sts, findings });
     }
     exchangers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let observed = |exchanger: &Exchanger<'_>| exchanger.facts().map(|facts| facts.observed_at);

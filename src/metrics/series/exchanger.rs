@@ -332,7 +332,7 @@ fn write_extensions(view: &View<'_>, parts: &[Part<'_>], out: &mut Text<'_>) -> 
 }
 
 /// What the servers of a family offer.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Offered {
     /// The extensions that all offer that told, by their place in [`EXTENSIONS`].
     by_all: [bool; EXTENSIONS.len()],
