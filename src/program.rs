@@ -8,6 +8,8 @@ use std::{
     sync::Arc,
 };
 
+use clap::{Parser, error::ErrorKind};
+
 use crate::{
     check,
     cli::{AgentArgs, Cli, Command, LogArgs},
@@ -22,7 +24,6 @@ use crate::{
     systemd::sockets,
     web::Access,
 };
-use clap::{Parser, error::ErrorKind};
 
 /// sysexits.h: an input/output error.
 const EX_IOERR: u8 = 74;

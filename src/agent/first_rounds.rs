@@ -1,6 +1,6 @@
-//! First rounds, of which an agent has thousands when it starts: no more of them begin than come to an
-//! end, however short the processor is. A round that is under way takes memory, and one that waits to
-//! begin takes hardly any.
+//! First rounds, of which an agent has thousands when it starts: where the processor is short, they begin as
+//! others come to an end. A round that is under way takes memory, and one that waits to begin takes hardly
+//! any.
 //!
 //! Pure: the caller brings the clock. Later rounds are no concern of this: they are spread over their
 //! interval, and none of them may wait for a name server that is silent to somebody else.
@@ -23,8 +23,9 @@ pub(super) struct FirstRounds<K, D> {
 /// First rounds that are under way at the same time.
 const PLACES: usize = 256;
 
-/// How long a round keeps its place: one that takes longer waits for the network, not for this host.
-const KEPT: Duration = Duration::from_secs(3);
+/// How long a round keeps its place: one that takes longer is likely to wait for the network, not for this
+/// host, and with silent name servers all of them would.
+const KEPT: Duration = Duration::from_secs(1);
 
 impl<K, D> Default for FirstRounds<K, D> {
     fn default() -> Self {
@@ -61,7 +62,7 @@ impl<K: Eq + Hash, D> FirstRounds<K, D> {
         self.under_way.remove(key);
     }
 
-    /// Takes the places of those that have had them long enough.
+    /// Takes their places from those that have had them long enough.
     pub(super) fn patrol(&mut self, now: Instant) {
         self.under_way.retain(|_, begun| now.saturating_duration_since(*begun) < KEPT);
     }

@@ -76,8 +76,8 @@ async fn work(
             }
             // Before the ends of rounds, of which there is always another in a big agent.
             () = sleep_until(next.unwrap_or_else(far_away)), if next.is_some() => agent.start_due(),
-            Some(ended) = agent.rounds.next() => agent.round_ended(ended),
             _ = patrol.tick() => agent.patrol(),
+            Some(ended) = agent.rounds.next() => agent.round_ended(ended),
         }
     }
     let open = agent.rounds.len();
@@ -311,12 +311,13 @@ impl Agent {
 
     fn start_first_rounds(&mut self, now: Now) {
         while let Some(due) = self.first_rounds.next() {
-            let key = due.key.clone();
-            if self.start(due, now.instant) {
-                self.first_rounds.begin(key, now.instant);
+            if self.is_wanted(&due.key) {
+                self.schedule.begun(&due.key, now);
+                self.first_rounds.begin(due.key.clone(), now.instant);
+                self.start(due, now.instant);
             } else {
                 // Removed while it waited.
-                self.schedule.ended(&key, now);
+                self.schedule.ended(&due.key, now);
             }
         }
     }
@@ -328,8 +329,19 @@ impl Agent {
         self.start_first_rounds(now);
     }
 
-    /// Starts a round, unless what it is about is not wanted any more; says whether it did.
-    fn start(&mut self, due: Due<Key>, now: Instant) -> bool {
+    fn is_wanted(&self, key: &Key) -> bool {
+        match key {
+            Key::Destination(destination) => self.demand.settings(destination).is_some(),
+            Key::Policies(domain) => {
+                self.demand.settings(&Destination::Domain(domain.clone())).is_some()
+            }
+            Key::Exchanger(exchanger) => self.demand.wanted(exchanger).is_some(),
+            Key::Resolver(name) => self.views.contains_key(name),
+            Key::Vantage => self.vantage.is_some(),
+        }
+    }
+
+    fn start(&mut self, due: Due<Key>, now: Instant) {
         let own = &self.setup.own;
         let rounds = match &due.key {
             Key::Destination(_) => &own.domain_rounds,
@@ -340,7 +352,7 @@ impl Agent {
         };
         if due.skipped {
             rounds.skipped.inc();
-            return false;
+            return;
         }
         own.round_lag_seconds.observe((now - due.at).as_secs_f64());
         let in_flight = InFlight::enter(&rounds.in_flight);
@@ -348,7 +360,7 @@ impl Agent {
         match due.key.clone() {
             Key::Destination(destination) => {
                 let Some(settings) = self.demand.settings(&destination).cloned() else {
-                    return false;
+                    return;
                 };
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;
@@ -357,7 +369,7 @@ impl Agent {
                 });
             }
             Key::Exchanger(exchanger) => {
-                let Some(wanted) = self.demand.wanted(&exchanger).cloned() else { return false };
+                let Some(wanted) = self.demand.wanted(&exchanger).cloned() else { return };
                 // Back with the end of the round, unless that panics: then it begins anew.
                 let known = self.memories.remove(&exchanger);
                 let memory = known.map(|known| known.memory).unwrap_or_default();
@@ -372,7 +384,7 @@ impl Agent {
             Key::Policies(domain) => {
                 let destination = Destination::Domain(domain.clone());
                 let Some(settings) = self.demand.settings(&destination).cloned() else {
-                    return false;
+                    return;
                 };
                 let memory = self.policies.get(&domain).cloned().unwrap_or_default();
                 self.rounds.start(due.key, async move {
@@ -382,7 +394,7 @@ impl Agent {
                 });
             }
             Key::Resolver(name) => {
-                let Some(view) = self.views.get(&name).cloned() else { return false };
+                let Some(view) = self.views.get(&name).cloned() else { return };
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;
                     let facts = prober.control(&view).await;
@@ -390,7 +402,7 @@ impl Agent {
                 });
             }
             Key::Vantage => {
-                let Some((plan, view)) = self.vantage.clone() else { return false };
+                let Some((plan, view)) = self.vantage.clone() else { return };
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;
                     let vantage = prober.vantage(&plan, &view).await;
@@ -398,7 +410,6 @@ impl Agent {
                 });
             }
         }
-        true
     }
 
     fn round_ended(&mut self, ended: Ended<Key, Found>) {

@@ -197,6 +197,23 @@ impl<K: Clone + Display + Eq + Hash> Schedule<K> {
         Some(Due { key, at: self.instant(slot.at)?, skipped, first })
     }
 
+    /// Notes that the round of a key, due earlier and held back since, begins now: the next one follows that.
+    pub fn begun(&mut self, key: &K, now: Now) {
+        let at = self.moment(now.instant);
+        let Some(place) = self.entries.place(key) else { return };
+        let Some(entry) = self.entries.at_mut(place) else { return };
+        let at_once = entry.started == Some(at) && entry.then == Then::Wait;
+        if at_once || entry.then == Then::Forget {
+            return;
+        }
+        // This is the first round of one that came back meanwhile, too.
+        entry.then = Then::Wait;
+        entry.started = Some(at);
+        let interval = Duration::from_nanos(entry.interval);
+        let wait = until_next_slot(entry.phase, interval, now.wall, interval * 3 / 4);
+        self.enqueue(place, at.after(wait));
+    }
+
     /// Notes that the round of a key has ended.
     pub fn ended(&mut self, key: &K, now: Now) {
         let at = self.moment(now.instant);
@@ -429,6 +446,38 @@ mod tests {
         schedule.remove(&key);
         schedule.ended(&key, start);
         assert!(schedule.entries.is_empty());
+    }
+
+    #[test]
+    fn the_round_after_one_that_was_held_back_follows_its_begin() {
+        let start = Now::read();
+        let mut schedule = Schedule::default();
+        let key = "example.com".to_owned();
+        schedule.set(&key, MINUTE, Duration::ZERO, start);
+        assert!(schedule.take_due(start).unwrap().first);
+        let later = after(start, MINUTE * 3 / 2);
+        schedule.begun(&key, later);
+        schedule.ended(&key, later);
+        let wait = schedule.next_due().unwrap() - later.instant;
+        assert!(wait >= MINUTE * 3 / 4 && wait < MINUTE * 2, "{wait:?}");
+        assert!(!schedule.take_due(after(later, wait)).unwrap().skipped);
+    }
+
+    #[test]
+    fn what_comes_back_while_its_round_is_held_back_has_one() {
+        let start = Now::read();
+        let mut schedule = Schedule::default();
+        let key = "example.com".to_owned();
+        schedule.set(&key, MINUTE, Duration::ZERO, start);
+        schedule.take_due(start).unwrap();
+        schedule.remove(&key);
+        schedule.set(&key, MINUTE, Duration::ZERO, start);
+        schedule.begun(&key, start);
+        schedule.ended(&key, start);
+        assert!(schedule.next_due().unwrap() - start.instant >= MINUTE * 3 / 4);
+        schedule.remove(&key);
+        schedule.begun(&key, start);
+        assert!(schedule.next_due().is_none() && schedule.entries.is_empty());
     }
 
     #[test]

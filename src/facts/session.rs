@@ -180,6 +180,7 @@ impl Session {
 /// The limit in a line of an EHLO reply, if it announces one.
 fn size_limit(line: &str) -> Option<u64> {
     // Most lines are told apart without looking for words in them.
+    let line = line.trim_ascii_start();
     let mut words = is_extension(line, "SIZE").then(|| line.split_ascii_whitespace())?;
     let plain = words.next().is_some_and(|keyword| keyword.eq_ignore_ascii_case("SIZE"));
     plain.then(|| words.next().and_then(|number| number.parse().ok()).unwrap_or(0))
@@ -457,6 +458,8 @@ mod tests {
         let over_tls = ehlo(Stage::EhloTls, 250, &["SIZE 10", "SMTPUTF8"]);
         let after = session(vec![plain(), over_tls]);
         assert_eq!((offers(&after), after.size_limit()), ([true, false, true], Some(10)));
+        let spaced = session(vec![ehlo(Stage::Ehlo, 250, &["SIZE=7", " SIZE 5"])]);
+        assert_eq!(spaced.size_limit(), Some(5));
         // Refused, it says nothing new.
         let refused = session(vec![plain(), ehlo(Stage::EhloTls, 503, &["SMTPUTF8"])]);
         assert_eq!(offers(&refused), [true, true, false]);

@@ -76,29 +76,34 @@ impl Deref for Block {
 pub(super) struct Closed<'a, const N: usize> {
     names: [&'static str; N],
     known: Vec<([&'a str; N], String)>,
+    /// The place of the one before: the same comes again and again, or all in turn.
+    last: usize,
 }
 
 impl<'a, const N: usize> Closed<'a, N> {
     pub(super) const fn new(names: [&'static str; N]) -> Self {
-        Self { names, known: Vec::new() }
+        Self { names, known: Vec::new(), last: 0 }
     }
 
     /// Up to the value of the sample.
     pub(super) fn tail(&mut self, values: [&'a str; N]) -> &str {
         // Mostly these are the very same words: they need not be read to be told apart.
-        let same = |known: &[&str; N]| {
+        let same = |(known, _): &([&str; N], String)| {
             known.iter().zip(&values).all(|(known, value)| ptr::eq(*known, *value))
         };
-        let place = self.known.iter().position(|(known, _)| same(known));
+        let next = if self.last + 1 < self.known.len() { self.last + 1 } else { 0 };
+        let mut near = [next, self.last].into_iter();
+        let place = near.find(|&place| self.known.get(place).is_some_and(same));
+        let place = place.or_else(|| self.known.iter().position(same));
         let place = place.or_else(|| self.known.iter().position(|(known, _)| *known == values));
-        let place = place.unwrap_or_else(|| {
+        self.last = place.unwrap_or_else(|| {
             let mut text = String::from("\",");
             push_labels(&mut text, self.names.into_iter().zip(values));
             text.push_str("} ");
             self.known.push((values, text));
             self.known.len() - 1
         });
-        &self.known[place].1
+        &self.known[self.last].1
     }
 
     /// The same where still other labels follow.
@@ -127,13 +132,15 @@ impl<'t, 's> Family<'t, 's> {
         Self { text, metric, head: [metric.name, "{", label, "=\""].concat(), begun: false }
     }
 
-    /// One sample with the rendered labels of a block, if there are any, and `more`.
+    /// One sample with the rendered labels of a block, if there are any, and `more`; not of a family
+    /// [`Self::by`] a label.
     pub(super) fn sample(
         &mut self,
         labels: &str,
         more: &[(&str, &str)],
         value: impl Number,
     ) -> Result<(), Gone> {
+        debug_assert!(self.head.ends_with('{'), "{}", self.head);
         let chunk = self.begin_line()?;
         if labels.is_empty() && more.is_empty() {
             // Instead of the brace.
@@ -224,7 +231,8 @@ pub(super) struct Tails {
 }
 
 impl Tails {
-    /// After these rendered labels, if there are any.
+    /// After these rendered labels, if there are any; for [`Histograms::by`] they begin with the quote that
+    /// ends the value before.
     pub(super) fn new(labels: &str) -> Self {
         let buckets = std::array::from_fn(|index| match BOUNDS.get(index) {
             Some(bound) => format!("{labels},le=\"{bound}\"}} "),
