@@ -6,6 +6,7 @@
 
 pub mod exposition;
 pub mod histogram;
+mod labels;
 mod lookups;
 pub mod names;
 mod number;

@@ -4,7 +4,7 @@
 //! before, so that it reads one thing after the other: what the agent knows lies all over its memory,
 //! and to fetch it from there a family at a time took longer than to write it.
 
-use super::text::push_escaped;
+use super::labels::push_escaped;
 
 /// Texts, each found by its place.
 #[derive(Debug, Default)]

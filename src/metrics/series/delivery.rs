@@ -10,9 +10,10 @@ use crate::{
     agent::standing::Standing,
     delivery::{Outcome, Verdict},
     metrics::{
+        labels::Closed,
         names,
         sink::Gone,
-        text::{Closed, Family, Text},
+        text::{Family, Text},
         texts::Place,
         view::View,
     },

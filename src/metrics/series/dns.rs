@@ -4,10 +4,11 @@ use crate::{
     config::Detail,
     facts::{self, RecordType},
     metrics::{
+        labels::{Block, Closed},
         lookups::LastLookup,
         names,
         sink::Gone,
-        text::{Block, Closed, Family, Histograms, Tails, Text},
+        text::{Family, Histograms, Tails, Text},
         view::View,
     },
 };

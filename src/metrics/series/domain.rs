@@ -5,9 +5,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 use crate::{
     facts::{self, MxLookup, Route},
     metrics::{
+        labels::{ALONE, Closed, push_escaped, push_labels},
         names,
         sink::Gone,
-        text::{ALONE, Closed, Family, Text, push_escaped, push_labels},
+        text::{Family, Text},
         view::{Domain, View},
     },
     name::Exchanger,

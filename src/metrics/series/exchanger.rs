@@ -14,10 +14,11 @@ use crate::{
     facts::{Failure, Family, Session, Stage},
     metrics::{
         histogram::Histogram,
+        labels::{ALONE, Closed},
         names,
         names::Metric,
         sink::Gone,
-        text::{self, ALONE, Closed, Histograms, Tails, Text},
+        text::{self, Histograms, Tails, Text},
         texts::Place,
         view::View,
     },

@@ -1,9 +1,10 @@
 //! Families about the policies of mail domains: MTA-STS and TLS-RPT.
 
 use crate::metrics::{
+    labels::{ALONE, Closed},
     names,
     sink::Gone,
-    text::{ALONE, Closed, Family, Text},
+    text::{Family, Text},
     view::View,
 };
 

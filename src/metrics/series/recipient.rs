@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     facts::{Family, RecipientClass, Stage, Transaction},
     metrics::{
+        labels::Block,
         names,
         sink::Gone,
-        text::{self, Block, Text},
+        text::{self, Text},
         view::{Exchanger, View},
     },
 };

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use crate::{
     facts::ServerFacts,
     metrics::{
+        labels::Block,
         names,
         sink::Gone,
-        text::{Block, Family, Text},
+        text::{Family, Text},
         view::View,
     },
 };

@@ -12,10 +12,11 @@ use crate::{
     config::Detail,
     facts::{Pkix, Reason, Session, Tls, TlsaFacts, TlsaStatus},
     metrics::{
+        labels::Closed,
         names,
         series::exchanger::Part,
         sink::Gone,
-        text::{Closed, Family, Text},
+        text::{Family, Text},
         view::View,
     },
 };

@@ -3,9 +3,10 @@
 use crate::{
     facts::{FamilyVantage, Way},
     metrics::{
+        labels::Block,
         names::{self, Metric},
         sink::Gone,
-        text::{Block, Family, Text},
+        text::{Family, Text},
         view::View,
     },
 };

@@ -7,10 +7,11 @@ use crate::{
     config::Detail,
     facts::{NameServer, authority::newer, zone_findings::ZoneView},
     metrics::{
+        labels::Block,
         lookups::LastLookup,
         names,
         sink::Gone,
-        text::{Block, Family, Text},
+        text::{Family, Text},
     },
 };
 
