@@ -189,11 +189,7 @@ impl<K: Clone + Display + Eq + Hash> Schedule<K> {
         if !skipped {
             entry.started = Some(at);
         }
-        let interval = Duration::from_nanos(entry.interval);
-        // A quarter of grace: a start that was late by a little must not cost a whole slot.
-        let earliest = interval * 3 / 4;
-        let wait = until_next_slot(entry.phase, interval, now.wall, earliest);
-        self.enqueue(slot.place, at.after(wait));
+        self.plan_next(slot.place, now);
         Some(Due { key, at: self.instant(slot.at)?, skipped, first })
     }
 
@@ -209,9 +205,7 @@ impl<K: Clone + Display + Eq + Hash> Schedule<K> {
         // This is the first round of one that came back meanwhile, too.
         entry.then = Then::Wait;
         entry.started = Some(at);
-        let interval = Duration::from_nanos(entry.interval);
-        let wait = until_next_slot(entry.phase, interval, now.wall, interval * 3 / 4);
-        self.enqueue(place, at.after(wait));
+        self.plan_next(place, now);
     }
 
     /// Notes that the round of a key has ended.
@@ -227,6 +221,17 @@ impl<K: Clone + Display + Eq + Hash> Schedule<K> {
             Then::StartAnew => self.enqueue(place, at),
             Then::Wait => {}
         }
+    }
+
+    /// Plans the round after one that begins now.
+    fn plan_next(&mut self, place: Place, now: Now) {
+        let Some(entry) = self.entries.at_mut(place) else { return };
+        let interval = Duration::from_nanos(entry.interval);
+        // A quarter of grace: a start that was late by a little must not cost a whole slot.
+        let earliest = interval * 3 / 4;
+        let wait = until_next_slot(entry.phase, interval, now.wall, earliest);
+        let at = self.moment(now.instant).after(wait);
+        self.enqueue(place, at);
     }
 
     fn enqueue(&mut self, place: Place, at: Moment) {
