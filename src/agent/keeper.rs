@@ -197,7 +197,8 @@ impl Agent {
     /// Looks at the health of these resolvers from now on. One that is asked in another way than
     /// before is another resolver.
     fn watch_resolvers(&mut self, resolvers: &Resolvers, config: &Config, now: Now) {
-        let kept = |view: &Arc<View>| resolvers.views().iter().any(|new| Arc::ptr_eq(new, view));
+        // How many of its queries go on at once is no other way: that depends on how many resolvers there are.
+        let kept = |view: &Arc<View>| resolvers.views().iter().any(|new| new.is_same_as(view));
         let gone = self.views.iter().filter(|(_, view)| !kept(view)).map(|(name, _)| name);
         for name in gone.cloned().collect::<Vec<_>>() {
             self.views.remove(&name);
@@ -209,14 +210,17 @@ impl Agent {
             let of = config.resolvers.iter().find(|resolver| resolver.name == *view.of());
             let Some(of) = of else { continue };
             let new = ResolverReport::new(&of.kind, place == 0);
-            self.setup.store.update(|state| {
+            let down = self.setup.store.update(|state| {
                 let known = state.resolvers.get(name);
                 let report = match known {
                     Some(known) => new.with_rounds_of(known),
                     None => new,
                 };
+                let down = report.down();
                 state.resolvers.insert(Arc::clone(name), Arc::new(report));
+                down
             });
+            view.hurry(down);
             self.views.insert(Arc::clone(name), Arc::clone(view));
             let key = Key::Resolver(Arc::clone(name));
             self.schedule.set(&key, view.health_interval(), Duration::ZERO, now);
@@ -359,9 +363,7 @@ impl Agent {
         let prober = self.prober.load_full();
         match due.key.clone() {
             Key::Destination(destination) => {
-                let Some(settings) = self.demand.settings(&destination).cloned() else {
-                    return;
-                };
+                let Some(settings) = self.demand.settings(&destination).cloned() else { return };
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;
                     let round = prober.route(&destination, &settings.resolvers).await;
@@ -383,9 +385,7 @@ impl Agent {
             }
             Key::Policies(domain) => {
                 let destination = Destination::Domain(domain.clone());
-                let Some(settings) = self.demand.settings(&destination).cloned() else {
-                    return;
-                };
+                let Some(settings) = self.demand.settings(&destination).cloned() else { return };
                 let memory = self.policies.get(&domain).cloned().unwrap_or_default();
                 self.rounds.start(due.key, async move {
                     let _in_flight = in_flight;

@@ -82,6 +82,11 @@ impl View {
         (&self.of, &self.resolver) == (of, resolver)
     }
 
+    /// Whether the other is that view, too, however many lookups each may have under way.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        other.is(&self.of, &self.resolver)
+    }
+
     /// The most lookups that it may have under way.
     pub(super) const fn at_once(&self) -> usize {
         self.at_once
