@@ -77,7 +77,7 @@ mod tests {
             count_reply(&mut counts.replies, Stage::Ehlo, code);
         }
         assert_eq!(counts.replies.len(), MAX_REPLIES + 1);
-        assert_eq!(counts.replies.iter().map(|(_, count)| count).sum::<u32>(), 400);
+        assert_eq!(counts.replies.as_slice().iter().map(|(_, count)| count).sum::<u32>(), 400);
         assert_eq!(counts.replies.get(&Replied::Other), u32::try_from(400 - MAX_REPLIES).ok());
     }
 }

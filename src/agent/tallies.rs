@@ -37,8 +37,8 @@ impl<K: Ord> Tallies<K> {
     }
 
     /// Keys with their counts, in the order of the keys.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &(K, u32)> {
-        self.0.iter()
+    pub fn as_slice(&self) -> &[(K, u32)] {
+        &self.0
     }
 
     /// How many keys there are.
@@ -63,7 +63,7 @@ mod tests {
         for key in ["b", "a", "b", "c"] {
             *tallies.entry(key) += 1;
         }
-        assert_eq!(tallies.iter().copied().collect::<Vec<_>>(), [("a", 1), ("b", 2), ("c", 1)]);
+        assert_eq!(tallies.as_slice(), [("a", 1), ("b", 2), ("c", 1)]);
         assert_eq!((tallies.len(), tallies.get(&"b"), tallies.get(&"d")), (3, Some(2), None));
     }
 }

@@ -9,6 +9,8 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
+use jiff::Timestamp;
+
 use super::{
     lookups::{LastLookup, Lookups},
     texts::{Place, Texts},
@@ -35,32 +37,27 @@ pub(super) struct View<'a> {
 
 type Targets<'a> = HashMap<(&'a ExchangerName, &'a str), Target>;
 
+/// What many families ask of a report stands beside it: the reports themselves lie far apart.
 pub(super) struct Domain<'a> {
     pub(super) name: Cow<'a, str>,
     pub(super) text: Place,
     pub(super) report: &'a DestinationReport,
-}
-
-impl<'a> Domain<'a> {
-    pub(super) fn round(&self) -> Option<&'a DestinationRound> {
-        self.report.last.as_deref()
-    }
+    pub(super) round: Option<&'a DestinationRound>,
+    pub(super) observed_at: Option<Timestamp>,
+    /// The resolver whose answers decide where its mail goes, or nothing.
+    pub(super) primary_resolver: &'a str,
 }
 
 pub(super) struct Exchanger<'a> {
     pub(super) name: Cow<'a, str>,
     pub(super) text: Place,
     pub(super) report: &'a ExchangerReport,
+    pub(super) facts: Option<&'a ExchangerFacts>,
+    pub(super) completed_at: Option<Timestamp>,
     /// A domain with an MTA-STS policy in force routes to it.
     pub(super) under_sts: bool,
     /// What is remarkable about its addresses, by resolver; mostly nothing.
     pub(super) findings: Vec<(&'a str, ExchangerFinding)>,
-}
-
-impl<'a> Exchanger<'a> {
-    pub(super) fn facts(&self) -> Option<&'a ExchangerFacts> {
-        self.report.facts.as_deref()
-    }
 }
 
 impl<'a> View<'a> {
@@ -104,11 +101,14 @@ fn domains<'a>(
             Destination::SmartHost(_) => Cow::Owned(destination.to_string()),
         };
         let text = texts.add(&name);
-        if let Some(round) = &report.last {
+        let round = report.last.as_deref();
+        if let Some(round) = round {
             let asked = round.mx.iter().map(|mx| &mx.lookup);
             lookups.add(texts, round.observed_at, asked, (&name, text));
         }
-        domains.push(Domain { name, text, report });
+        let observed_at = round.map(|round| round.observed_at);
+        let primary_resolver = report.primary_resolver();
+        domains.push(Domain { name, text, report, round, observed_at, primary_resolver });
     }
     domains.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     domains
@@ -127,7 +127,8 @@ fn exchangers<'a>(
         let name = exchanger.label(snapshot.mx_port);
         let text = texts.add(&name);
         let mut findings = Vec::new();
-        if let Some(facts) = report.facts.as_deref() {
+        let facts = report.facts.as_deref();
+        if let Some(facts) = facts {
             lookups.add(texts, facts.observed_at, facts.lookups.iter(), (&name, text));
             for (resolver, pair) in AddressPair::by_resolver(facts) {
                 let pair = pair.decided();
@@ -145,10 +146,12 @@ fn exchangers<'a>(
             }
         }
         let under_sts = under_sts.contains(&name);
-        exchangers.push(Exchanger { name, text, report, under_sts, findings });
+        let completed_at = report.completed_at;
+        let exchanger = Exchanger { name, text, report, facts, completed_at, under_sts, findings };
+        exchangers.push(exchanger);
     }
     exchangers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    let observed = |exchanger: &Exchanger<'_>| exchanger.facts().map(|facts| facts.observed_at);
+    let observed = |exchanger: &Exchanger<'_>| exchanger.facts.map(|facts| facts.observed_at);
     exchangers.dedup_by(|next, kept| {
         let same = next.name == kept.name;
         if same && observed(kept) < observed(next) {

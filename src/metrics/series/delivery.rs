@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::{
     agent::standing::Standing,
-    delivery::{Outcome, Verdict},
+    delivery::Outcome,
     metrics::{
         labels::Closed,
         names,
@@ -17,6 +17,7 @@ use crate::{
         texts::Place,
         view::View,
     },
+    name::Exchanger,
 };
 
 /// What the series tell of one verdict.
@@ -24,8 +25,10 @@ struct Given<'a> {
     domain: Place,
     /// The values of the labels `sender` and `resolver`.
     by: [&'a str; 2],
-    verdict: &'a Verdict,
     outcome: Outcome,
+    reason: &'static str,
+    /// The last that was tried, too: one dead exchanger is one cause for all who route to it.
+    at: Option<&'a Exchanger>,
     wait_best: Duration,
     wait_worst: Duration,
     usable_exchangers: usize,
@@ -50,11 +53,11 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(
     }
     let mut family = Family::by(out, &names::DELIVERY_OUTCOME, "domain");
     let mut outcome = Closed::new(["sender", "resolver", "outcome", "reason"]);
-    for Given { domain, by: [sender, resolver], verdict, .. } in &given {
-        // The last that was tried, too: one dead exchanger is one cause for all who route to it.
-        let mx = verdict.at.as_ref().map(|at| view.label(&at.exchanger)).unwrap_or_default();
-        let labels = [*sender, *resolver, verdict.outcome.label(), verdict.why.label()];
-        family.row_with(view.text(*domain), outcome.middle(labels), &[("mx", &mx)], 1)?;
+    for given in &given {
+        let mx = given.at.map(|at| view.label(at)).unwrap_or_default();
+        let [sender, resolver] = given.by;
+        let labels = [sender, resolver, given.outcome.label(), given.reason];
+        family.row_with(view.text(given.domain), outcome.middle(labels), &[("mx", &mx)], 1)?;
     }
     let mut family = Family::by(out, &names::DELIVERY_WAIT, "domain");
     let mut bound = Closed::new(["sender", "resolver", "bound"]);
@@ -95,8 +98,9 @@ fn given<'a>(view: &View<'a>) -> Vec<Given<'a>> {
             Given {
                 domain: domain.text,
                 by: [&*sender.name, &**resolver],
-                verdict,
                 outcome: verdict.outcome,
+                reason: verdict.why.label(),
+                at: verdict.at.as_ref().map(|at| &at.exchanger),
                 wait_best: verdict.wait_best,
                 wait_worst: verdict.wait_worst,
                 usable_exchangers: verdict.usable_exchangers,

@@ -20,7 +20,7 @@ pub(in crate::metrics) fn write_last<'a>(
     detail: Detail,
     out: &mut Text<'_>,
 ) -> Result<(), Gone> {
-    let labels = |last: &LastLookup<'a>| [last.rtype.label(), last.resolver()];
+    let labels = |last: &LastLookup<'a>| [last.rtype.label(), last.resolver];
     let mut each = Closed::new(["type", "resolver"]);
     let mut family = Family::by(out, &names::DNS_LOOKUP_SUCCESS, "name");
     for last in lookups {
@@ -36,7 +36,7 @@ pub(in crate::metrics) fn write_last<'a>(
     }
     let mut family = Family::by(out, &names::DNS_LOOKUP_DURATION, "name");
     for last in lookups {
-        family.row(view.text(last.name), each.tail(labels(last)), last.took)?;
+        family.row(view.text(last.name), each.tail(labels(last)), last.took())?;
     }
     write_agreement(view, lookups, out)?;
     if detail == Detail::Lean {

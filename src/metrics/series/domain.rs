@@ -2,13 +2,16 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use smallvec::SmallVec;
+
 use crate::{
-    facts::{self, MxLookup, Route},
+    facts::{self, DomainFinding, MxLookup, Route},
     metrics::{
         labels::{ALONE, Closed, push_escaped, push_labels},
         names,
         sink::Gone,
         text::{Family, Text},
+        texts::Place,
         view::{Domain, View},
     },
     name::Exchanger,
@@ -20,7 +23,7 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(
     let mut by_resolver = Closed::new(["resolver"]);
     let mut family = Family::by(out, &names::DESTINATION_INFO, "domain");
     for domain in &view.domains {
-        let (text, resolver) = (view.text(domain.text), domain.report.primary_resolver());
+        let (text, resolver) = (view.text(domain.text), domain.primary_resolver);
         let labels = user_labels(&domain.report.settings.labels);
         if labels.is_empty() {
             family.row(text, by_resolver.tail([resolver]), 1)?;
@@ -29,28 +32,31 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(
             family.row_with(text, by_resolver.middle([resolver]), &labels, 1)?;
         }
     }
+    let sets = mx_sets(view);
     let mut family = Family::by(out, &names::DOMAIN_EXCHANGERS, "domain");
-    for (domain, resolver, route) in mx_sets(view) {
-        if !matches!(route, Route::Unknown) {
-            let tail = by_resolver.tail([resolver]);
-            family.row(view.text(domain.text), tail, route.targets().len())?;
+    for set in &sets {
+        if let Some(targets) = set.targets {
+            family.row(view.text(set.domain), by_resolver.tail([set.resolver]), targets)?;
         }
     }
     let mut family = Family::by(out, &names::DOMAIN_FINDING, "domain");
     let mut found = Closed::new(["resolver", "finding"]);
-    for (domain, resolver, route) in mx_sets(view) {
-        if view.snapshot.is_down(resolver) {
-            continue;
-        }
-        let policy = domain.report.policies.as_deref().map(|policies| &policies.mta_sts);
-        let findings =
-            facts::of_route(route, policy, |name| view.targets.get(&(name, resolver)).copied());
-        for finding in findings.into_iter().take(MOST_FINDINGS) {
-            let tail = found.tail([resolver, finding.label()]);
-            family.row(view.text(domain.text), tail, 1)?;
+    for set in &sets {
+        for finding in &set.findings {
+            let tail = found.tail([set.resolver, finding.label()]);
+            family.row(view.text(set.domain), tail, 1)?;
         }
     }
     Ok(())
+}
+
+/// What the series tell of the MX set of a domain through one resolver.
+struct MxSet<'a> {
+    domain: Place,
+    resolver: &'a str,
+    /// How many exchangers it has, where that is known.
+    targets: Option<usize>,
+    findings: SmallVec<[DomainFinding; MOST_FINDINGS]>,
 }
 
 /// Findings of one MX set that have a series, the gravest: a stranger's zone may bring about all of
@@ -62,14 +68,12 @@ pub(in crate::metrics) fn write_timestamps(
     view: &View<'_>,
     out: &mut Text<'_>,
 ) -> Result<(), Gone> {
-    let domains = view
-        .domains
-        .iter()
-        .filter_map(|domain| Some((DOMAIN, domain.text, domain.round()?.observed_at)));
+    let domains =
+        view.domains.iter().filter_map(|domain| Some((DOMAIN, domain.text, domain.observed_at?)));
     let exchangers = view
         .exchangers
         .iter()
-        .filter_map(|exchanger| Some((EXCHANGER, exchanger.text, exchanger.report.completed_at?)));
+        .filter_map(|exchanger| Some((EXCHANGER, exchanger.text, exchanger.completed_at?)));
     let mut family = Family::by(out, &names::PROBE_TIMESTAMP, "kind");
     for (kind, name, at) in domains.chain(exchangers) {
         family.joined(&[kind, view.text(name), ALONE], at)?;
@@ -87,7 +91,7 @@ fn write_routes(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
     let families = facts::Family::ALL.map(|of| format!("\",family=\"{}\",", of.label()));
     let (mut mx_label, mut after) = (String::new(), String::new());
     for domain in &view.domains {
-        let Some(round) = domain.round() else { continue };
+        let Some(round) = domain.round else { continue };
         hops.clear();
         hops.extend(round.route.iter().map(|(preference, mx)| (*preference, view.label(mx), mx)));
         distinct(&mut hops);
@@ -123,17 +127,39 @@ fn distinct(hops: &mut Vec<(u16, Cow<'_, str>, &Exchanger)>) {
 }
 
 /// The MX set of each domain through each resolver, of two alike the first.
-fn mx_sets<'v, 'a: 'v>(
-    view: &'v View<'a>,
-) -> impl Iterator<Item = (&'v Domain<'a>, &'a str, &'a Route)> {
-    view.domains.iter().flat_map(|domain| {
-        let lookups: &'a [MxLookup] = domain.round().map_or(&[], |round| &round.mx);
-        lookups.iter().enumerate().filter_map(move |(place, mx)| {
+fn mx_sets<'a>(view: &View<'a>) -> Vec<MxSet<'a>> {
+    let mut sets = Vec::with_capacity(view.domains.len());
+    for domain in &view.domains {
+        let lookups: &'a [MxLookup] = domain.round.map_or(&[], |round| &round.mx);
+        for (place, mx) in lookups.iter().enumerate() {
             let resolver = &*mx.lookup.resolver;
-            let first = lookups[..place].iter().all(|other| *other.lookup.resolver != *resolver);
-            first.then_some((domain, resolver, &mx.route))
-        })
-    })
+            if lookups[..place].iter().all(|other| *other.lookup.resolver != *resolver) {
+                let known = mx.route != Route::Unknown;
+                sets.push(MxSet {
+                    domain: domain.text,
+                    resolver,
+                    targets: known.then(|| mx.route.targets().len()),
+                    findings: findings(view, domain, resolver, &mx.route),
+                });
+            }
+        }
+    }
+    sets
+}
+
+/// The gravest findings of an MX set; none where the resolver is down, which says nothing of the domain.
+fn findings(
+    view: &View<'_>,
+    domain: &Domain<'_>,
+    resolver: &str,
+    route: &Route,
+) -> SmallVec<[DomainFinding; MOST_FINDINGS]> {
+    if view.snapshot.is_down(resolver) {
+        return SmallVec::new();
+    }
+    let policy = domain.report.policies.as_deref().map(|policies| &policies.mta_sts);
+    let target = |name: &_| view.targets.get(&(name, resolver)).copied();
+    facts::of_route(route, policy, target).into_iter().take(MOST_FINDINGS).collect()
 }
 
 /// The user's labels as valid, distinct label names, by the rules Prometheus itself applies to

@@ -1,5 +1,5 @@
-//! Families about exchangers, each by address family: what works, how sessions end and how long
-//! their stages take.
+//! Families about exchangers, each by address family: what works, how the last sessions went and how
+//! long their stages took. What is counted over all sessions is told by [`counts`].
 //!
 //! A family without addresses has `mx_exchanger_addresses` 0 and nothing else, so that no alert
 //! fires for a host that never had IPv6. A family that is not probed has its number of addresses
@@ -7,18 +7,18 @@
 
 use std::{ops::Range, time::Duration};
 
-use super::tls::{self, PartTls};
+use super::{
+    counts::{self, PartCounts},
+    tls::{self, PartTls},
+};
 use crate::{
-    agent::family_counts::{FamilyCounts, OTHER},
     config::Detail,
     facts::{Failure, Family, Session, Stage},
     metrics::{
-        histogram::Histogram,
-        labels::{ALONE, Closed},
+        labels::Closed,
         names,
-        names::Metric,
         sink::Gone,
-        text::{self, Histograms, Tails, Text},
+        text::{self, Text},
         texts::Place,
         view::View,
     },
@@ -39,7 +39,6 @@ pub(super) struct Part<'a> {
     /// Its place among all stages.
     stages: Range<usize>,
     offers: Offered,
-    counts: &'a FamilyCounts,
     pub(super) tls: PartTls<'a>,
 }
 
@@ -58,6 +57,8 @@ struct Parts<'a> {
     addresses: Vec<(Place, Family, usize)>,
     /// The families that have some.
     with_addresses: Vec<Part<'a>>,
+    /// What is counted of these, in the same order.
+    counts: Vec<PartCounts<'a>>,
     /// The stages of all of these.
     stages: Vec<PartStage>,
 }
@@ -73,7 +74,7 @@ pub(in crate::metrics) fn write(
     let parts = Parts::gather(view);
     write_states(view, &parts, out)?;
     write_failures(view, &parts.with_addresses, out)?;
-    write_counts(view, &parts.with_addresses, detail, out)?;
+    counts::write(view, &parts.counts, detail, out)?;
     write_stages(view, &parts, detail, out)?;
     tls::write(view, &parts.with_addresses, detail, out)?;
     if detail == Detail::Full {
@@ -103,7 +104,7 @@ fn write_findings(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
 fn write_tlsa(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
     let mut family = text::Family::new(out, &names::TLSA_STATUS);
     for exchanger in &view.exchangers {
-        let tlsa = exchanger.facts().into_iter().flat_map(|facts| &facts.tlsa);
+        let tlsa = exchanger.facts.into_iter().flat_map(|facts| &facts.tlsa);
         for tlsa in tlsa.filter(|tlsa| !view.snapshot.is_down(&tlsa.resolver)) {
             let labels = [
                 ("mx", &*exchanger.name),
@@ -134,11 +135,12 @@ impl<'a> Parts<'a> {
         let mut parts = Self {
             addresses: Vec::with_capacity(2 * many),
             with_addresses: Vec::with_capacity(many),
+            counts: Vec::with_capacity(many),
             stages: Vec::with_capacity(4 * many),
         };
         let mut sessions = Vec::new();
         for exchanger in &view.exchangers {
-            let Some(facts) = exchanger.facts() else { continue };
+            let Some(facts) = exchanger.facts else { continue };
             for family in Family::ALL {
                 let addresses = facts.addresses_of(family).count();
                 parts.addresses.push((exchanger.text, family, addresses));
@@ -156,10 +158,11 @@ impl<'a> Parts<'a> {
                     worst: sessions.iter().filter_map(|session| session.fault()).min(),
                     stages,
                     offers: Offered::by(&sessions),
-                    counts: exchanger.report.counts(family),
                     tls: PartTls::new(&sessions, &facts.tlsa, exchanger.under_sts),
                 };
                 parts.with_addresses.push(part);
+                let counted = exchanger.report.counts(family);
+                parts.counts.push(PartCounts::new(exchanger.text, family, counted));
             }
         }
         parts
@@ -210,60 +213,6 @@ fn write_failures(view: &View<'_>, parts: &[Part<'_>], out: &mut Text<'_>) -> Re
             let labels = [part.family(), worst.stage.label(), worst.reason.label()];
             family.row(part.mx(view), failure.tail(labels), 1)?;
         }
-    }
-    let mut family = text::Family::by(out, &names::PROBE_BACKOFF, "mx");
-    let mut each = Closed::new(["family"]);
-    for part in parts {
-        family.row(part.mx(view), each.tail([part.family()]), part.counts.backoff)?;
-    }
-    Ok(())
-}
-
-fn write_counts(
-    view: &View<'_>,
-    parts: &[Part<'_>],
-    detail: Detail,
-    out: &mut Text<'_>,
-) -> Result<(), Gone> {
-    let mut family = text::Family::by(out, &names::SESSIONS, "mx");
-    let mut ending = Closed::new(["family", "stage", "reason"]);
-    for part in parts {
-        for (ended, count) in part.counts.sessions.iter() {
-            let [stage, reason] = ended.labels();
-            let tail = ending.tail([part.family(), stage, reason]);
-            family.row(part.mx(view), tail, *count)?;
-        }
-    }
-    if detail == Detail::Lean {
-        return Ok(());
-    }
-    write_histograms(view, parts, &names::CONNECT_DURATION, |counts| &counts.connect, out)?;
-    write_histograms(view, parts, &names::BANNER_DURATION, |counts| &counts.banner, out)?;
-    let mut family = text::Family::by(out, &names::SMTP_REPLIES, "mx");
-    let mut stage = Closed::new(["family", "stage"]);
-    for part in parts {
-        for (replied, count) in part.counts.replies.iter() {
-            let mut digits = itoa::Buffer::new();
-            let code = replied.code().map_or(OTHER, |code| digits.format(code));
-            let middle = stage.middle([part.family(), replied.stage()]);
-            family.joined(&[part.mx(view), middle, ",code=\"", code, ALONE], *count)?;
-        }
-    }
-    Ok(())
-}
-
-fn write_histograms(
-    view: &View<'_>,
-    parts: &[Part<'_>],
-    metric: &'static Metric,
-    of: impl Fn(&FamilyCounts) -> &Histogram<u32>,
-    out: &mut Text<'_>,
-) -> Result<(), Gone> {
-    let mut family = Histograms::by(out, metric, "mx");
-    let tails = Family::ALL.map(|of| Tails::new(&format!("\",family=\"{}\"", of.label())));
-    // A family that is never probed has no empty histogram to show for it.
-    for part in parts.iter().filter(|part| !part.counts.sessions.is_empty()) {
-        family.add(part.mx(view), &tails[part.family as usize], of(part.counts))?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //!
 //! Every function writes whole families, because the text format wants a family in one piece.
 
+mod counts;
 pub(super) mod delivery;
 pub(super) mod dns;
 pub(super) mod domain;

@@ -10,7 +10,7 @@ use crate::{
         names,
         sink::Gone,
         text::{self, Text},
-        view::{Exchanger, View},
+        view::View,
     },
 };
 
@@ -66,10 +66,10 @@ fn parts<'a>(view: &'a View<'a>) -> Vec<Part<'a>> {
     let mut parts = Vec::new();
     for domain in &view.domains {
         let wanted: Vec<_> = domain.report.settings.envelopes().collect();
-        let Some(round) = domain.round().filter(|_| !wanted.is_empty()) else { continue };
+        let Some(round) = domain.round.filter(|_| !wanted.is_empty()) else { continue };
         let hosts: BTreeSet<_> = round.exchangers().map(|mx| view.label(mx)).collect();
         for host in &hosts {
-            let Some(facts) = view.exchanger(host).and_then(Exchanger::facts) else { continue };
+            let Some(facts) = view.exchanger(host).and_then(|known| known.facts) else { continue };
             for family in Family::ALL {
                 let sessions = facts.sessions_of(family);
                 let transactions = sessions
