@@ -94,7 +94,9 @@ fn domains<'a>(
     texts: &mut Texts,
     lookups: &mut Lookups<'a>,
 ) -> Vec<Domain<'a>> {
-    let mut domains = Vec::with_capacity(snapshot.destinations.len());
+    let mut domains: Vec<Domain<'_>> = Vec::with_capacity(snapshot.destinations.len());
+    // Mostly they come in the order of their labels, which is seen while these are at hand.
+    let mut in_order = true;
     for (destination, report) in &snapshot.destinations {
         let name = match destination {
             Destination::Domain(domain) => Cow::Borrowed(domain.as_str()),
@@ -108,9 +110,12 @@ fn domains<'a>(
         }
         let observed_at = round.map(|round| round.observed_at);
         let primary_resolver = report.primary_resolver();
+        in_order &= domains.last().is_none_or(|before| before.name <= name);
         domains.push(Domain { name, text, report, round, observed_at, primary_resolver });
     }
-    domains.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    if !in_order {
+        domains.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    }
     domains
 }
 
@@ -122,7 +127,9 @@ fn exchangers<'a>(
     let own = snapshot.vantage.as_ref().map(|vantage| vantage.own_host());
     let under_sts = under_sts(snapshot);
     let mut targets = HashMap::new();
-    let mut exchangers = Vec::with_capacity(snapshot.exchangers.len());
+    let mut exchangers: Vec<Exchanger<'_>> = Vec::with_capacity(snapshot.exchangers.len());
+    // As with domains.
+    let mut in_order = true;
     for (exchanger, report) in &snapshot.exchangers {
         let name = exchanger.label(snapshot.mx_port);
         let text = texts.add(&name);
@@ -147,9 +154,18 @@ fn exchangers<'a>(
         }
         let under_sts = under_sts.contains(&name);
         let completed_at = report.completed_at;
+        in_order &= exchangers.last().is_none_or(|before| before.name < name);
         let exchanger = Exchanger { name, text, report, facts, completed_at, under_sts, findings };
         exchangers.push(exchanger);
     }
+    if !in_order {
+        arrange(&mut exchangers);
+    }
+    (exchangers, targets)
+}
+
+/// By their labels; of two alike what was observed last.
+fn arrange(exchangers: &mut Vec<Exchanger<'_>>) {
     exchangers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let observed = |exchanger: &Exchanger<'_>| exchanger.facts.map(|facts| facts.observed_at);
     exchangers.dedup_by(|next, kept| {
@@ -159,7 +175,6 @@ fn exchangers<'a>(
         }
         same
     });
-    (exchangers, targets)
 }
 
 /// The labels of the exchangers that a domain routes to whose MTA-STS policy says how they are to be.

@@ -19,7 +19,7 @@ use crate::{
 
 /// Routes, labels, sizes and findings.
 pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
-    write_routes(view, out)?;
+    let sets = write_routes(view, out)?;
     let mut by_resolver = Closed::new(["resolver"]);
     let mut family = Family::by(out, &names::DESTINATION_INFO, "domain");
     for domain in &view.domains {
@@ -32,7 +32,6 @@ pub(in crate::metrics) fn write(view: &View<'_>, out: &mut Text<'_>) -> Result<(
             family.row_with(text, by_resolver.middle([resolver]), &labels, 1)?;
         }
     }
-    let sets = mx_sets(view);
     let mut family = Family::by(out, &names::DOMAIN_EXCHANGERS, "domain");
     for set in &sets {
         if let Some(targets) = set.targets {
@@ -85,7 +84,9 @@ pub(in crate::metrics) fn write_timestamps(
 const DOMAIN: &str = "domain\",name=\"";
 const EXCHANGER: &str = "exchanger\",name=\"";
 
-fn write_routes(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
+/// Writes the routes, and gathers the MX sets on the way: both look at the names of all exchangers.
+fn write_routes<'a>(view: &View<'a>, out: &mut Text<'_>) -> Result<Vec<MxSet<'a>>, Gone> {
+    let mut sets = Vec::with_capacity(view.domains.len());
     let mut family = Family::by(out, &names::ROUTE, "domain");
     let mut hops = Vec::new();
     let families = facts::Family::ALL.map(|of| format!("\",family=\"{}\",", of.label()));
@@ -107,8 +108,9 @@ fn write_routes(view: &View<'_>, out: &mut Text<'_>) -> Result<(), Gone> {
                 family.joined(&[domain, "\",mx=\"", &mx_label, of, &after, "} "], 1)?;
             }
         }
+        sets.extend(mx_sets(view, domain, &round.mx));
     }
-    Ok(())
+    Ok(sets)
 }
 
 /// Leaves each exchanger of a route once, at its best preference, the best first: a second sample
@@ -126,25 +128,22 @@ fn distinct(hops: &mut Vec<(u16, Cow<'_, str>, &Exchanger)>) {
     }
 }
 
-/// The MX set of each domain through each resolver, of two alike the first.
-fn mx_sets<'a>(view: &View<'a>) -> Vec<MxSet<'a>> {
-    let mut sets = Vec::with_capacity(view.domains.len());
-    for domain in &view.domains {
-        let lookups: &'a [MxLookup] = domain.round.map_or(&[], |round| &round.mx);
-        for (place, mx) in lookups.iter().enumerate() {
-            let resolver = &*mx.lookup.resolver;
-            if lookups[..place].iter().all(|other| *other.lookup.resolver != *resolver) {
-                let known = mx.route != Route::Unknown;
-                sets.push(MxSet {
-                    domain: domain.text,
-                    resolver,
-                    targets: known.then(|| mx.route.targets().len()),
-                    findings: findings(view, domain, resolver, &mx.route),
-                });
-            }
-        }
-    }
-    sets
+/// The MX set of a domain through each resolver, of two alike the first.
+fn mx_sets<'a>(
+    view: &View<'a>,
+    domain: &Domain<'a>,
+    lookups: &'a [MxLookup],
+) -> impl Iterator<Item = MxSet<'a>> {
+    lookups.iter().enumerate().filter_map(|(place, mx)| {
+        let resolver = &*mx.lookup.resolver;
+        let first = lookups[..place].iter().all(|other| *other.lookup.resolver != *resolver);
+        first.then(|| MxSet {
+            domain: domain.text,
+            resolver,
+            targets: (mx.route != Route::Unknown).then(|| mx.route.targets().len()),
+            findings: findings(view, domain, resolver, &mx.route),
+        })
+    })
 }
 
 /// The gravest findings of an MX set; none where the resolver is down, which says nothing of the domain.

@@ -102,7 +102,8 @@ pub(super) fn write(
 /// Whether all addresses show certificates that are trusted; `None` where none shows any.
 fn pkix(sessions: &[&Session]) -> Option<bool> {
     let shown = sessions.iter().any(|session| session.tls.is_some());
-    every_address(sessions, |tls| Some(tls.pkix.trusted())).filter(|_| shown)
+    // The rest is a look into replies, which most scrapes can do without.
+    if shown { every_address(sessions, |tls| Some(tls.pkix.trusted())) } else { None }
 }
 
 /// Whether all addresses match the TLSA records of every resolver that proves any; `None` where none does.
@@ -119,7 +120,7 @@ fn dane(sessions: &[&Session], tlsa: &[Arc<TlsaFacts>]) -> Option<bool> {
 /// Whether the certificates hold by which MTA-STS knows an exchanger (RFC 8461 §4.2); `None` where no
 /// policy is in force. Whether the policy lists it is a finding of the domain.
 fn mta_sts(sessions: &[&Session], under_sts: bool) -> Option<bool> {
-    every_address(sessions, |tls| Some(tls.pkix.trusted())).filter(|_| under_sts)
+    if under_sts { every_address(sessions, |tls| Some(tls.pkix.trusted())) } else { None }
 }
 
 /// Whether every address that takes mail, and of which it is known, encrypts and shows what is wanted;
