@@ -19,9 +19,15 @@ use crate::{
     },
 };
 
-/// What is counted for one family with addresses; a copy, for five families of series go through them
-/// all.
-pub(super) struct PartCounts<'a> {
+/// One family with addresses, and what is counted for it.
+pub(super) struct Counted<'a> {
+    pub(super) mx: Place,
+    pub(super) family: Family,
+    pub(super) counts: &'a FamilyCounts,
+}
+
+/// A copy of what is counted, for five families of series go through all of it, and it lies far apart.
+struct Part<'a> {
     mx: Place,
     family: Family,
     backoff: Duration,
@@ -31,8 +37,8 @@ pub(super) struct PartCounts<'a> {
     banner: Histogram<u32>,
 }
 
-impl<'a> PartCounts<'a> {
-    pub(super) fn new(mx: Place, family: Family, counts: &'a FamilyCounts) -> Self {
+impl<'a> Part<'a> {
+    fn of(&Counted { mx, family, counts }: &Counted<'a>) -> Self {
         Self {
             mx,
             family,
@@ -52,18 +58,19 @@ impl<'a> PartCounts<'a> {
 /// All families.
 pub(super) fn write(
     view: &View<'_>,
-    parts: &[PartCounts<'_>],
+    counted: &[Counted<'_>],
     detail: Detail,
     out: &mut Text<'_>,
 ) -> Result<(), Gone> {
+    let parts: Vec<Part<'_>> = counted.iter().map(Part::of).collect();
     let mut family = text::Family::by(out, &names::PROBE_BACKOFF, "mx");
     let mut each = Closed::new(["family"]);
-    for part in parts {
+    for part in &parts {
         family.row(part.mx(view), each.tail([part.family.label()]), part.backoff)?;
     }
     let mut family = text::Family::by(out, &names::SESSIONS, "mx");
     let mut ending = Closed::new(["family", "stage", "reason"]);
-    for part in parts {
+    for part in &parts {
         for (ended, count) in part.sessions {
             let [stage, reason] = ended.labels();
             let tail = ending.tail([part.family.label(), stage, reason]);
@@ -73,11 +80,11 @@ pub(super) fn write(
     if detail == Detail::Lean {
         return Ok(());
     }
-    write_histograms(view, parts, &names::CONNECT_DURATION, |part| &part.connect, out)?;
-    write_histograms(view, parts, &names::BANNER_DURATION, |part| &part.banner, out)?;
+    write_histograms(view, &parts, &names::CONNECT_DURATION, |part| &part.connect, out)?;
+    write_histograms(view, &parts, &names::BANNER_DURATION, |part| &part.banner, out)?;
     let mut family = text::Family::by(out, &names::SMTP_REPLIES, "mx");
     let mut stage = Closed::new(["family", "stage"]);
-    for part in parts {
+    for part in &parts {
         for (replied, count) in part.replies {
             let mut digits = itoa::Buffer::new();
             let code = replied.code().map_or(OTHER, |code| digits.format(code));
@@ -90,9 +97,9 @@ pub(super) fn write(
 
 fn write_histograms<'a>(
     view: &View<'_>,
-    parts: &[PartCounts<'a>],
+    parts: &[Part<'a>],
     metric: &'static Metric,
-    of: impl for<'p> Fn(&'p PartCounts<'a>) -> &'p Histogram<u32>,
+    of: impl for<'p> Fn(&'p Part<'a>) -> &'p Histogram<u32>,
     out: &mut Text<'_>,
 ) -> Result<(), Gone> {
     let mut family = Histograms::by(out, metric, "mx");

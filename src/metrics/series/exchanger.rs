@@ -8,7 +8,7 @@
 use std::{ops::Range, time::Duration};
 
 use super::{
-    counts::{self, PartCounts},
+    counts::{self, Counted},
     tls::{self, PartTls},
 };
 use crate::{
@@ -57,10 +57,10 @@ struct Parts<'a> {
     addresses: Vec<(Place, Family, usize)>,
     /// The families that have some.
     with_addresses: Vec<Part<'a>>,
-    /// What is counted of these, in the same order.
-    counts: Vec<PartCounts<'a>>,
     /// The stages of all of these.
     stages: Vec<PartStage>,
+    /// And what is counted of them.
+    counted: Vec<Counted<'a>>,
 }
 
 /// All families.
@@ -71,16 +71,26 @@ pub(in crate::metrics) fn write(
 ) -> Result<(), Gone> {
     write_findings(view, out)?;
     write_tlsa(view, out)?;
+    let counted = write_parts(view, detail, out)?;
+    counts::write(view, &counted, detail, out)
+}
+
+/// Writes what the last sessions say. Of what is gathered for it only who is counted is left, for the
+/// counts take as much room.
+fn write_parts<'a>(
+    view: &View<'a>,
+    detail: Detail,
+    out: &mut Text<'_>,
+) -> Result<Vec<Counted<'a>>, Gone> {
     let parts = Parts::gather(view);
     write_states(view, &parts, out)?;
     write_failures(view, &parts.with_addresses, out)?;
-    counts::write(view, &parts.counts, detail, out)?;
     write_stages(view, &parts, detail, out)?;
     tls::write(view, &parts.with_addresses, detail, out)?;
     if detail == Detail::Full {
         write_extensions(view, &parts.with_addresses, out)?;
     }
-    Ok(())
+    Ok(parts.counted)
 }
 
 /// What is remarkable about the address lookups: of the exchanger, not of one family.
@@ -135,8 +145,8 @@ impl<'a> Parts<'a> {
         let mut parts = Self {
             addresses: Vec::with_capacity(2 * many),
             with_addresses: Vec::with_capacity(many),
-            counts: Vec::with_capacity(many),
             stages: Vec::with_capacity(4 * many),
+            counted: Vec::with_capacity(many),
         };
         let mut sessions = Vec::new();
         for exchanger in &view.exchangers {
@@ -161,8 +171,8 @@ impl<'a> Parts<'a> {
                     tls: PartTls::new(&sessions, &facts.tlsa, exchanger.under_sts),
                 };
                 parts.with_addresses.push(part);
-                let counted = exchanger.report.counts(family);
-                parts.counts.push(PartCounts::new(exchanger.text, family, counted));
+                let (mx, counts) = (exchanger.text, exchanger.report.counts(family));
+                parts.counted.push(Counted { mx, family, counts });
             }
         }
         parts
