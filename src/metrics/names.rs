@@ -60,7 +60,7 @@ mod vantage;
 
 pub use self::{agent::*, mail::*, resolver::*, vantage::*};
 
-/// All of them, in the order they are written.
+/// All of them, in the order of the table in README.md.
 pub const CATALOGUE: &[Metric] = &[
     ROUTE,
     DESTINATION_INFO,
