@@ -231,15 +231,16 @@ impl Agent {
     fn watch_vantage(&mut self, resolvers: &Resolvers, config: &Config, now: Now) {
         let wanted = resolvers.views().first().map(|view| (Plan::new(config), Arc::clone(view)));
         let same = |(plan, view): &(Plan, Arc<View>)| {
-            wanted.as_ref().is_some_and(|(new, by)| plan == new && Arc::ptr_eq(view, by))
+            wanted.as_ref().is_some_and(|(new, by)| plan == new && view.is_same_as(by))
         };
-        if self.vantage.as_ref().is_some_and(same) {
+        let kept = self.vantage.as_ref().is_some_and(same);
+        self.vantage = wanted;
+        if kept {
             return;
         }
         self.schedule.remove(&Key::Vantage);
         self.setup.store.update(|state| state.vantage = None);
         self.schedule.set(&Key::Vantage, VANTAGE_INTERVAL, Duration::ZERO, now);
-        self.vantage = wanted;
     }
 
     fn set(
@@ -473,15 +474,16 @@ impl Agent {
     }
 
     fn resolver_ended(&mut self, view: &Arc<View>, facts: ResolverFacts) {
-        // Removed or replaced by a reload while its round was under way.
-        if self.views.get(view.name()).is_some_and(|known| Arc::ptr_eq(known, view)) {
-            view.hurry(self.publisher.resolver(facts));
+        // Removed by a reload while its round was under way, or another by now.
+        let known = self.views.get(view.name()).filter(|known| known.is_same_as(view));
+        if let Some(known) = known {
+            known.hurry(self.publisher.resolver(facts));
         }
     }
 
     fn vantage_ended(&mut self, (plan, view): (Plan, Arc<View>), vantage: Vantage) {
         let wanted = self.vantage.as_ref();
-        if wanted.is_some_and(|(known, by)| *known == plan && Arc::ptr_eq(by, &view)) {
+        if wanted.is_some_and(|(known, by)| *known == plan && by.is_same_as(&view)) {
             self.publisher.vantage(vantage);
         }
     }

@@ -8,7 +8,8 @@ use std::{
     time::Instant,
 };
 
-use mxwatch::world::{World, smtp_script::Script};
+use hickory_resolver::proto::rr::RecordType;
+use mxwatch::world::{World, smtp_script::Script, zone::Zones};
 
 use crate::{
     config::Config,
@@ -112,6 +113,58 @@ async fn on_a_changed_destination_file() {
     agent.scrape_until("a domain from the new file", |scrape| {
         scrape.mentions("mx.gone.test") && scrape.mentions("mx.new.test")
     });
+}
+
+/// What the control query and the look at this host ask about, answered in this manner.
+fn answering(manner: &str) -> Zones {
+    let text = format!("$ORIGIN .\n@ * {manner}\n$ORIGIN example.org.\nprobe * {manner}");
+    Zones::parse(&text).unwrap()
+}
+
+/// What is known of the resolver and of this host.
+fn known(scrape: &Scrape) -> (Option<f64>, Option<f64>) {
+    let up = scrape.value("mx_resolver_up", &[("resolver", "world")]);
+    (up, scrape.value("mx_vantage_helo_resolves", &[("family", "ipv4")]))
+}
+
+/// An agent that looks at its resolver once, and the way to give it another one beside.
+fn with_one_resolver(world: &World) -> (Agent, impl Fn(&Agent)) {
+    let config = Config::of(world).dns("health_interval", "\"1h\"").dns("timeout", "\"10s\"");
+    let agent = Agent::start_with(&config.text(), &["--web.enable-lifecycle"]);
+    let section = format!("[[resolver]]\nname = \"other\"\nservers = [\"{}\"]", world.dns_addr());
+    let more = config.section(&section).text();
+    let reload = move |agent: &Agent| {
+        agent.write(CONFIG, &more);
+        assert_eq!(agent.post("/-/reload").status, 200);
+    };
+    (agent, reload)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_resolver_makes_nothing_forgotten_of_the_first_or_of_this_host() {
+    let world = World::builder().zone("").unwrap().start().await.unwrap();
+    world.dns().set_zones(answering("!nodata"));
+    let (agent, reload) = with_one_resolver(&world);
+    let looked = (Some(1.0), Some(0.0));
+    agent.scrape_until("both are known", |scrape| known(scrape) == looked);
+    // Who asks again will not know for long.
+    world.dns().set_zones(answering("!silent"));
+    reload(&agent);
+    assert_eq!(known(&agent.scrape()), looked);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_being_found_out_counts_after_another_resolver_came() {
+    let world = World::builder().zone("").unwrap().start().await.unwrap();
+    world.dns().set_zones(answering("!delay=2s !nodata"));
+    let (agent, reload) = with_one_resolver(&world);
+    let asked = |name, rtype| (world.dns().queries(name, rtype) > 0).then_some(());
+    wait_until("the control query", || asked(".", RecordType::NS));
+    wait_until("a look at this host", || asked("probe.example.org.", RecordType::A));
+    // Who asks anew is not told.
+    world.dns().set_zones(answering("!silent"));
+    reload(&agent);
+    agent.scrape_until("both are known", |scrape| known(scrape) == (Some(1.0), Some(0.0)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
