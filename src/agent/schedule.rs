@@ -331,6 +331,15 @@ mod tests {
         keys
     }
 
+    /// A moment, and a schedule with one key that is due then and each minute after.
+    fn due_now() -> (Now, Schedule<String>, String) {
+        let start = Now::read();
+        let mut schedule = Schedule::default();
+        let key = "example.com".to_owned();
+        schedule.set(&key, MINUTE, Duration::ZERO, start);
+        (start, schedule, key)
+    }
+
     #[test]
     fn rounds_follow_at_the_interval_and_never_earlier_than_three_quarters_of_it() {
         let start = Now::read();
@@ -380,10 +389,7 @@ mod tests {
 
     #[test]
     fn a_round_that_still_runs_is_skipped_not_doubled() {
-        let start = Now::read();
-        let mut schedule = Schedule::default();
-        let key = "slow.example.com".to_owned();
-        schedule.set(&key, MINUTE, Duration::ZERO, start);
+        let (start, mut schedule, key) = due_now();
         let told = |due: Option<Due<_>>| due.map(|due| (due.skipped, due.first));
         assert_eq!(told(schedule.take_due(start)), Some((false, true)));
         let second = after(start, schedule.next_due().unwrap() - start.instant);
@@ -424,10 +430,7 @@ mod tests {
 
     #[test]
     fn what_is_removed_is_never_due_and_what_comes_back_starts_anew() {
-        let start = Now::read();
-        let mut schedule = Schedule::default();
-        let key = "example.com".to_owned();
-        schedule.set(&key, MINUTE, Duration::ZERO, start);
+        let (start, mut schedule, key) = due_now();
         schedule.remove(&key);
         assert_eq!(schedule.next_due(), None);
         assert_eq!(schedule.take_due(after(start, MINUTE)), None);
@@ -437,10 +440,7 @@ mod tests {
 
     #[test]
     fn what_comes_back_while_its_round_still_runs_has_to_wait_for_it() {
-        let start = Now::read();
-        let mut schedule = Schedule::default();
-        let key = "example.com".to_owned();
-        schedule.set(&key, MINUTE, Duration::ZERO, start);
+        let (start, mut schedule, key) = due_now();
         assert!(!schedule.take_due(start).unwrap().skipped);
         schedule.remove(&key);
         assert_eq!(schedule.next_due(), None);
@@ -455,10 +455,7 @@ mod tests {
 
     #[test]
     fn the_round_after_one_that_was_held_back_follows_its_begin() {
-        let start = Now::read();
-        let mut schedule = Schedule::default();
-        let key = "example.com".to_owned();
-        schedule.set(&key, MINUTE, Duration::ZERO, start);
+        let (start, mut schedule, key) = due_now();
         assert!(schedule.take_due(start).unwrap().first);
         let later = after(start, MINUTE * 3 / 2);
         schedule.begun(&key, later);
@@ -470,10 +467,7 @@ mod tests {
 
     #[test]
     fn what_comes_back_while_its_round_is_held_back_has_one() {
-        let start = Now::read();
-        let mut schedule = Schedule::default();
-        let key = "example.com".to_owned();
-        schedule.set(&key, MINUTE, Duration::ZERO, start);
+        let (start, mut schedule, key) = due_now();
         schedule.take_due(start).unwrap();
         schedule.remove(&key);
         schedule.set(&key, MINUTE, Duration::ZERO, start);
