@@ -22,11 +22,11 @@ use crate::{
 pub fn log_route(destination: &Destination, before: &[MxLookup], after: &[MxLookup]) {
     for now in after {
         let then = before.iter().find(|b| b.lookup.resolver == now.lookup.resolver);
-        let (old, new) = (then.map(|t| shown_route(&t.route)), shown_route(&now.route));
-        if old.as_ref() == Some(&new) {
-            log_lookup(then.map(|t| &t.lookup), &now.lookup);
+        if let Some(then) = then.filter(|then| reads_alike(&then.route, &now.route)) {
+            log_lookup(Some(&then.lookup), &now.lookup);
             continue;
         }
+        let (old, new) = (then.map(|t| shown_route(&t.route)), shown_route(&now.route));
         let resolver = now.lookup.resolver.as_ref();
         let status = now.lookup.status().label();
         let was = old.as_deref().unwrap_or("not known yet");
@@ -37,6 +37,11 @@ pub fn log_route(destination: &Destination, before: &[MxLookup], after: &[MxLook
             info!(domain = %destination, resolver, status, was, route = new, "{message}");
         }
     }
+}
+
+/// Mostly two routes are the same, and need not be put into words to see that these are.
+fn reads_alike(one: &Route, other: &Route) -> bool {
+    one == other || shown_route(one) == shown_route(other)
 }
 
 fn shown_route(route: &Route) -> String {

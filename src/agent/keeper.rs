@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -63,9 +64,14 @@ async fn work(
     mut reloads: mpsc::Receiver<Reload>,
 ) {
     let mut patrol = tokio::time::interval(PATROL);
+    // One for all: a new one each time wakes the runtime from its sleep, which is a system call.
+    let mut alarm = pin!(sleep_until(Instant::now()));
     loop {
         agent.setup.beat.send_replace(());
         let next = agent.schedule.next_due();
+        if let Some(next) = next.filter(|&next| next != alarm.deadline()) {
+            alarm.as_mut().reset(next);
+        }
         tokio::select! {
             biased;
             _ = stop.wait_for(|&stopped| stopped) => break,
@@ -75,7 +81,7 @@ async fn work(
                 let _ = reload.done.send(());
             }
             // Before the ends of rounds, of which there is always another in a big agent.
-            () = sleep_until(next.unwrap_or_else(far_away)), if next.is_some() => agent.start_due(),
+            () = &mut alarm, if next.is_some() => agent.start_due(),
             _ = patrol.tick() => agent.patrol(),
             Some(ended) = agent.rounds.next() => agent.round_ended(ended),
         }
@@ -487,10 +493,6 @@ impl Agent {
             self.publisher.vantage(vantage);
         }
     }
-}
-
-fn far_away() -> Instant {
-    Instant::now() + Duration::from_secs(3600)
 }
 
 /// From one look at the own vantage to the next: names and addresses of servers change rarely.

@@ -209,13 +209,15 @@ impl Prober {
         publish: impl Fn(Progress),
     ) -> Option<Memory> {
         let resolvers = self.resolvers.among(&wanted.resolvers);
+        let look_up = async {
+            let lookups = addresses::look_up(&exchanger.host, &resolvers, self.deadline).await;
+            self.note(&lookups);
+            let tlsa = tlsa::look_up(exchanger, &lookups, &resolvers, self.deadline).await;
+            self.note(tlsa.iter().flat_map(|tlsa| &tlsa.lookups));
+            (lookups, tlsa)
+        };
         // Not a part of the round, which waits for silent servers long after it.
-        let look_up = Box::pin(addresses::look_up(&exchanger.host, &resolvers, self.deadline));
-        let mut lookups = self.unless_stopped(look_up).await?;
-        self.note(&lookups);
-        let look_up = Box::pin(tlsa::look_up(exchanger, &lookups, &resolvers, self.deadline));
-        let tlsa = self.unless_stopped(look_up).await?;
-        self.note(tlsa.iter().flat_map(|tlsa| &tlsa.lookups));
+        let (mut lookups, tlsa) = self.unless_stopped(Box::pin(look_up)).await?;
         let known = memory.still_known(Instant::now());
         let Memory { mut answered, called: mut before, mut pools, .. } = memory;
         pools.learn(&mut lookups, Instant::now());

@@ -141,8 +141,13 @@ impl Session {
     /// The lines of the EHLO reply after the first: keyword and parameters (RFC 5321 §4.1.1.1). What
     /// a server offers over TLS counts, not what it offered before (RFC 3207 §4.2).
     pub fn extensions(&self) -> impl Iterator<Item = &str> {
-        let listed = |stage| self.stage(stage).and_then(StageFact::listed);
-        listed(Stage::EhloTls).or_else(|| listed(Stage::Ehlo)).into_iter().flatten()
+        self.listing().into_iter().flat_map(|reply| reply.lines.iter().skip(1))
+    }
+
+    /// The whole reply that lists them.
+    pub fn listing(&self) -> Option<&Reply> {
+        let taken = |stage| self.stage(stage)?.reply().filter(|reply| reply.positive());
+        taken(Stage::EhloTls).or_else(|| taken(Stage::Ehlo))
     }
 
     /// Whether the server offers an extension; STARTTLS is offered before TLS, others count as they

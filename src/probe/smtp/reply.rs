@@ -18,6 +18,7 @@ pub const MAX_LINES: usize = 128;
 /// A reply under construction.
 #[derive(Debug, Default)]
 pub struct ReplyParser {
+    /// What there is of a line that has not ended, or the one that could not be taken.
     line: Vec<u8>,
     code: Option<u16>,
     /// The text of each whole line so far, a line feed after each.
@@ -38,16 +39,32 @@ impl ReplyParser {
             if self.line.len() + piece.len() > MAX_LINE || self.bytes + piece.len() > MAX_REPLY {
                 return Err(Reason::TooLong);
             }
-            self.line.extend_from_slice(piece);
             self.bytes += piece.len();
             consumed += piece.len();
             if end.is_none() {
+                self.line.extend_from_slice(piece);
                 // Rubbish that never ends its line is found out at its first bytes.
                 begins_like_a_reply(&self.line)?;
                 break;
             }
-            if self.end_line()? {
-                return Ok((consumed, Some(self.take())));
+            if self.text.is_empty() {
+                // Most replies come at once.
+                self.text.reserve(rest.len());
+            }
+            let mut begun = std::mem::take(&mut self.line);
+            let line = if begun.is_empty() {
+                piece
+            } else {
+                begun.extend_from_slice(piece);
+                &begun
+            };
+            match self.end_line(line) {
+                Ok(true) => return Ok((consumed, Some(self.take()))),
+                Ok(false) => {}
+                Err(reason) => {
+                    self.line = line.to_vec();
+                    return Err(reason);
+                }
             }
         }
         Ok((consumed, None))
@@ -68,9 +85,9 @@ impl ReplyParser {
         Some(text.chars().take(limit).collect())
     }
 
-    /// Ends a line; whether it was the last of the reply.
-    fn end_line(&mut self) -> Result<bool, Reason> {
-        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+    /// Takes a whole line; whether it was the last of the reply.
+    fn end_line(&mut self, line: &[u8]) -> Result<bool, Reason> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         begins_like_a_reply(line)?;
         let (digits, rest) = line.split_at_checked(3).ok_or(Reason::Malformed)?;
@@ -92,7 +109,6 @@ impl ReplyParser {
         self.text.push('\n');
         self.lines += 1;
         self.code = Some(code);
-        self.line.clear();
         Ok(last)
     }
 

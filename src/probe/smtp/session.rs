@@ -199,7 +199,7 @@ impl Dialogue<'_> {
     }
 
     fn ehlo(&self) -> String {
-        format!("EHLO {}\r\n", self.plan.helo_name)
+        ["EHLO ", &self.plan.helo_name, "\r\n"].concat()
     }
 
     /// Notes a stage without a reply.
