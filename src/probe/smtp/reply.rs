@@ -238,6 +238,20 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_is_not_taken_can_be_shown_as_it_came() {
+        for (pieces, shown) in [
+            (&["hello\r\n"][..], "hello"),
+            (&["220-one\r\n421 bye\r\n"], "220-one\n421 bye"),
+            (&["220-one\r\n421 ", "bye\r\n"], "220-one\n421 bye"),
+        ] {
+            let mut parser = ReplyParser::default();
+            let taken: Vec<_> = pieces.iter().map(|p| parser.feed(p.as_bytes()).is_ok()).collect();
+            assert_eq!(taken.iter().rposition(|ok| !ok), Some(pieces.len() - 1), "{pieces:?}");
+            assert_eq!(parser.beginning(80).as_deref(), Some(shown), "{pieces:?}");
+        }
+    }
+
+    #[test]
     fn the_beginning_of_an_unfinished_reply_can_be_shown() {
         let mut parser = ReplyParser::default();
         assert_eq!(parser.beginning(80), None);
