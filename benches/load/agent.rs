@@ -150,6 +150,15 @@ impl Agent {
         Stretch { cpu, wall, before, after: self.scrape() }
     }
 
+    /// Scrapes it for so long, as Prometheus does.
+    pub(crate) fn scraped_for(&self, time: Duration) {
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            self.drain();
+            sleep(SCRAPE_INTERVAL.min(time));
+        }
+    }
+
     /// The bytes of all series, thrown away; how many, how long until the first, and until the last.
     pub(crate) fn drain(&self) -> (usize, Duration, Duration) {
         drain(self.address, "/metrics").unwrap_or_else(|error| fail(&error.to_string()))
@@ -340,4 +349,6 @@ pub(crate) fn stripped_size(binary: &Path) -> Option<u64> {
 
 const BETWEEN_SCRAPES: Duration = Duration::from_secs(2);
 const GLANCE: Duration = Duration::from_millis(200);
+/// A usual one; Prometheus itself has a minute by default.
+const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
