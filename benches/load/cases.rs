@@ -227,12 +227,11 @@ fn memory(extent: &Extent) -> Vec<Figure> {
     agent.scraped_for(extent.longer);
     let later = mebi(agent.process.memory());
     let peer: Vec<f64> = peer_memory(&world).into_iter().collect();
-    let minutes = extent.longer.as_secs_f64() / 60.0;
     vec![
         Figure::of(format!("memory, {many} domains with two exchangers"), "MiB", soon)
             .budget(80.0)
             .peer(&peer),
-        Figure::of(format!("  the same, scraped for {minutes:.0} minutes more"), "MiB", later)
+        Figure::of(format!("  the same, scraped for {:?} more", extent.longer), "MiB", later)
             .budget(80.0),
         #[expect(clippy::cast_precision_loss, reason = "it is not that many")]
         Figure::of(

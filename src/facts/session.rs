@@ -141,13 +141,13 @@ impl Session {
     /// The lines of the EHLO reply after the first: keyword and parameters (RFC 5321 §4.1.1.1). What
     /// a server offers over TLS counts, not what it offered before (RFC 3207 §4.2).
     pub fn extensions(&self) -> impl Iterator<Item = &str> {
-        self.listing().into_iter().flat_map(|reply| reply.lines.iter().skip(1))
+        self.listing().into_iter().flat_map(Reply::listed)
     }
 
     /// The whole reply that lists them.
     pub fn listing(&self) -> Option<&Reply> {
-        let taken = |stage| self.stage(stage)?.reply().filter(|reply| reply.positive());
-        taken(Stage::EhloTls).or_else(|| taken(Stage::Ehlo))
+        let of = |stage| self.stage(stage).and_then(StageFact::listing);
+        of(Stage::EhloTls).or_else(|| of(Stage::Ehlo))
     }
 
     /// Whether the server offers an extension; STARTTLS is offered before TLS, others count as they
@@ -204,6 +204,11 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The lines after the first, which is where a positive reply to EHLO lists what is offered.
+    pub fn listed(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().skip(1)
+    }
+
     /// 2yz.
     pub const fn positive(&self) -> bool {
         self.code >= 200 && self.code < 300

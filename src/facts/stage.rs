@@ -74,8 +74,12 @@ impl StageFact {
 
     /// What it lists, if it is positive.
     pub fn listed(&self) -> Option<impl Iterator<Item = &str>> {
-        let reply = self.reply()?;
-        reply.positive().then(|| reply.lines.iter().skip(1))
+        self.listing().map(Reply::listed)
+    }
+
+    /// The reply that lists it.
+    pub fn listing(&self) -> Option<&Reply> {
+        self.reply().filter(|reply| reply.positive())
     }
 }
 

@@ -321,6 +321,6 @@ impl Offered {
 /// The server told what it offers: it took EHLO, or offers nothing because it knows only HELO.
 /// One that timed out or hung up has not told, and does not make an extension vanish.
 fn told(session: &Session) -> bool {
-    let ehlo = session.stage(Stage::Ehlo).and_then(|fact| fact.reply());
-    ehlo.is_some_and(crate::facts::Reply::positive) || session.stage(Stage::Helo).is_some()
+    let took_ehlo = session.stage(Stage::Ehlo).is_some_and(|fact| fact.listing().is_some());
+    took_ehlo || session.stage(Stage::Helo).is_some()
 }
