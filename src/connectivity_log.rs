@@ -249,7 +249,7 @@ mod tests {
             peer: (Ipv4Addr::LOCALHOST, 25).into(),
             source: None,
             started_at: Timestamp::UNIX_EPOCH,
-            duration: Duration::from_millis(1500),
+            duration: Duration::from_millis(1500).into(),
             helo_name: "probe.example.org".into(),
             stages: Vec::new(),
             failure: Some(crate::facts::Failure {

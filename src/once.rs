@@ -87,7 +87,7 @@ async fn observe_exchanger(
         match progress {
             Progress::Addresses { lookups, tlsa, addresses, .. } => {
                 facts.lookups = lookups.into();
-                facts.tlsa = tlsa;
+                facts.tlsa = tlsa.into();
                 facts.addresses = addresses;
             }
             Progress::Session { session, .. } => facts.sessions.push(session),

@@ -6,7 +6,7 @@ use std::{fmt::Write, net::SocketAddr, sync::Arc, time::Duration};
 use mxwatch::{
     config::{Dns, Resolver, ResolverKind},
     facts::{
-        Lookup, LookupStatus, Missing, NameServer, Record, RecordType, Zone,
+        Lookup, LookupStatus, Missing, NameServer, Record, RecordType, Records, Zone,
         zone_findings::{Finding, ZoneView},
     },
     name::Domain,
@@ -325,8 +325,8 @@ async fn the_records_of_each_server_are_its_own() {
     let internet = Internet::start(82, &[ROOT, TEST, EXAMPLE, &other]).await;
     let lookup = internet.look("mx1.example.test", RecordType::A).await;
     let records: Vec<_> = lookup.exchanges.iter().map(|e| e.records.clone()).collect();
-    let want: [Box<[_]>; 2] =
-        ["127.0.0.25", "127.0.0.99"].map(|a| [Record::Address(a.parse().unwrap())].into());
+    let want = ["127.0.0.25", "127.0.0.99"]
+        .map(|address| Records::from([Record::Address(address.parse().unwrap())]));
     assert_eq!(records, want);
 }
 

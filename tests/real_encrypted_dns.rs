@@ -122,7 +122,7 @@ async fn the_answers_are_those_of_dig() {
                 (status, &None),
                 "{lookup:?}"
             );
-            assert_eq!(exchange.answers, said.records.len());
+            assert_eq!(usize::from(exchange.answers), said.records.len());
             let label = serde_json::to_value(exchange.transport).unwrap();
             assert_eq!(label, transport);
         }

@@ -9,7 +9,7 @@ use mxwatch::{
         Verdict, builtin, judge,
         what_if::{self, WhatIf},
     },
-    facts::{ExchangerFacts, Facts},
+    facts::{Elapsed, ExchangerFacts, Facts},
 };
 use serde::Deserialize;
 
@@ -33,7 +33,7 @@ fn a_round_later(mut facts: Facts) -> Facts {
 }
 
 fn later(mut exchanger: ExchangerFacts) -> ExchangerFacts {
-    let slower = |took: &mut Duration| *took += Duration::from_millis(137);
+    let slower = |took: &mut Elapsed| *took = (took.get() + Duration::from_millis(137)).into();
     let lookups = Arc::make_mut(&mut exchanger.lookups);
     for exchange in lookups.iter_mut().flat_map(|lookup| &mut *lookup.exchanges) {
         exchange.ttl = exchange.ttl.map(|ttl| ttl / 2);

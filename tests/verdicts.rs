@@ -426,7 +426,7 @@ fn tlsa_records_count_through_the_resolver_that_gives_them() {
         let host = Arc::make_mut(&mut facts.exchangers[0]);
         match host.tlsa.first_mut().filter(|_| others) {
             Some(tlsa) => Arc::make_mut(tlsa).resolver = "other".into(),
-            None => host.tlsa.clear(),
+            None => host.tlsa = Box::default(),
         }
         let (outcome, confidence) = judged(&facts);
         assert_eq!(outcome, Outcome::Deliver);
@@ -450,7 +450,7 @@ fn a_chain_is_held_against_the_records_that_the_senders_resolver_gives() {
     elsewhere.resolver = "elsewhere".into();
     let own = Arc::make_mut(&mut tlsa[0]);
     own.records = vec![TlsaRecord::new(3, 1, 1, &[1; 32]).unwrap()];
-    tlsa.push(Arc::new(elsewhere));
+    *tlsa = [Arc::clone(&tlsa[0]), Arc::new(elsewhere)].into();
     assert_eq!(judged(&stale), ["defer tls_cert - 0"]);
 }
 

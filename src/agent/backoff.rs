@@ -68,7 +68,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::facts::{Failure, Reply, StageFact};
+    use crate::facts::{Elapsed, Failure, Reply, StageFact};
 
     fn session(stage: Stage, reason: Reason, code: Option<u16>) -> Session {
         let reply =
@@ -77,11 +77,11 @@ mod tests {
             peer: ([192, 0, 2, 1], 25).into(),
             source: None,
             started_at: Timestamp::UNIX_EPOCH,
-            duration: Duration::ZERO,
+            duration: Elapsed::ZERO,
             helo_name: "probe.example.org".into(),
             stages: vec![StageFact {
                 stage,
-                duration: Duration::ZERO,
+                duration: Elapsed::ZERO,
                 heard: reply.into(),
                 reason: Some(reason),
             }],

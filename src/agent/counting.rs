@@ -32,11 +32,11 @@ pub fn count_session(counts: &mut FamilyCounts, session: &Session) {
                 count_reply(&mut counts.replies, fact.stage, reply.code);
             }
             if fact.stage == Stage::Banner {
-                counts.banner.observe(fact.duration);
+                counts.banner.observe(fact.duration.get());
             }
         }
         if fact.stage == Stage::Connect && fact.reason.is_none() {
-            counts.connect.observe(fact.duration);
+            counts.connect.observe(fact.duration.get());
         }
     }
 }
@@ -61,7 +61,7 @@ pub fn count_lookup(counts: &mut BTreeMap<LookupKey, LookupCounts>, lookup: &Loo
         counts.late += u64::from(exchange.further.late.is_some());
         counts.truncated += u64::from(exchange.truncated);
         if exchange.status.responded() {
-            counts.duration.observe(exchange.duration);
+            counts.duration.observe(exchange.duration.get());
         }
     }
 }

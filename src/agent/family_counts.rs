@@ -3,11 +3,9 @@
 //! There are tens of thousands of them, so that each is small. What a session adds is said in
 //! [`counting`](super::counting).
 
-use std::time::Duration;
-
 use super::tallies::Tallies;
 use crate::{
-    facts::{Failure, Stage},
+    facts::{Elapsed, Failure, Stage},
     metrics::histogram::Histogram,
 };
 
@@ -23,7 +21,7 @@ pub struct FamilyCounts {
     /// Established connection to complete banner.
     pub banner: Histogram<u32>,
     /// How long the most refusing address is being left alone; zero when none is.
-    pub backoff: Duration,
+    pub backoff: Elapsed,
 }
 
 /// How a session ended.

@@ -175,7 +175,7 @@ fn is_domain(destination: &Destination) -> bool {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::{collections::BTreeMap, time::Duration};
+    use std::collections::BTreeMap;
 
     use super::*;
     use crate::{
@@ -204,7 +204,6 @@ pub(super) mod tests {
         let hop = |e: &Arc<ExchangerFacts>| (10, e.exchanger.clone());
         let round = DestinationRound {
             observed_at: facts.observed_at,
-            duration: Duration::ZERO,
             mx: facts.mx.clone(),
             route: facts.exchangers.iter().map(hop).collect(),
             also: Vec::new(),

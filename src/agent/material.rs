@@ -67,8 +67,8 @@ fn same_session(before: &Session, after: &Session) -> bool {
 
 fn same_stage(before: &StageFact, after: &StageFact) -> bool {
     let code = |fact: &StageFact| fact.reply().map(|reply| reply.code);
-    (before.stage, before.reason, code(before), seconds(before.duration))
-        == (after.stage, after.reason, code(after), seconds(after.duration))
+    (before.stage, before.reason, code(before), seconds(before.duration.get()))
+        == (after.stage, after.reason, code(after), seconds(after.duration.get()))
 }
 
 /// Verdicts count in whole seconds; what is quicker than one costs nothing.
@@ -86,8 +86,8 @@ mod tests {
     use crate::{
         facts::{
             Exchange, Failure, LookupStatus, MtaSts, MxLookup, Reason, Record, RecordType, Reply,
-            Route, Stage, StsMode, StsStatus, TlsRpt, TlsRptStatus, TlsaFacts, TlsaRecord,
-            TlsaStatus, Transport,
+            Route, Sessions, Stage, StsMode, StsStatus, TlsRpt, TlsRptStatus, TlsaFacts,
+            TlsaRecord, TlsaStatus, Transport,
         },
         name::{Exchanger, ExchangerName, Host},
     };
@@ -107,7 +107,7 @@ mod tests {
     fn session(millis: u64, failure: Option<Failure>, lines: &[&str]) -> Session {
         let stage = |stage, reply: Option<(u16, &[&str])>, reason| StageFact {
             stage,
-            duration: Duration::from_millis(millis),
+            duration: Duration::from_millis(millis).into(),
             heard: reply
                 .map(|(code, lines)| Reply { code, enhanced: None, lines: lines.iter().collect() })
                 .into(),
@@ -122,7 +122,7 @@ mod tests {
             peer,
             source: None,
             started_at: Timestamp::UNIX_EPOCH,
-            duration: Duration::from_millis(millis),
+            duration: Duration::from_millis(millis).into(),
             helo_name: "probe.example.org".into(),
             stages: vec![banner, stage(Stage::Ehlo, Some((250, lines)), None)],
             failure,
@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn facts(lookups: Vec<Lookup>, session: Session) -> ExchangerFacts {
-        let sessions = vec![Arc::new(session)];
+        let sessions = [Arc::new(session)].into();
         let addresses = lookups.iter().flat_map(Lookup::addresses).collect();
         ExchangerFacts {
             lookups: lookups.into(),
@@ -163,11 +163,12 @@ mod tests {
         later.observed_at = Timestamp::from_second(60).unwrap();
         let exchange = &mut Arc::make_mut(&mut later.lookups)[0].exchanges[0];
         exchange.records.reverse();
-        (exchange.ttl, exchange.duration) = (Some(17), Duration::from_millis(3));
-        later.sessions = vec![Arc::new(Session {
+        (exchange.ttl, exchange.duration) = (Some(17), Duration::from_millis(3).into());
+        later.sessions = [Arc::new(Session {
             started_at: Timestamp::from_second(59).unwrap(),
             ..session(733, None, &["ho", "SIZE 9"])
-        })];
+        })]
+        .into();
         assert!(same_exchanger(&usual(), &later));
     }
 
@@ -179,9 +180,9 @@ mod tests {
         Arc::make_mut(&mut others[0].lookups)[1] = lookup(Aaaa, Servfail, &[]);
         Arc::make_mut(&mut others[1].lookups)[0] = lookup(A, Noerror, &["192.0.2.1", "192.0.2.3"]);
         others[2].lookups = others[2].lookups[..1].into();
-        others[3].tlsa = vec![tlsa(TlsaStatus::Secure, &["3 1 1 00"])];
+        others[3].tlsa = [tlsa(TlsaStatus::Secure, &["3 1 1 00"])].into();
         Arc::make_mut(&mut others[4].lookups)[0].exchanges[0].duration =
-            Duration::from_millis(2_100);
+            Duration::from_millis(2_100).into();
         Arc::make_mut(&mut others[5].lookups)[0].exchanges[0].authentic_data = true;
         Arc::make_mut(&mut others[6].lookups)[1].exchanges = [].into();
         let sessions = [
@@ -190,9 +191,9 @@ mod tests {
             session(4_000, None, &["hi", "SIZE 9"]),
         ];
         for other in sessions {
-            others.push(ExchangerFacts { sessions: vec![Arc::new(other)], ..usual() });
+            others.push(ExchangerFacts { sessions: [Arc::new(other)].into(), ..usual() });
         }
-        others.push(ExchangerFacts { sessions: Vec::new(), ..usual() });
+        others.push(ExchangerFacts { sessions: Sessions::new(), ..usual() });
         for (place, other) in others.iter().enumerate() {
             assert!(!same_exchanger(&usual(), other), "{place}");
         }
@@ -201,7 +202,7 @@ mod tests {
     #[test]
     fn other_records_are_another_promise() {
         let with = |status, records: &[&str]| ExchangerFacts {
-            tlsa: vec![tlsa(status, records)],
+            tlsa: [tlsa(status, records)].into(),
             ..usual()
         };
         let known = with(TlsaStatus::Secure, &["3 1 1 00", "3 1 1 01"]);
@@ -219,7 +220,6 @@ mod tests {
     fn a_route_is_another_when_answer_or_exchangers_are() {
         let round = |route: Route, status, seconds| DestinationRound {
             observed_at: Timestamp::from_second(seconds).unwrap(),
-            duration: Duration::from_secs(seconds.unsigned_abs()),
             mx: vec![MxLookup { lookup: lookup(RecordType::Mx, status, &[]), route }],
             route: vec![(10, mx())],
             also: Vec::new(),

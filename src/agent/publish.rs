@@ -26,7 +26,8 @@ use super::{
 use crate::{
     alike::Alike,
     facts::{
-        DomainPolicies, ExchangerFacts, Family, Reason, ResolverFacts, Route, Session, Vantage,
+        DomainPolicies, ExchangerFacts, Family, Reason, ResolverFacts, Route, Session, Sessions,
+        Vantage,
     },
     name::{Destination, Domain, Exchanger},
 };
@@ -121,7 +122,7 @@ impl Publisher {
                     let observed_at = Timestamp::now();
                     let exchanger = exchanger.clone();
                     let unobserved = ExchangerFacts::unobserved(exchanger, observed_at);
-                    let lookups = lookups.into();
+                    let (lookups, tlsa) = (lookups.into(), tlsa.into());
                     let after = ExchangerFacts { lookups, addresses, sessions, tlsa, ..unobserved };
                     let after = Arc::new(after);
                     report.facts = Some(Arc::clone(&after));
@@ -222,7 +223,7 @@ impl Publisher {
             for family in Family::ALL {
                 let own = called.iter().filter(|call| Family::of(call.address) == family);
                 let longest = own.map(|call| call.backoff.pause(interval)).max();
-                let longest = longest.unwrap_or_default();
+                let longest = longest.unwrap_or_default().into();
                 if report.counts(family).backoff != longest {
                     report.counts_mut(family).backoff = longest;
                 }
@@ -236,7 +237,7 @@ impl Publisher {
 /// now, and of a family that has none of those, those with the addresses it had before, until the
 /// first of the new ones has been held. Many name servers give another address every time; an
 /// exchanger must not vanish and come back with each.
-fn still_told(had: &[Arc<Session>], probed: &[SocketAddr]) -> Vec<Arc<Session>> {
+fn still_told(had: &[Arc<Session>], probed: &[SocketAddr]) -> Sessions {
     let known = |peer: &SocketAddr| had.iter().any(|session| session.peer == *peer);
     let stands_in = |family| {
         let mut own = probed.iter().filter(|peer| Family::of(peer.ip()) == family).peekable();
@@ -252,7 +253,10 @@ mod tests {
     use crate::{
         agent::state::{ExchangerReport, Terms},
         config::Config,
-        facts::{Failure, Lookup, MxLookup, Reason, RecordType, Stage, TlsaFacts, TlsaStatus},
+        facts::{
+            Addresses, Elapsed, Failure, Lookup, MxLookup, Reason, RecordType, Stage, TlsaFacts,
+            TlsaStatus,
+        },
         name::Host,
     };
 
@@ -261,7 +265,7 @@ mod tests {
             peer,
             source: None,
             started_at: Timestamp::UNIX_EPOCH,
-            duration: Duration::ZERO,
+            duration: Elapsed::ZERO,
             helo_name: "probe.example.org".into(),
             stages: Vec::new(),
             failure,
@@ -307,7 +311,6 @@ mod tests {
         };
         DestinationRound {
             observed_at: Timestamp::UNIX_EPOCH,
-            duration: Duration::ZERO,
             mx: resolvers.iter().map(mx).collect(),
             route: Vec::new(),
             also: Vec::new(),
@@ -331,7 +334,7 @@ mod tests {
         assert!(publisher.destination(&domain, of_route(&["test", "gone"])).is_some());
         assert!(publisher.destination(&domain, of_route(&["gone", "test"])).is_none());
         let lookups = ["gone", "test"].map(|resolver| lookup(resolver, RecordType::A)).into();
-        let (addresses, probed) = (Vec::new(), Vec::new());
+        let (addresses, probed) = (Addresses::new(), Vec::new());
         let tlsa = ["gone", "test"].map(tlsa).into();
         publisher.progress(&mx, Progress::Addresses { lookups, tlsa, addresses, probed });
         let state = store.snapshot();

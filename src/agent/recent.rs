@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        facts::{Certificate, Failure, Heard, StageFact},
+        facts::{Certificate, Elapsed, Failure, Heard, StageFact},
         name::ExchangerName,
         probe::smtp::session::Security,
     };
@@ -164,7 +164,7 @@ mod tests {
             peer: ([192, 0, 2, 1], 25).into(),
             source: None,
             started_at: Timestamp::UNIX_EPOCH,
-            duration: Duration::ZERO,
+            duration: Elapsed::ZERO,
             helo_name: "probe.example.org".into(),
             stages: Vec::new(),
             failure,
@@ -236,7 +236,7 @@ mod tests {
         let mut turned_away = Session::clone(&session(None));
         turned_away.stages.push(StageFact {
             stage: Stage::TlsHandshake,
-            duration: Duration::ZERO,
+            duration: Elapsed::ZERO,
             heard: Heard::Nothing,
             reason: Some(Reason::TlsError),
         });

@@ -25,8 +25,8 @@ use crate::{
     config::{DestinationSettings, SessionSettings, Starttls},
     connectivity_log::ConnectivityLog,
     facts::{
-        DomainPolicies, Family, Lookup, MAX_EXCHANGERS, MxLookup, ResolverFacts, Session,
-        TlsaFacts, Vantage,
+        Addresses, DomainPolicies, Family, Lookup, MAX_EXCHANGERS, MxLookup, ResolverFacts,
+        Session, TlsaFacts, Vantage,
     },
     name::{Destination, Domain, Exchanger, Host},
     probe::{
@@ -72,7 +72,7 @@ pub struct Prober {
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// The addresses found last: of most exchangers one.
-    pub addresses: SmallVec<[IpAddr; 1]>,
+    pub addresses: Addresses,
     /// When a resolver last answered about each family: index by `Family as usize`.
     pub answered: [Option<Instant>; 2],
     /// How it went with each that was called.
@@ -95,7 +95,7 @@ pub struct Called {
 impl Memory {
     /// The addresses that may be called while their lookups fail: after a day without an answer
     /// they may be somebody else's.
-    fn still_known(&self, now: Instant) -> Vec<IpAddr> {
+    fn still_known(&self, now: Instant) -> Addresses {
         let fresh = |at: Instant| now.saturating_duration_since(at) < KEPT_LONGEST;
         let known =
             |address: &IpAddr| self.answered[Family::of(*address) as usize].is_some_and(fresh);
@@ -125,7 +125,7 @@ pub enum Progress {
         /// The TLSA records through those whose AD bit is trusted.
         tlsa: Vec<Arc<TlsaFacts>>,
         /// All addresses found.
-        addresses: Vec<IpAddr>,
+        addresses: Addresses,
         /// Those that belong to this round, sat out or not.
         probed: Vec<SocketAddr>,
     },
@@ -167,11 +167,10 @@ impl Prober {
                 (route, also) = self.hops(&mx);
             }
         }
-        let duration = mx.iter().map(|answer| answer.lookup.took()).max().unwrap_or_default();
         let chosen =
             if chosen.is_empty() { Vec::new() } else { resolvers.names().cloned().collect() };
         let observed_at = Timestamp::now();
-        Some(DestinationRound { observed_at, duration, mx, route, also, chosen })
+        Some(DestinationRound { observed_at, mx, route, also, chosen })
     }
 
     /// The exchangers that the primary names, best first, and those that only others name.
@@ -282,8 +281,7 @@ impl Prober {
             }
             publish(Progress::Session { session, held });
         }
-        let addresses = SmallVec::from_slice(&found);
-        (!stopped).then_some(Memory { addresses, answered, called: before, pools })
+        (!stopped).then_some(Memory { addresses: found, answered, called: before, pools })
     }
 
     /// Looks at the policies of a domain through its primary resolver, given what the look before left.
@@ -455,13 +453,13 @@ mod tests {
         let (v4, v6): (IpAddr, IpAddr) =
             ("192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap());
         let memory = Memory {
-            addresses: SmallVec::from_slice(&[v4, v6]),
+            addresses: Addresses::from_slice(&[v4, v6]),
             answered: [Some(now), Some(now + KEPT_LONGEST / 2)],
             ..Memory::default()
         };
-        assert_eq!(memory.still_known(now + KEPT_LONGEST / 2), [v4, v6]);
-        assert_eq!(memory.still_known(now + KEPT_LONGEST), [v6]);
-        assert_eq!(memory.still_known(now + KEPT_LONGEST * 2), [] as [IpAddr; 0]);
+        assert_eq!(memory.still_known(now + KEPT_LONGEST / 2)[..], [v4, v6]);
+        assert_eq!(memory.still_known(now + KEPT_LONGEST)[..], [v6]);
+        assert_eq!(memory.still_known(now + KEPT_LONGEST * 2).len(), 0);
     }
 
     #[tokio::test]

@@ -80,8 +80,6 @@ pub struct DestinationReport {
 pub struct DestinationRound {
     /// When it ended.
     pub observed_at: Timestamp,
-    /// How long it took.
-    pub duration: Duration,
     /// Through each resolver, the primary first; empty for a smart host.
     pub mx: Vec<MxLookup>,
     /// The exchangers of the route in force, best first, with their preference. While the MX lookup
@@ -119,6 +117,11 @@ impl DestinationReport {
 }
 
 impl DestinationRound {
+    /// How long the lookups took, which are made at the same moment; zero for a smart host.
+    pub fn took(&self) -> Duration {
+        self.mx.iter().map(|answer| answer.lookup.took()).max().unwrap_or_default()
+    }
+
     /// All exchangers to be probed, those of the route first.
     pub fn exchangers(&self) -> impl Iterator<Item = &Exchanger> {
         self.route.iter().map(|(_, exchanger)| exchanger).chain(&self.also)

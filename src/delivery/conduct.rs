@@ -132,8 +132,8 @@ impl Conduct {
 fn connect(fact: Option<&StageFact>) -> Connect {
     let Some(fact) = fact else { return Connect::Unobserved };
     match fact.reason {
-        None => Connect::Up(fact.duration),
-        Some(Reason::Timeout) => Connect::Silent(fact.duration),
+        None => Connect::Up(fact.duration.get()),
+        Some(Reason::Timeout) => Connect::Silent(fact.duration.get()),
         Some(Reason::Refused) => Connect::Refused,
         Some(Reason::Unreachable) => Connect::Unreachable,
         Some(Reason::NoLocalFamily) => Connect::NoLocalFamily,
@@ -151,7 +151,7 @@ fn without_tls(session: &Session) -> Option<Greeting> {
         return None;
     }
     Some(match handshake.reason? {
-        Reason::Timeout => Greeting::NoTls(Some(handshake.duration)),
+        Reason::Timeout => Greeting::NoTls(Some(handshake.duration.get())),
         Reason::TlsCipher | Reason::TlsKey | Reason::TlsVersion => Greeting::Unobserved,
         _ => Greeting::NoTls(None),
     })
@@ -161,9 +161,9 @@ fn greeting(fact: Option<&StageFact>) -> Greeting {
     let Some(fact) = fact else { return Greeting::Unobserved };
     match (fact.reply(), fact.reason_by_code()) {
         (Some(reply), None | Some(Reason::Reply4xx | Reason::Reply5xx)) => {
-            Greeting::Code(reply.code, fact.duration)
+            Greeting::Code(reply.code, fact.duration.get())
         }
-        (_, Some(Reason::Timeout)) => Greeting::Silent(fact.duration),
+        (_, Some(Reason::Timeout)) => Greeting::Silent(fact.duration.get()),
         (_, Some(Reason::Closed)) => Greeting::Closed,
         (_, Some(Reason::Reset | Reason::Refused | Reason::Unreachable)) => Greeting::Reset,
         (_, Some(Reason::NoLocalFamily | Reason::LocalError) | None) => Greeting::Unobserved,
@@ -175,8 +175,8 @@ fn greeting(fact: Option<&StageFact>) -> Greeting {
 fn answer(fact: Option<&StageFact>) -> Answer {
     let Some(fact) = fact else { return Answer::Unobserved };
     match (fact.reply(), fact.reason) {
-        (Some(reply), _) => Answer::Code(reply.code, fact.duration),
-        (None, Some(Reason::Timeout)) => Answer::Silent(fact.duration),
+        (Some(reply), _) => Answer::Code(reply.code, fact.duration.get()),
+        (None, Some(Reason::Timeout)) => Answer::Silent(fact.duration.get()),
         (None, Some(_)) => Answer::Lost,
         (None, None) => Answer::Unobserved,
     }
@@ -189,7 +189,7 @@ fn cut_short(session: &Session) -> Option<Answer> {
     let fact =
         stages.filter_map(|stage| session.stage(stage)).find(|fact| fact.reason.is_some())?;
     Some(match fact.reason? {
-        Reason::Timeout => Answer::Silent(fact.duration),
+        Reason::Timeout => Answer::Silent(fact.duration.get()),
         // Most senders look at no certificate; what would be said to them nobody asked.
         Reason::Untrusted => Answer::Unobserved,
         _ => Answer::Lost,
@@ -203,7 +203,7 @@ fn starttls(session: &Session, tlsa: Option<&TlsaFacts>) -> Starttls {
             dane: tls.dane.as_ref().zip(tlsa).map(|(matched, tlsa)| tlsa.matched_by(matched)),
         });
         return match (handshake.reason, trust) {
-            (Some(Reason::Timeout), _) => Starttls::Silent(handshake.duration),
+            (Some(Reason::Timeout), _) => Starttls::Silent(handshake.duration.get()),
             (None, Some(trust)) => Starttls::Up(trust),
             // Most senders speak more than the probe: old versions, static RSA, short keys. And without
             // a word on trust a handshake that came about says nothing about it.

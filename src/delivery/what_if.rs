@@ -308,7 +308,7 @@ impl WhatIf {
         let (status, route) = self.route(targets, nulls);
         let mut lookup = lookup(RecordType::Mx, self.domain.as_str(), status);
         if let Some(exchange) = lookup.exchanges.first_mut() {
-            exchange.answers = usize::from(status == LookupStatus::Noerror);
+            exchange.answers = u16::from(status == LookupStatus::Noerror);
         }
         let mut listed: Vec<ExchangerName> =
             route.targets().iter().map(|target| target.exchanger.clone()).collect();
@@ -388,8 +388,8 @@ impl WhatIf {
                 };
                 let mut made = lookup(rtype, name.as_str(), status);
                 if let Some(exchange) = made.exchanges.first_mut() {
-                    exchange.answers = records.len();
-                    exchange.records = records.iter().copied().map(Record::Address).collect();
+                    let records = records.iter().copied().map(Record::Address);
+                    *exchange = exchange.clone().with_records(records);
                     exchange.authentic_data = entry.addr_secure;
                     if entry.is_cname {
                         exchange.further.get_mut().cname_chain =
@@ -410,7 +410,7 @@ impl WhatIf {
             sessions: sessions.collect(),
             tlsa: entry.map(|entry| tlsa(name, entry.tlsa)).into_iter().collect(),
             lookups: lookups.into(),
-            addresses,
+            addresses: addresses.into(),
             ..unobserved
         }
     }
@@ -492,7 +492,12 @@ impl Writing {
         };
         let lines = || lines.to_owned().into();
         let reply = code.map(|code| Reply { code, enhanced: None, lines: lines() });
-        self.stages.push(StageFact { stage, duration, heard: reply.into(), reason });
+        self.stages.push(StageFact {
+            stage,
+            duration: duration.into(),
+            heard: reply.into(),
+            reason,
+        });
     }
 
     /// Writes a reply down; whether the dialogue goes on.
@@ -552,7 +557,7 @@ impl Server {
             peer: (address, PORT).into(),
             source: None,
             started_at: Timestamp::UNIX_EPOCH,
-            duration: stages.iter().map(|stage| stage.duration).sum(),
+            duration: stages.iter().map(|stage| stage.duration.get()).sum::<Duration>().into(),
             helo_name: "what.if".into(),
             stages,
             failure,

@@ -491,7 +491,7 @@ mod tests {
     ) -> Lookup {
         let last = if resolver == "lan" { 1 } else { 2 };
         let empty = Exchange::empty(([192, 0, 2, last], 53).into(), Transport::Udp, status);
-        let exchange = Exchange { answers: records.len(), records: records.into(), ..empty };
+        let exchange = empty.with_records(records);
         let name = if rtype == RecordType::Mx { "example.com" } else { "mx.example.com" };
         Lookup::new(resolver.into(), rtype, name.into(), vec![exchange])
     }

@@ -94,7 +94,7 @@ fn silent(zone: &Zone) -> Vec<Trouble> {
         let name = called(zone);
         let what = match (status, several) {
             (LookupStatus::Timeout, false) => {
-                let took = spoken(first.duration);
+                let took = spoken(first.duration.get());
                 format!("{who} does not answer queries about {name} (within {took}).")
             }
             (LookupStatus::Timeout, true) => format!("{who} do not answer queries about {name}."),
@@ -437,11 +437,9 @@ mod tests {
         let server_name = Some(format!("ns{n}.example.net").into());
         Exchange {
             further: Further { server_name, ..Further::default() }.into(),
-            duration: Duration::from_millis(5),
+            duration: Duration::from_millis(5).into(),
             authoritative: status.answered(),
-            answers: records.len(),
-            records: records.iter().map(|a| Record::Address(a.parse().unwrap())).collect(),
-            ..empty
+            ..empty.with_records(records.iter().map(|a| Record::Address(a.parse().unwrap())))
         }
     }
 

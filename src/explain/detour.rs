@@ -53,11 +53,13 @@ fn hanging<'a>(taken: &Seen<'a>, host: &'a ExchangerFacts) -> Option<Seen<'a>> {
 }
 
 fn hangs(taken: &Seen<'_>, session: &Session) -> Option<Why> {
-    let slow = session.stages.iter().find(|stage| stage.duration >= NOTICED)?;
+    let slow = session.stages.iter().find(|stage| stage.duration.get() >= NOTICED)?;
     let timeout = slow.reason == Some(Reason::Timeout);
     match slow.stage {
         Stage::Connect if timeout => Some(Why::ConnectTimeout),
-        Stage::Banner if timeout || slow.duration >= taken.sender.behaviour.banner_timeout.0 => {
+        Stage::Banner
+            if timeout || slow.duration.get() >= taken.sender.behaviour.banner_timeout.0 =>
+        {
             Some(Why::BannerTimeout)
         }
         Stage::TlsHandshake if timeout => Some(Why::TlsTimeout),

@@ -146,7 +146,7 @@ fn write_session(out: &mut String, session: &Session, style: Style) {
         .stages
         .iter()
         .map(|fact| {
-            let took = spoken(fact.duration);
+            let took = spoken(fact.duration.get());
             let word = match (fact.reply(), fact.reason) {
                 (Some(reply), None) => format!("{} {}", fact.stage.label(), reply.code),
                 (Some(reply), Some(_)) => {

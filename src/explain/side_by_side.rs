@@ -109,7 +109,7 @@ impl Column {
     /// All about one answer.
     fn tail(self, lookup: &Lookup) -> String {
         let Some(exchange) = lookup.deciding() else { return "not asked".to_owned() };
-        let took = spoken(exchange.duration);
+        let took = spoken(exchange.duration.get());
         let took = match (self.resolvers, self.servers) {
             (..=1, ..=1) => took,
             (..=1, _) => format!("{took} from {}", exchange.server),
@@ -130,8 +130,9 @@ impl Column {
         }
         tail.extend(aliases(lookup));
         let shown = exchange.records.iter().filter(|r| matches!(r, Record::Address(_))).count();
-        if exchange.answers > exchange.records.len() && shown > 0 {
-            tail.push(format!("{} more", exchange.answers - exchange.records.len()));
+        let more = usize::from(exchange.answers).saturating_sub(exchange.records.len());
+        if more > 0 && shown > 0 {
+            tail.push(format!("{more} more"));
         }
         let counting = lookup.exchanges.iter().filter(|exchange| exchange.counts()).count();
         if lookup.zone.is_some() {

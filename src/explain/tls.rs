@@ -149,7 +149,7 @@ pub(super) fn trouble(session: &Session, host: &str) -> Option<Trouble> {
     let said = fact.reply().map(|r| format!("{} {}", r.code, r.lines.join(" / ")));
     let detail = said.as_deref().or(fact.received()).unwrap_or_default();
     let key = session.tls.as_ref().and_then(|tls| tls.chain.first()).map(|own| own.key.as_str());
-    let what = what(session.peer, failure, detail, key, &spoken(fact.duration));
+    let what = what(session.peer, failure, detail, key, &spoken(fact.duration.get()));
     Some(Trouble { what, by_hand: vec![by_hand::s_client(session, host)] })
 }
 

@@ -143,7 +143,7 @@ mod tests {
     fn facts(tlsa: Vec<Arc<TlsaFacts>>) -> Facts {
         let exchanger = Exchanger { host: Host::Name(name("mx.example.test")), port: 25 };
         let unobserved = ExchangerFacts::unobserved(exchanger, Timestamp::UNIX_EPOCH);
-        let exchangers = vec![Arc::new(ExchangerFacts { tlsa, ..unobserved })];
+        let exchangers = vec![Arc::new(ExchangerFacts { tlsa: tlsa.into(), ..unobserved })];
         let domain = Destination::parse("example.test").unwrap();
         Facts::observed(domain, Timestamp::UNIX_EPOCH, Vec::new(), exchangers)
     }

@@ -64,7 +64,7 @@ fn write_walk(
             put(out, &format!("    {asked}"));
         }
         let server = server(step.exchange.further.server_name.as_deref(), &step.exchange);
-        let took = paint.faint(spoken(step.exchange.duration));
+        let took = paint.faint(spoken(step.exchange.duration.get()));
         put(out, &format!("      {server}  {took}  {}", meaning(step, paint)));
     }
 }
@@ -100,7 +100,7 @@ fn write_servers(out: &mut String, zone: &Zone, paint: Paint) {
         let listed = listed.map(|text| format!("  {}", paint.bad(text))).unwrap_or_default();
         put(out, &format!("    {}{listed}", server.name));
         for exchange in server.outcomes() {
-            let took = paint.faint(spoken(exchange.duration));
+            let took = paint.faint(spoken(exchange.duration.get()));
             let address = place(exchange.server);
             put(out, &format!("      {address:<24}{}  {took}", version(exchange, paint)));
         }
@@ -175,7 +175,7 @@ fn write_answers(out: &mut String, lookup: &Lookup, paint: Paint) {
         }
         for exchange in with {
             let name = server(exchange.further.server_name.as_deref(), exchange);
-            let mut tail = vec![spoken(exchange.duration)];
+            let mut tail = vec![spoken(exchange.duration.get())];
             tail.extend(tries(lookup, exchange));
             tail.extend(
                 exchange

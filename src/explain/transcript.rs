@@ -49,7 +49,7 @@ fn stage(session: &Session, fact: &StageFact, transaction: Option<&Transaction>,
     for text in fact.received().into_iter().flat_map(str::lines) {
         line(out, text);
     }
-    let took = spoken(fact.duration);
+    let took = spoken(fact.duration.get());
     match fact.reason {
         None => line(out, &format!("    ({} {took})", fact.stage.label())),
         Some(reason) => {

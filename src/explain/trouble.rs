@@ -68,7 +68,7 @@ fn dialogue(session: &Session) -> Option<Trouble> {
     let failure = session.failure?;
     let fact = session.stage(failure.stage)?;
     let peer = session.peer;
-    let waited = spoken(fact.duration);
+    let waited = spoken(fact.duration.get());
     let said = fact.reply().map(|r| format!("{} {}", r.code, r.lines.join(" / ")));
     let said = said.as_deref().unwrap_or_default();
     let what = match (failure.stage, failure.reason) {
@@ -144,7 +144,7 @@ fn verb(stage: Stage) -> &'static str {
 /// Which server failed how, as in `SERVFAIL from 192.0.2.53:53 after 3 ms`.
 pub(super) fn failed(lookup: &Lookup) -> String {
     let Some(exchange) = lookup.deciding() else { return authority::unanswered(lookup) };
-    let (server, took) = (exchange.server, spoken(exchange.duration));
+    let (server, took) = (exchange.server, spoken(exchange.duration.get()));
     let what = match exchange.status {
         LookupStatus::Bogus => format!("DNSSEC validation fails at {server}"),
         LookupStatus::Timeout => match exchange.further.late {

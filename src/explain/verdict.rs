@@ -139,7 +139,7 @@ fn outcome(seen: &Seen<'_>, detour: Option<&Seen<'_>>, verdict: &Verdict) -> Str
 /// Whether the server that takes the message keeps it waiting.
 fn slow(seen: &Seen<'_>) -> bool {
     let stages = seen.session.into_iter().flat_map(|session| &session.stages);
-    stages.into_iter().any(|stage| stage.stage != Stage::Quit && stage.duration >= NOTICED)
+    stages.into_iter().any(|stage| stage.stage != Stage::Quit && stage.duration.get() >= NOTICED)
 }
 
 /// When it is tried again, and when that ends.
@@ -594,7 +594,7 @@ mod tests {
             .iter()
             .flat_map(|s| builtin::all().iter().map(move |sender| (s, sender)))
         {
-            host.sessions = vec![session.clone().into()];
+            host.sessions = [session.clone().into()].into();
             facts.exchangers = vec![host.clone().into()];
             for why in Why::ALL {
                 let given = verdict(&facts, *why, Outcome::Defer);

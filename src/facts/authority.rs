@@ -103,7 +103,7 @@ impl NameServer {
     /// Time of the SOA query at the slowest address that said anything.
     pub fn slowest(&self) -> Option<Duration> {
         let responded = self.soa.iter().filter(|exchange| exchange.status.responded());
-        responded.map(|exchange| exchange.duration).max()
+        responded.map(|exchange| exchange.duration.get()).max()
     }
 }
 
@@ -148,7 +148,7 @@ mod tests {
     fn answered(last: u8, serial: u32) -> Exchange {
         let server = ([192, 0, 2, last], 53).into();
         let empty = Exchange::empty(server, Transport::Udp, LookupStatus::Noerror);
-        Exchange { answers: 1, records: [Record::Serial(serial)].into(), ..empty }
+        empty.with_records([Record::Serial(serial)])
     }
 
     fn zone(serials: &[u32]) -> Zone {

@@ -9,14 +9,18 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::{
-    LookupStatus, Record,
+    Elapsed, LookupStatus, Record,
     seldom::{Nothing, Seldom},
 };
 
 /// Records kept of one answer: a stranger's zone may hold thousands.
 pub const MAX_RECORDS: usize = 100;
+
+/// The records of one answer, of which mostly there is one.
+pub type Records = SmallVec<[Record; 1]>;
 
 /// One query to one server and what came of it.
 #[expect(clippy::struct_excessive_bools, reason = "the header of a DNS message is made of bits")]
@@ -30,11 +34,11 @@ pub struct Exchange {
     /// How it ended.
     pub status: LookupStatus,
     /// From sending the query until the response was complete or was given up.
-    pub duration: Duration,
+    pub duration: Elapsed,
     /// How many records of the asked type the answer held.
-    pub answers: usize,
+    pub answers: u16,
     /// The first [`MAX_RECORDS`] of them, in the order of the answer.
-    pub records: Box<[Record]>,
+    pub records: Records,
     /// The lowest TTL of the answer, CNAMEs included; of a negative answer by RFC 2308 §5.
     pub ttl: Option<u32>,
     /// The AD bit (RFC 4035 §3.2.3) as the server set it.
@@ -97,9 +101,9 @@ impl Exchange {
             server,
             transport,
             status,
-            duration: Duration::ZERO,
+            duration: Elapsed::ZERO,
             answers: 0,
-            records: Box::default(),
+            records: Records::new(),
             ttl: None,
             authentic_data: false,
             authoritative: false,
@@ -109,6 +113,14 @@ impl Exchange {
             lame: false,
             further: Seldom::default(),
         }
+    }
+
+    /// The same with these records as its whole answer.
+    #[must_use]
+    pub fn with_records(self, records: impl IntoIterator<Item = Record>) -> Self {
+        let records = Records::from_iter(records);
+        let answers = u16::try_from(records.len()).unwrap_or(u16::MAX);
+        Self { answers, records, ..self }
     }
 
     /// Whether both went to the same server: two names of one address are two servers.

@@ -118,11 +118,11 @@ impl Lookup {
     /// servers of a zone were asked at the same moment, that of the slowest.
     pub fn took(&self) -> Duration {
         if self.zone.is_none() {
-            return self.counting().map(|exchange| exchange.duration).sum();
+            return self.counting().map(|exchange| exchange.duration.get()).sum();
         }
         let of_server = |one: &Exchange| {
             let tries = self.counting().filter(|exchange| exchange.same_server(one));
-            tries.map(|exchange| exchange.duration).sum()
+            tries.map(|exchange| exchange.duration.get()).sum()
         };
         self.counting().map(of_server).max().unwrap_or_default()
     }
@@ -132,7 +132,7 @@ impl Lookup {
     pub fn took_to_answer(&self) -> Duration {
         match self.deciding().filter(|exchange| exchange.status.answered()) {
             // Whoever needs one answer waits for no other.
-            Some(exchange) if self.zone.is_some() => exchange.duration,
+            Some(exchange) if self.zone.is_some() => exchange.duration.get(),
             Some(_) => self.took(),
             None => Duration::ZERO,
         }

@@ -6,6 +6,7 @@
 
 mod agreement;
 pub mod authority;
+mod elapsed;
 mod exchange;
 mod finding;
 mod lines;
@@ -31,11 +32,13 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 pub use self::{
     agreement::agree,
     authority::{Missing, NameServer, Step, Zone},
-    exchange::{Exchange, ExtendedError, Further, MAX_RECORDS, Transport, last_tries},
+    elapsed::Elapsed,
+    exchange::{Exchange, ExtendedError, Further, MAX_RECORDS, Records, Transport, last_tries},
     finding::{AddressPair, DomainFinding, ExchangerFinding, MAX_EXCHANGERS, Target, of_route},
     lines::Lines,
     lookup::{Decided, Earlier, Lookup, LookupStatus, Record, RecordType},
@@ -188,6 +191,12 @@ impl Family {
     }
 }
 
+/// The addresses of one exchanger, of which mostly there is one.
+pub type Addresses = SmallVec<[IpAddr; 1]>;
+
+/// The sessions with them.
+pub type Sessions = SmallVec<[Arc<Session>; 1]>;
+
 /// One exchanger: its address lookups and the sessions with its addresses.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ExchangerFacts {
@@ -199,14 +208,14 @@ pub struct ExchangerFacts {
     pub lookups: Arc<[Lookup]>,
     /// Every distinct address, in ascending order, whether probed or not. While no resolver
     /// answers about a family, those found before: what DNS says now stands in `lookups`.
-    pub addresses: Vec<IpAddr>,
+    pub addresses: Addresses,
     /// The newest session with each address that was probed. A session may be older than this
     /// round when its address is being left alone for a while.
-    pub sessions: Vec<Arc<Session>>,
+    pub sessions: Sessions,
     /// The TLSA records of its port (RFC 7672 §2.2) through each resolver whose AD bit is trusted and
     /// that gives an address; empty when nobody looked.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tlsa: Vec<Arc<TlsaFacts>>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub tlsa: Box<[Arc<TlsaFacts>]>,
 }
 
 impl ExchangerFacts {
@@ -216,9 +225,9 @@ impl ExchangerFacts {
             exchanger,
             observed_at,
             lookups: Arc::default(),
-            addresses: Vec::new(),
-            sessions: Vec::new(),
-            tlsa: Vec::new(),
+            addresses: Addresses::new(),
+            sessions: Sessions::new(),
+            tlsa: Box::default(),
         }
     }
 
@@ -232,7 +241,8 @@ impl ExchangerFacts {
         let own = Arc::make_mut(shared);
         let lookups = own.lookups.iter().filter(|lookup| kept(&lookup.resolver));
         own.lookups = lookups.cloned().collect();
-        own.tlsa.retain(|tlsa| kept(&tlsa.resolver));
+        let tlsa = own.tlsa.iter().filter(|tlsa| kept(&tlsa.resolver));
+        own.tlsa = tlsa.cloned().collect();
     }
 
     /// Those of its addresses, and those of its TLSA records.

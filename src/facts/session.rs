@@ -4,13 +4,12 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
 };
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Lines, StageFact, Tls, Transaction, seconds, stage::is_extension};
+use super::{Elapsed, Family, Lines, StageFact, Tls, Transaction, stage::is_extension};
 use crate::envelope::Envelope;
 
 /// One SMTP dialogue with one address.
@@ -24,8 +23,8 @@ pub struct Session {
     /// When it began.
     pub started_at: Timestamp,
     /// From the first SYN to the end of the last stage.
-    #[serde(rename = "duration_seconds", with = "seconds")]
-    pub duration: Duration,
+    #[serde(rename = "duration_seconds")]
+    pub duration: Elapsed,
     /// The name given with EHLO and HELO.
     pub helo_name: Arc<str>,
     /// The stages reached, in order; the last one is where it stopped.
@@ -439,7 +438,7 @@ mod tests {
     fn ehlo(stage: Stage, code: u16, lines: &[&str]) -> StageFact {
         let lines = ["mx.example.com"].iter().chain(lines).collect();
         let heard = Heard::Reply(Reply { code, enhanced: None, lines });
-        StageFact { stage, duration: Duration::ZERO, heard, reason: None }
+        StageFact { stage, duration: Elapsed::ZERO, heard, reason: None }
     }
 
     fn session(stages: Vec<StageFact>) -> Session {
@@ -447,7 +446,7 @@ mod tests {
             peer: ([192, 0, 2, 1], 25).into(),
             source: None,
             started_at: Timestamp::UNIX_EPOCH,
-            duration: Duration::ZERO,
+            duration: Elapsed::ZERO,
             helo_name: "probe.example.org".into(),
             stages,
             failure: None,

@@ -1,10 +1,10 @@
 //! One stage of an SMTP session: how long it took, what was heard, and why it failed.
 
-use std::{borrow::Cow, time::Duration};
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Reason, Reply, Stage, seconds};
+use super::{Elapsed, Reason, Reply, Stage};
 
 /// One stage of a session. Its JSON has what was heard as `reply` or `received`.
 #[derive(Clone, Debug, Deserialize)]
@@ -14,7 +14,7 @@ pub struct StageFact {
     pub stage: Stage,
     /// From its begin (connect: the SYN; banner: the established connection; commands: their
     /// first byte) until its reply was complete or given up.
-    pub duration: Duration,
+    pub duration: Elapsed,
     /// What the server said.
     pub heard: Heard,
     /// Why this stage failed, if it did.
@@ -22,7 +22,7 @@ pub struct StageFact {
 }
 
 // There are several to a session, and tens of thousands of sessions are kept.
-const _: () = assert!(size_of::<StageFact>() <= 48);
+const _: () = assert!(size_of::<StageFact>() <= 32);
 
 /// What a server said at a stage.
 #[derive(Clone, Debug)]
@@ -96,8 +96,8 @@ pub(super) fn is_extension(line: &str, keyword: &str) -> bool {
 #[derive(Deserialize, Serialize)]
 struct Json<'a> {
     stage: Stage,
-    #[serde(rename = "duration_seconds", with = "seconds")]
-    duration: Duration,
+    #[serde(rename = "duration_seconds")]
+    duration: Elapsed,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reply: Option<Cow<'a, Reply>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -66,18 +66,16 @@ impl TlsFailure {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use jiff::Timestamp;
 
     use super::*;
-    use crate::facts::{Heard, Reason, Reply, Stage, StageFact, Tls};
+    use crate::facts::{Elapsed, Heard, Reason, Reply, Stage, StageFact, Tls};
 
     /// A session up to EHLO, which offers this, with what a handshake showed.
     fn session(offered: &str, pkix: Option<Pkix>) -> Session {
         let lines = ["mx.example.com", offered].into_iter().collect();
         let heard = Heard::Reply(Reply { code: 250, enhanced: None, lines });
-        let duration = Duration::ZERO;
+        let duration = Elapsed::ZERO;
         let stage = StageFact { stage: Stage::Ehlo, duration, heard, reason: None };
         let tls = pkix.map(|pkix| Tls {
             server_name: None,

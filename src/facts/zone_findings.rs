@@ -254,7 +254,7 @@ mod tests {
     fn said(name: &str, last: u8, status: LookupStatus, millis: u64) -> Exchange {
         Exchange {
             further: Further { server_name: Some(name.into()), ..Further::default() }.into(),
-            duration: Duration::from_millis(millis),
+            duration: Duration::from_millis(millis).into(),
             authoritative: true,
             ..Exchange::empty(([192, 0, 2, last], 53).into(), Transport::Udp, status)
         }

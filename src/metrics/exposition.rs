@@ -72,8 +72,8 @@ fn reachable(facts: &facts::Facts) -> bool {
 
 fn took(one: &Snapshot, destination: &Destination) -> Duration {
     let report = one.destinations.get(destination);
-    let lookup = report.and_then(|report| report.last.as_ref()).map(|round| round.duration);
+    let lookup = report.and_then(|report| report.last.as_ref()).map(|round| round.took());
     let facts = one.exchangers.values().filter_map(|report| report.facts.as_deref());
-    let slowest = facts.flat_map(|f| &f.sessions).map(|session| session.duration).max();
+    let slowest = facts.flat_map(|f| &f.sessions).map(|session| session.duration.get()).max();
     lookup.unwrap_or_default() + slowest.unwrap_or_default()
 }

@@ -12,7 +12,8 @@ pub const BOUNDS: [f64; 7] = [0.01, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0];
 pub struct Histogram<C = u64> {
     /// Not cumulative; one more than [`BOUNDS`].
     pub counts: [C; BOUNDS.len() + 1],
-    sum: Duration,
+    /// In nanoseconds, enough for five centuries.
+    sum: u64,
 }
 
 impl<C: AddAssign + From<u8>> Histogram<C> {
@@ -21,13 +22,13 @@ impl<C: AddAssign + From<u8>> Histogram<C> {
         let seconds = value.as_secs_f64();
         let bucket = BOUNDS.iter().position(|&bound| seconds <= bound).unwrap_or(BOUNDS.len());
         self.counts[bucket] += C::from(1);
-        self.sum = self.sum.saturating_add(value);
+        self.sum = self.sum.saturating_add(u64::try_from(value.as_nanos()).unwrap_or(u64::MAX));
     }
 }
 
 impl<C> Histogram<C> {
     /// Of all observations together.
     pub const fn sum(&self) -> Duration {
-        self.sum
+        Duration::from_nanos(self.sum)
     }
 }

@@ -44,7 +44,7 @@ impl<'a> LastLookup<'a> {
             rtype: lookup.rtype,
             status,
             // A message has no more than 65535.
-            answers: answer.map(|exchange| exchange.answers.try_into().unwrap_or(u16::MAX)),
+            answers: answer.map(|exchange| exchange.answers),
             ttl: answer.and_then(|exchange| exchange.ttl),
             authentic_data: exchange.is_some_and(|exchange| exchange.authentic_data),
             of_zone: lookup.zone.is_some(),

@@ -1,12 +1,12 @@
 //! The addresses of an exchanger: A and AAAA asked separately, never merged.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::net::IpAddr;
 
 use tokio::time::Instant;
 
 use super::dns::Resolvers;
 use crate::{
-    facts::{Family, Lookup, RecordType},
+    facts::{Addresses, Family, Lookup, RecordType},
     name::Host,
 };
 
@@ -25,21 +25,24 @@ pub async fn look_up(host: &Host, resolvers: &Resolvers, deadline: Option<Instan
 /// Every distinct address, in ascending order: name servers rotate their answers, and what is
 /// probed must not change with them. Of a family that no resolver answers about, those `known`
 /// before: a server does not vanish because DNS fails.
-pub fn distinct(host: &Host, lookups: &[Lookup], known: &[IpAddr]) -> Vec<IpAddr> {
+pub fn distinct(host: &Host, lookups: &[Lookup], known: &[IpAddr]) -> Addresses {
     if let Host::Address(address) = host {
-        return vec![*address];
+        return Addresses::from([*address]);
     }
-    let mut found: BTreeSet<IpAddr> = lookups.iter().flat_map(Lookup::addresses).collect();
+    let mut found: Addresses = lookups.iter().flat_map(Lookup::addresses).collect();
     // Some senders connect to an MX target that spells an address, so it is worth a look.
     if let Host::Name(name) = host {
         found.extend(name.bare_address());
     }
     for family in Family::ALL {
         if !answers(lookups, family) {
-            found.extend(known.iter().filter(|&&address| Family::of(address) == family));
+            found.extend(known.iter().copied().filter(|&address| Family::of(address) == family));
         }
     }
-    found.into_iter().collect()
+    found.sort_unstable();
+    found.dedup();
+    found.shrink_to_fit();
+    found
 }
 
 /// Whether any resolver answered about a family, if only that there is nothing.
@@ -71,11 +74,8 @@ mod tests {
 
     fn lookup(family: Family, status: LookupStatus, addresses: &[IpAddr]) -> Lookup {
         let server = SocketAddr::from(([192, 0, 2, 53], 53));
-        let exchange = Exchange {
-            answers: addresses.len(),
-            records: addresses.iter().copied().map(Record::Address).collect(),
-            ..Exchange::empty(server, Transport::Udp, status)
-        };
+        let records = addresses.iter().copied().map(Record::Address);
+        let exchange = Exchange::empty(server, Transport::Udp, status).with_records(records);
         let (resolver, name) = (Arc::from("test"), Arc::from("mx1.example.test"));
         Lookup::new(resolver, family.record_type(), name, vec![exchange])
     }
@@ -98,7 +98,7 @@ mod tests {
                 lookup(Family::Ipv4, status, found),
                 lookup(Family::Ipv6, LookupStatus::Nodata, &[]),
             ];
-            assert_eq!(distinct(&host, &answers, &known), want, "{status:?}");
+            assert_eq!(distinct(&host, &answers, &known)[..], want, "{status:?}");
         }
     }
 

@@ -76,11 +76,7 @@ mod tests {
 
     fn lookup(status: LookupStatus, records: Vec<Record>) -> Lookup {
         let server = SocketAddr::from(([192, 0, 2, 53], 53));
-        let exchange = Exchange {
-            answers: records.len(),
-            records: records.into(),
-            ..Exchange::empty(server, Transport::Udp, status)
-        };
+        let exchange = Exchange::empty(server, Transport::Udp, status).with_records(records);
         let (resolver, name) = (Arc::from("test"), Arc::from("example.test"));
         Lookup::new(resolver, RecordType::Mx, name, vec![exchange])
     }

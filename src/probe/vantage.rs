@@ -180,8 +180,7 @@ mod tests {
 
     fn lookup(rtype: RecordType, status: LookupStatus, records: Vec<Record>) -> Lookup {
         let server = SocketAddr::from(([192, 0, 2, 53], 53));
-        let empty = Exchange::empty(server, Transport::Udp, status);
-        let exchange = Exchange { answers: records.len(), records: records.into(), ..empty };
+        let exchange = Exchange::empty(server, Transport::Udp, status).with_records(records);
         Lookup::new("test".into(), rtype, "example.test".into(), vec![exchange])
     }
 

@@ -71,11 +71,9 @@ pub(crate) fn lookup(
 ) -> Lookup {
     let server = "127.0.0.1:53".parse().unwrap();
     let exchange = Exchange {
-        duration: millis(12),
-        answers: records.len(),
-        records: records.into(),
+        duration: millis(12).into(),
         ttl: status.answered().then_some(300),
-        ..Exchange::empty(server, Transport::Udp, status)
+        ..Exchange::empty(server, Transport::Udp, status).with_records(records)
     };
     Lookup::new(resolver.into(), rtype, name.into(), vec![exchange])
 }
@@ -85,7 +83,7 @@ pub(crate) fn zone(name: &str, serials: &[u32]) -> Zone {
     let server = |(n, serial): (usize, &u32)| {
         let at: IpAddr = [192, 0, 2, u8::try_from(n).unwrap()].into();
         let empty = Exchange::empty((at, 53).into(), Transport::Udp, LookupStatus::Noerror);
-        let records = [Record::Serial(*serial)].into();
+        let records = [Record::Serial(*serial)];
         NameServer {
             name: format!("ns{n}.{name}").into(),
             in_parent: Some(true),
@@ -93,7 +91,7 @@ pub(crate) fn zone(name: &str, serials: &[u32]) -> Zone {
             addresses: vec![at],
             no_route: Vec::new(),
             missing: None,
-            soa: vec![Exchange { answers: 1, records, duration: millis(12), ..empty }],
+            soa: vec![Exchange { duration: millis(12).into(), ..empty.with_records(records) }],
         }
     };
     let servers = serials.iter().enumerate().map(server).collect();
@@ -136,7 +134,7 @@ pub(crate) fn stage(
     reply: Option<Reply>,
     reason: Option<Reason>,
 ) -> StageFact {
-    StageFact { stage, duration: millis(ms), heard: reply.into(), reason }
+    StageFact { stage, duration: millis(ms).into(), heard: reply.into(), reason }
 }
 
 pub(crate) fn session(
@@ -149,7 +147,7 @@ pub(crate) fn session(
         peer: (ip, 25).into(),
         source: None,
         started_at: at(0),
-        duration: stages.iter().map(|s| s.duration).sum(),
+        duration: stages.iter().map(|s| s.duration.get()).sum::<Duration>().into(),
         helo_name: "probe.example.org".into(),
         stages,
         failure,
@@ -277,16 +275,18 @@ pub(crate) fn report(
                 *counts.replies.entry(Replied::Code(fact.stage, reply.code)) += 1;
             }
             match fact.stage {
-                Stage::Connect => counts.connect.observe(fact.duration),
-                Stage::Banner if fact.reply().is_some() => counts.banner.observe(fact.duration),
+                Stage::Connect => counts.connect.observe(fact.duration.get()),
+                Stage::Banner if fact.reply().is_some() => {
+                    counts.banner.observe(fact.duration.get());
+                }
                 _ => {}
             }
         }
     }
     let facts = ExchangerFacts {
         lookups: lookups.into(),
-        addresses,
-        sessions,
+        addresses: addresses.into(),
+        sessions: sessions.into(),
         ..ExchangerFacts::unobserved(exchanger, at(30))
     };
     report.completed_at = Some(facts.observed_at);
@@ -305,13 +305,14 @@ pub(crate) fn with_tlsa(
     let Host::Name(base) = facts.exchanger.host.clone() else { panic!("{facts:?}") };
     let records = records.iter().map(|text| TlsaRecord::parse(text).unwrap()).collect();
     let (resolver, lookups) = ("local".into(), Vec::new());
-    facts.tlsa.push(Arc::new(TlsaFacts { resolver, status, base, records, lookups }));
+    let tlsa = Arc::new(TlsaFacts { resolver, status, base, records, lookups });
+    facts.tlsa = facts.tlsa.iter().cloned().chain([tlsa]).collect();
     Arc::new(report)
 }
 
 pub(crate) fn round(mx: Vec<MxLookup>, route: Vec<(u16, Exchanger)>) -> DestinationRound {
     let (also, chosen) = (Vec::new(), Vec::new());
-    DestinationRound { observed_at: at(10), duration: millis(15), mx, route, also, chosen }
+    DestinationRound { observed_at: at(10), mx, route, also, chosen }
 }
 
 pub(crate) fn destination_report(
@@ -485,7 +486,7 @@ pub(crate) fn snapshot() -> Snapshot {
     );
     let mut third =
         ExchangerReport::clone(&report(relay.clone(), vec![], vec![refusing("192.0.2.99")]));
-    third.counts_mut(Family::Ipv4).backoff = Duration::from_secs(240);
+    third.counts_mut(Family::Ipv4).backoff = Duration::from_secs(240).into();
     let by_status = BTreeMap::from([(Noerror, 3), (Nodata, 1), (Servfail, 1)]);
     let mut counts = LookupCounts { by_status, ..LookupCounts::default() };
     counts.duration.observe(millis(12));

@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Exchange, ExtendedError, Further, LookupStatus, Record, Transport};
+use super::{Elapsed, Exchange, ExtendedError, Further, LookupStatus, Record, Transport};
 use crate::facts::{is_false, seconds};
 
 /// The fields in their order.
@@ -21,10 +21,10 @@ pub(super) struct Json<'a> {
     server_name: Option<Arc<str>>,
     transport: Transport,
     status: LookupStatus,
-    #[serde(rename = "duration_seconds", with = "seconds")]
-    duration: Duration,
+    #[serde(rename = "duration_seconds")]
+    duration: Elapsed,
     #[serde(default)]
-    answers: usize,
+    answers: u16,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     records: Cow<'a, [Record]>,
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "ttl_seconds")]

@@ -42,7 +42,7 @@ impl<'a> Part<'a> {
         Self {
             mx,
             family,
-            backoff: counts.backoff,
+            backoff: counts.backoff.get(),
             sessions: counts.sessions.as_slice(),
             replies: counts.replies.as_slice(),
             connect: counts.connect.clone(),

@@ -182,7 +182,7 @@ impl<'a> Parts<'a> {
     fn add_stages(&mut self, sessions: &[&Session]) -> Range<usize> {
         let begin = self.stages.len();
         for fact in sessions.iter().flat_map(|session| &session.stages) {
-            let (stage, duration) = (fact.stage, fact.duration);
+            let (stage, duration) = (fact.stage, fact.duration.get());
             let code = fact.reply().map(|reply| reply.code);
             match self.stages[begin..].iter_mut().find(|known| known.stage == stage) {
                 Some(known) => {

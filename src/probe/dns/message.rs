@@ -14,7 +14,7 @@ use hickory_resolver::proto::{
 
 use super::pointers::Pointers;
 use crate::{
-    facts::{ExtendedError, LookupStatus, MAX_RECORDS, Record, RecordType, TlsaRecord},
+    facts::{ExtendedError, LookupStatus, MAX_RECORDS, Record, RecordType, Records, TlsaRecord},
     name::{ExchangerName, presentation},
     shown::one_line,
 };
@@ -56,8 +56,8 @@ pub(super) enum Reading {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: LookupStatus,
-    pub(super) answers: usize,
-    pub(super) records: Vec<Record>,
+    pub(super) answers: u16,
+    pub(super) records: Records,
     pub(super) ttl: Option<u32>,
     pub(super) cname_chain: Vec<String>,
     pub(super) authentic_data: bool,
@@ -74,7 +74,7 @@ impl Answer {
     const CUT_OFF: Self = Self {
         status: LookupStatus::Malformed,
         answers: 0,
-        records: Vec::new(),
+        records: Records::new_const(),
         ttl: None,
         cname_chain: Vec::new(),
         authentic_data: false,
@@ -167,19 +167,20 @@ impl Wire {
             owner = target.clone();
             cname_chain.push(presentation(&owner));
         }
-        let mut answers = 0;
-        let mut records = Vec::new();
+        let (mut answers, mut records) = (0_u16, Records::new());
         for record in message.answers.iter().filter(|r| r.name == owner) {
             if record.record_type() != wanted {
                 continue;
             }
             let Some(value) = record_value(&record.data) else { continue };
             ttl = Some(ttl.map_or(record.ttl, |t| t.min(record.ttl)));
-            answers += 1;
+            answers = answers.saturating_add(1);
             if records.len() < MAX_RECORDS {
                 records.push(value);
             }
         }
+        // They are kept until the next round.
+        records.shrink_to_fit();
         let status = if refers(message) {
             LookupStatus::Refused
         } else {
@@ -282,7 +283,7 @@ fn text_of(text: &rr::rdata::TXT) -> Arc<str> {
     one_line(&String::from_utf8_lossy(&bytes), MAX_TEXT).into()
 }
 
-fn status(code: ResponseCode, answers: usize) -> LookupStatus {
+fn status(code: ResponseCode, answers: u16) -> LookupStatus {
     match code {
         ResponseCode::NoError if answers > 0 => LookupStatus::Noerror,
         ResponseCode::NoError => LookupStatus::Nodata,
@@ -402,7 +403,7 @@ mod tests {
         let answer = read(&wire, &message);
         assert_eq!(answer.status, LookupStatus::Noerror);
         assert_eq!(answer.cname_chain, ["alias.example.test", "host.example.test"]);
-        assert_eq!(answer.records, [Record::Address([192, 0, 2, 1].into())]);
+        assert_eq!(answer.records[..], [Record::Address([192, 0, 2, 1].into())]);
         assert_eq!(answer.ttl, Some(30));
     }
 
@@ -469,7 +470,7 @@ mod tests {
         let records = read(&wire, &message).records;
         let target = ExchangerName::parse("mx1.example.test").unwrap();
         assert_eq!(
-            records,
+            records[..],
             [
                 Record::Mx { preference: 0, exchanger: None },
                 Record::Mx { preference: 10, exchanger: Some(target) },

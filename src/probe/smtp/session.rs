@@ -51,7 +51,7 @@ pub async fn run(plan: Plan, client: &Client, stop: &mut watch::Receiver<bool>) 
     };
     stages.push(StageFact {
         stage: Stage::Connect,
-        duration: begun.elapsed(),
+        duration: begun.elapsed().into(),
         heard: Heard::Nothing,
         reason: connected.as_ref().err().copied(),
     });
@@ -97,8 +97,9 @@ pub async fn run(plan: Plan, client: &Client, stop: &mut watch::Receiver<bool>) 
         duration: stages
             .iter()
             .chain(transactions.iter().flat_map(|transaction| &transaction.stages))
-            .map(|stage| stage.duration)
-            .sum(),
+            .map(|stage| stage.duration.get())
+            .sum::<Duration>()
+            .into(),
         helo_name: plan.helo_name,
         stages,
         failure,
@@ -213,7 +214,7 @@ impl Dialogue<'_> {
             outcome.map_or_else(|(reason, words)| (Some(reason), words), |()| (None, None));
         let broken = |words: String| Heard::Broken(one_line(&words, MAX_SHOWN).into());
         let heard = words.map_or(Heard::Nothing, broken);
-        self.stages.push(StageFact { stage, duration, heard, reason });
+        self.stages.push(StageFact { stage, duration: duration.into(), heard, reason });
     }
 
     /// Sends a command, if any, takes one reply, and notes the stage.
@@ -356,7 +357,7 @@ struct Answer {
 impl Answer {
     fn at(self, stage: Stage) -> StageFact {
         let Self { duration, heard, reason } = self;
-        StageFact { stage, duration, heard, reason }
+        StageFact { stage, duration: duration.into(), heard, reason }
     }
 }
 

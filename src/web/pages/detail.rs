@@ -94,7 +94,7 @@ fn exchanger_part(
     now: Timestamp,
 ) {
     let pauses =
-        report.into_iter().flat_map(|report| Family::ALL.map(|f| report.counts(f).backoff));
+        report.into_iter().flat_map(|report| Family::ALL.map(|f| report.counts(f).backoff.get()));
     let pause = pauses
         .max()
         .filter(|pause| !pause.is_zero())
@@ -226,7 +226,7 @@ fn session_part(out: &mut String, session: &Session, now: Timestamp) {
              <thead><tr><th>Stage<th class=\"number\">Time<th class=\"number\">Code<th>Reply\
              </thead>\n<tbody>\n",
             peer = session.peer,
-            took = html::duration(session.duration),
+            took = html::duration(session.duration.get()),
             age = html::age(Some(session.started_at), now),
         ),
     );
@@ -272,7 +272,7 @@ fn stage_row(out: &mut String, fact: &StageFact, asked: Option<&Transaction>) {
              <td class=\"said\">{reason}{lines}{received}\n",
             stage = fact.stage.label(),
             asked = Text(asked.unwrap_or_default()),
-            took = html::duration(fact.duration),
+            took = html::duration(fact.duration.get()),
             code = code.unwrap_or_default(),
             reason = reason.unwrap_or_default(),
             lines = lines.join("<br>"),
