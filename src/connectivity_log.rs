@@ -251,14 +251,14 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             duration: Duration::from_millis(1500).into(),
             helo_name: "probe.example.org".into(),
-            stages: Vec::new(),
+            stages: Box::default(),
             failure: Some(crate::facts::Failure {
                 stage: crate::facts::Stage::Banner,
                 reason: crate::facts::Reason::Timeout,
             }),
             tls: None,
             auth_mechanism: None,
-            transactions: Vec::new(),
+            transactions: Box::default(),
         };
         let host = Host::Address(Ipv4Addr::LOCALHOST.into());
         log.session(&Exchanger { host, port: 25 }, &session);

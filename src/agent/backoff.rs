@@ -79,16 +79,17 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             duration: Elapsed::ZERO,
             helo_name: "probe.example.org".into(),
-            stages: vec![StageFact {
+            stages: [StageFact {
                 stage,
                 duration: Elapsed::ZERO,
                 heard: reply.into(),
                 reason: Some(reason),
-            }],
+            }]
+            .into(),
             failure: Some(Failure { stage, reason }),
             tls: None,
             auth_mechanism: None,
-            transactions: Vec::new(),
+            transactions: Box::default(),
         }
     }
 

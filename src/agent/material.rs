@@ -124,11 +124,11 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             duration: Duration::from_millis(millis).into(),
             helo_name: "probe.example.org".into(),
-            stages: vec![banner, stage(Stage::Ehlo, Some((250, lines)), None)],
+            stages: [banner, stage(Stage::Ehlo, Some((250, lines)), None)].into(),
             failure,
             tls: None,
             auth_mechanism: None,
-            transactions: Vec::new(),
+            transactions: Box::default(),
         }
     }
 

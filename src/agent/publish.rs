@@ -267,11 +267,11 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             duration: Elapsed::ZERO,
             helo_name: "probe.example.org".into(),
-            stages: Vec::new(),
+            stages: Box::default(),
             failure,
             tls: None,
             auth_mechanism: None,
-            transactions: Vec::new(),
+            transactions: Box::default(),
         });
         Progress::Session { session, held: true }
     }

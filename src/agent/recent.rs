@@ -166,11 +166,11 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             duration: Elapsed::ZERO,
             helo_name: "probe.example.org".into(),
-            stages: Vec::new(),
+            stages: Box::default(),
             failure,
             tls: None,
             auth_mechanism: None,
-            transactions: Vec::new(),
+            transactions: Box::default(),
         })
     }
 
@@ -233,13 +233,13 @@ mod tests {
         let recent = Recent::default();
         recent.keep(plan(one), &session(None), MINUTE);
         assert!(recent.find(&plan(two), MINUTE).is_some(), "without TLS a name says nothing");
-        let mut turned_away = Session::clone(&session(None));
-        turned_away.stages.push(StageFact {
+        let handshake = StageFact {
             stage: Stage::TlsHandshake,
             duration: Elapsed::ZERO,
             heard: Heard::Nothing,
             reason: Some(Reason::TlsError),
-        });
+        };
+        let turned_away = Session { stages: [handshake].into(), ..Session::clone(&session(None)) };
         recent.keep(plan(one), &Arc::new(turned_away), MINUTE);
         assert!(recent.find(&plan(two), MINUTE).is_none(), "it may be the name that it minds");
     }

@@ -1,15 +1,20 @@
-//! Counts by key, for a handful of keys: one small allocation where a map would make room for eleven.
+//! Counts by key, for a handful of keys, where they are kept: a map would make room for eleven elsewhere.
 //!
 //! It does not know what it counts, nor how many keys are too many.
+
+use smallvec::SmallVec;
 
 /// How often each key was counted, in the order of the keys: what happens once a second fills a count
 /// in 136 years.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Tallies<K>(Box<[(K, u32)]>);
+pub struct Tallies<K>(SmallVec<[(K, u32); MOSTLY]>);
+
+/// As many as most have: the codes of a session, of which there are three, and another.
+const MOSTLY: usize = 4;
 
 impl<K> Default for Tallies<K> {
     fn default() -> Self {
-        Self(Box::default())
+        Self(SmallVec::new())
     }
 }
 
@@ -19,11 +24,7 @@ impl<K: Ord> Tallies<K> {
         let place = match self.0.binary_search_by(|(known, _)| known.cmp(&key)) {
             Ok(place) => place,
             Err(place) => {
-                // Most stay at one or two for ever.
-                let mut all = std::mem::take(&mut self.0).into_vec();
-                all.reserve_exact(1);
-                all.insert(place, (key, 0));
-                self.0 = all.into_boxed_slice();
+                self.0.insert(place, (key, 0));
                 place
             }
         };
@@ -60,10 +61,10 @@ mod tests {
     fn keys_are_counted_apart_and_come_in_their_order() {
         let mut tallies = Tallies::default();
         assert!(tallies.is_empty());
-        for key in ["b", "a", "b", "c"] {
+        for key in ["b", "a", "e", "b", "c", "f"] {
             *tallies.entry(key) += 1;
         }
-        assert_eq!(tallies.as_slice(), [("a", 1), ("b", 2), ("c", 1)]);
-        assert_eq!((tallies.len(), tallies.get(&"b"), tallies.get(&"d")), (3, Some(2), None));
+        assert_eq!(tallies.as_slice(), [("a", 1), ("b", 2), ("c", 1), ("e", 1), ("f", 1)]);
+        assert_eq!((tallies.len(), tallies.get(&"b"), tallies.get(&"d")), (5, Some(2), None));
     }
 }

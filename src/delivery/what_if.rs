@@ -559,11 +559,11 @@ impl Server {
             started_at: Timestamp::UNIX_EPOCH,
             duration: stages.iter().map(|stage| stage.duration.get()).sum::<Duration>().into(),
             helo_name: "what.if".into(),
-            stages,
+            stages: stages.into(),
             failure,
             tls,
             auth_mechanism: None,
-            transactions: Vec::new(),
+            transactions: Box::default(),
         }
     }
 

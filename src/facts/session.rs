@@ -28,7 +28,7 @@ pub struct Session {
     /// The name given with EHLO and HELO.
     pub helo_name: Arc<str>,
     /// The stages reached, in order; the last one is where it stopped.
-    pub stages: Vec<StageFact>,
+    pub stages: Box<[StageFact]>,
     /// Why no mail could have been handed over in this session; `None` when it could.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -41,8 +41,8 @@ pub struct Session {
     pub auth_mechanism: Option<AuthMechanism>,
     /// What came of the envelopes that were asked about, in the order of the dialogue: after the other
     /// stages, before QUIT. What is refused there is no failure of the session.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub transactions: Vec<Transaction>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub transactions: Box<[Transaction]>,
 }
 
 /// How a client makes itself known with a password (RFC 4954).
@@ -112,9 +112,8 @@ impl Session {
         if self.transactions.iter().all(own) {
             return Arc::clone(self);
         }
-        let mut session = Self::clone(self);
-        session.transactions.retain(own);
-        Arc::new(session)
+        let transactions = self.transactions.iter().filter(|one| own(one)).cloned().collect();
+        Arc::new(Self { transactions, ..Self::clone(self) })
     }
 
     /// The first thing that went wrong with TLS where that is no failure, because mail could go on in
@@ -448,11 +447,11 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             duration: Elapsed::ZERO,
             helo_name: "probe.example.org".into(),
-            stages,
+            stages: stages.into(),
             failure: None,
             tls: None,
             auth_mechanism: None,
-            transactions: Vec::new(),
+            transactions: Box::default(),
         }
     }
 

@@ -92,11 +92,11 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             duration,
             helo_name: "probe.example.org".into(),
-            stages: vec![stage],
+            stages: [stage].into(),
             failure: None,
             tls: tls.map(Box::new),
             auth_mechanism: None,
-            transactions: Vec::new(),
+            transactions: Box::default(),
         }
     }
 
@@ -116,11 +116,10 @@ mod tests {
         assert_eq!(word(&session("SIZE", None)), Some("starttls-not-supported"));
         assert_eq!(word(&session("STARTTLS", None)), None, "nobody tried");
         let mut refused = session("STARTTLS", None);
-        refused.stages.push(StageFact {
-            stage: Stage::Starttls,
-            reason: Some(Reason::Reply4xx),
-            ..refused.stages[0].clone()
-        });
+        let [ehlo] = &*refused.stages else { panic!("{refused:?}") };
+        let reason = Some(Reason::Reply4xx);
+        let starttls = StageFact { stage: Stage::Starttls, reason, ..ehlo.clone() };
+        refused.stages = [ehlo.clone(), starttls].into();
         assert_eq!(word(&refused), Some("validation-failure"));
     }
 }

@@ -149,11 +149,11 @@ pub(crate) fn session(
         started_at: at(0),
         duration: stages.iter().map(|s| s.duration.get()).sum::<Duration>().into(),
         helo_name: "probe.example.org".into(),
-        stages,
+        stages: stages.into(),
         failure,
         tls: None,
         auth_mechanism: None,
-        transactions: Vec::new(),
+        transactions: Box::default(),
     })
 }
 

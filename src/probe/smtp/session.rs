@@ -87,9 +87,6 @@ pub async fn run(plan: Plan, client: &Client, stop: &mut watch::Receiver<bool>) 
         (auth_mechanism, transactions) = (dialogue.auth_mechanism, dialogue.transactions);
     }
     let failure = failure(&stages, plan.security);
-    // Kept until the next one, of thousands of exchangers.
-    stages.shrink_to_fit();
-    transactions.shrink_to_fit();
     Some(Session {
         peer: plan.peer,
         source,
@@ -101,11 +98,11 @@ pub async fn run(plan: Plan, client: &Client, stop: &mut watch::Receiver<bool>) 
             .sum::<Duration>()
             .into(),
         helo_name: plan.helo_name,
-        stages,
+        stages: stages.into(),
         failure,
         tls,
         auth_mechanism,
-        transactions,
+        transactions: transactions.into(),
     })
 }
 
