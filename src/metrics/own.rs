@@ -67,7 +67,7 @@ pub struct HttpSdCounts {
 pub struct Rounds {
     /// Begun and not ended.
     pub in_flight: IntGauge,
-    /// Left out because the previous one had not ended.
+    /// Left out because the one before had not ended, or not begun yet.
     pub skipped: IntCounter,
 }
 

@@ -66,7 +66,7 @@ pub const ROUND_LAG: Metric =
 pub const ROUNDS_SKIPPED: Metric = counter(
     "mxwatch_rounds_skipped_total",
     &["kind"],
-    "Rounds left out because the previous one had not ended.",
+    "Rounds left out because the one before had not ended, or not begun yet.",
 );
 /// Defects survived.
 pub const PROBE_PANICS: Metric = counter(
