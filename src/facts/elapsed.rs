@@ -1,7 +1,7 @@
 //! How long something took, small enough to be kept with each of hundreds of thousands of exchanges and
 //! stages. What computes with time uses [`Duration`].
 
-use std::{fmt, time::Duration};
+use std::{cmp::Ordering, fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -21,8 +21,24 @@ impl Elapsed {
 
     /// To compute with.
     pub fn get(self) -> Duration {
+        Duration::from_micros(self.micros())
+    }
+
+    fn micros(self) -> u64 {
         let Self([low, middle, high]) = self;
-        Duration::from_micros(u64::from(low) | u64::from(middle) << 16 | u64::from(high) << 32)
+        u64::from(low) | u64::from(middle) << 16 | u64::from(high) << 32
+    }
+}
+
+impl Ord for Elapsed {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.micros().cmp(&other.micros())
+    }
+}
+
+impl PartialOrd for Elapsed {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -71,5 +87,12 @@ mod tests {
         ] {
             assert_eq!(Elapsed::from(duration).get(), back, "{duration:?}");
         }
+    }
+
+    #[test]
+    fn the_shorter_one_comes_first() {
+        let ascending = [0, 1, 0xffff, 0x1_0000, 0x1_0001, 0xffff_ffff, 1 << 32, (1 << 48) - 1];
+        let elapsed = ascending.map(|micros| Elapsed::from(Duration::from_micros(micros)));
+        assert!(elapsed.is_sorted_by(|a, b| a < b), "{elapsed:?}");
     }
 }

@@ -1,11 +1,11 @@
 //! The newest lookup of each name, type and resolver, and of it what the series tell.
 
-use std::{cmp::Ordering, time::Duration};
+use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
 use super::texts::{Place, Texts};
-use crate::facts::{Decided, Lookup, LookupStatus, RecordType};
+use crate::facts::{Decided, Elapsed, Lookup, LookupStatus, RecordType};
 
 /// What one lookup came to.
 #[derive(Debug)]
@@ -16,8 +16,7 @@ pub(super) struct LastLookup<'a> {
     pub(super) name: Place,
     /// The value of the `resolver` label: five families ask for it, and the lookup lies far away.
     pub(super) resolver: &'a str,
-    /// In nanoseconds, of which 64 bits hold centuries: a `Duration` takes twice the room.
-    took: u64,
+    pub(super) took: Elapsed,
     pub(super) rtype: RecordType,
     pub(super) status: LookupStatus,
     /// Of an answer: how many records it has, its TTL.
@@ -40,7 +39,7 @@ impl<'a> LastLookup<'a> {
             at: at.as_microsecond(),
             name,
             resolver: &lookup.resolver,
-            took: lookup.took().as_nanos().try_into().unwrap_or(u64::MAX),
+            took: lookup.took().into(),
             rtype: lookup.rtype,
             status,
             // A message has no more than 65535.
@@ -49,11 +48,6 @@ impl<'a> LastLookup<'a> {
             authentic_data: exchange.is_some_and(|exchange| exchange.authentic_data),
             of_zone: lookup.zone.is_some(),
         }
-    }
-
-    /// How long it took.
-    pub(super) const fn took(&self) -> Duration {
-        Duration::from_nanos(self.took)
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::facts::Elapsed;
+
 /// A value of a sample.
 pub(super) trait Number {
     /// Appends it in digits, never with an exponent.
@@ -28,6 +30,13 @@ impl Number for Duration {
     fn push(self, to: &mut String) {
         self.as_secs().push(to);
         push_fraction(to, 1_000_000_000 + self.subsec_nanos());
+    }
+}
+
+/// Seconds, to the microsecond.
+impl Number for Elapsed {
+    fn push(self, to: &mut String) {
+        self.get().push(to);
     }
 }
 

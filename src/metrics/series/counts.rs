@@ -1,12 +1,10 @@
 //! Families of what is counted for exchangers, each by address family, since they are watched: how
 //! sessions ended, how long connections and banners took, what was replied.
 
-use std::time::Duration;
-
 use crate::{
     agent::family_counts::{Ending, FamilyCounts, OTHER, Replied},
     config::Detail,
-    facts::Family,
+    facts::{Elapsed, Family},
     metrics::{
         histogram::Histogram,
         labels::{ALONE, Closed},
@@ -30,7 +28,7 @@ pub(super) struct Counted<'a> {
 struct Part<'a> {
     mx: Place,
     family: Family,
-    backoff: Duration,
+    backoff: Elapsed,
     sessions: &'a [(Ending, u32)],
     replies: &'a [(Replied, u32)],
     connect: Histogram<u32>,
@@ -42,7 +40,7 @@ impl<'a> Part<'a> {
         Self {
             mx,
             family,
-            backoff: counts.backoff.get(),
+            backoff: counts.backoff,
             sessions: counts.sessions.as_slice(),
             replies: counts.replies.as_slice(),
             connect: counts.connect.clone(),

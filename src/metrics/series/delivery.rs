@@ -2,13 +2,12 @@
 //!
 //! While the outcome is not known only that is said: a number would be a guess.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use crate::{
     agent::standing::Standing,
     delivery::Outcome,
+    facts::Elapsed,
     metrics::{
         labels::Closed,
         names,
@@ -29,8 +28,8 @@ struct Given<'a> {
     reason: &'static str,
     /// The last that was tried, too: one dead exchanger is one cause for all who route to it.
     at: Option<&'a Exchanger>,
-    wait_best: Duration,
-    wait_worst: Duration,
+    wait_best: Elapsed,
+    wait_worst: Elapsed,
     usable_exchangers: usize,
     since: Timestamp,
 }
@@ -101,8 +100,8 @@ fn given<'a>(view: &View<'a>) -> Vec<Given<'a>> {
                 outcome: verdict.outcome,
                 reason: verdict.why.label(),
                 at: verdict.at.as_ref().map(|at| &at.exchanger),
-                wait_best: verdict.wait_best,
-                wait_worst: verdict.wait_worst,
+                wait_best: verdict.wait_best.into(),
+                wait_worst: verdict.wait_worst.into(),
                 usable_exchangers: verdict.usable_exchangers,
                 since: history.since(),
             }

@@ -36,7 +36,7 @@ pub(in crate::metrics) fn write_last<'a>(
     }
     let mut family = Family::by(out, &names::DNS_LOOKUP_DURATION, "name");
     for last in lookups {
-        family.row(view.text(last.name), each.tail(labels(last)), last.took())?;
+        family.row(view.text(last.name), each.tail(labels(last)), last.took)?;
     }
     write_agreement(view, lookups, out)?;
     if detail == Detail::Lean {

@@ -5,7 +5,7 @@
 //! fires for a host that never had IPv6. A family that is not probed has its number of addresses
 //! and no session series either.
 
-use std::{ops::Range, time::Duration};
+use std::ops::Range;
 
 use super::{
     counts::{self, Counted},
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::Detail,
-    facts::{Failure, Family, Session, Stage},
+    facts::{Elapsed, Failure, Family, Session, Stage},
     metrics::{
         labels::Closed,
         names,
@@ -46,7 +46,7 @@ pub(super) struct Part<'a> {
 struct PartStage {
     stage: Stage,
     /// At the slowest address.
-    duration: Duration,
+    duration: Elapsed,
     /// The highest reply code.
     code: Option<u16>,
 }
@@ -182,7 +182,7 @@ impl<'a> Parts<'a> {
     fn add_stages(&mut self, sessions: &[&Session]) -> Range<usize> {
         let begin = self.stages.len();
         for fact in sessions.iter().flat_map(|session| &session.stages) {
-            let (stage, duration) = (fact.stage, fact.duration.get());
+            let (stage, duration) = (fact.stage, fact.duration);
             let code = fact.reply().map(|reply| reply.code);
             match self.stages[begin..].iter_mut().find(|known| known.stage == stage) {
                 Some(known) => {
