@@ -306,10 +306,9 @@ impl WhatIf {
         }
         targets.sort();
         let (status, route) = self.route(targets, nulls);
-        let mut lookup = lookup(RecordType::Mx, self.domain.as_str(), status);
-        if let Some(exchange) = lookup.exchanges.first_mut() {
-            exchange.answers = u16::from(status == LookupStatus::Noerror);
-        }
+        let answers = u16::from(status == LookupStatus::Noerror);
+        let exchange = Exchange { answers, ..imagined(status) };
+        let lookup = lookup(RecordType::Mx, self.domain.as_str(), exchange);
         let mut listed: Vec<ExchangerName> =
             route.targets().iter().map(|target| target.exchanger.clone()).collect();
         listed.extend(names.keys().cloned());
@@ -386,18 +385,15 @@ impl WhatIf {
                     Addresses::Some(records) => (LookupStatus::Noerror, records.as_slice()),
                     Addresses::None(status) => ((*status).into(), &[][..]),
                 };
-                let mut made = lookup(rtype, name.as_str(), status);
-                if let Some(exchange) = made.exchanges.first_mut() {
-                    let records = records.iter().copied().map(Record::Address);
-                    *exchange = exchange.clone().with_records(records);
-                    exchange.authentic_data = entry.addr_secure;
-                    if entry.is_cname {
-                        exchange.further.get_mut().cname_chain =
-                            vec![format!("alias-of.{}", name.as_str())];
-                    }
+                let found = records.iter().copied().map(Record::Address);
+                let mut exchange = imagined(status).with_records(found);
+                exchange.authentic_data = entry.addr_secure;
+                if entry.is_cname {
+                    exchange.further.get_mut().cname_chain =
+                        vec![format!("alias-of.{}", name.as_str())];
                 }
                 addresses.extend(records);
-                lookups.push(made);
+                lookups.push(lookup(rtype, name.as_str(), exchange));
             }
         }
         addresses.sort();
@@ -441,11 +437,13 @@ impl From<Status> for LookupStatus {
     }
 }
 
-fn lookup(rtype: RecordType, name: &str, status: LookupStatus) -> Lookup {
-    // Nobody was asked.
-    let server = ([0, 0, 0, 0], 53).into();
-    let exchanges = vec![Exchange::empty(server, Transport::Udp, status)];
-    Lookup::new(RESOLVER.into(), rtype, name.into(), exchanges)
+/// An exchange with nobody.
+fn imagined(status: LookupStatus) -> Exchange {
+    Exchange::empty(([0, 0, 0, 0], 53).into(), Transport::Udp, status)
+}
+
+fn lookup(rtype: RecordType, name: &str, exchange: Exchange) -> Lookup {
+    Lookup::new(RESOLVER.into(), rtype, name.into(), vec![exchange])
 }
 
 /// The TLSA record that certificates match that match any.

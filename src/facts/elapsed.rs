@@ -1,4 +1,4 @@
-//! How long something took, small enough to be kept with each of hundreds of thousands of exchanges and
+//! How long something takes, small enough to be kept with each of hundreds of thousands of exchanges and
 //! stages. What computes with time uses [`Duration`].
 
 use std::{cmp::Ordering, fmt, time::Duration};

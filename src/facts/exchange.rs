@@ -35,7 +35,8 @@ pub struct Exchange {
     pub status: LookupStatus,
     /// From sending the query until the response was complete or was given up.
     pub duration: Elapsed,
-    /// How many records of the asked type the answer held.
+    /// How many records of the asked type the answer held: a message counts them in 16 bits (RFC 1035
+    /// §4.1.1).
     pub answers: u16,
     /// The first [`MAX_RECORDS`] of them, in the order of the answer.
     pub records: Records,

@@ -42,7 +42,6 @@ impl<'a> LastLookup<'a> {
             took: lookup.took().into(),
             rtype: lookup.rtype,
             status,
-            // A message has no more than 65535.
             answers: answer.map(|exchange| exchange.answers),
             ttl: answer.and_then(|exchange| exchange.ttl),
             authentic_data: exchange.is_some_and(|exchange| exchange.authentic_data),
